@@ -1,0 +1,1 @@
+"""Simulation of the generated hardware: Verilated model and cocotb benches."""

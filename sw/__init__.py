@@ -1,0 +1,1 @@
+"""The software of Firstspike: load, convert, golden model, compile, driver, command line."""

@@ -1,0 +1,1 @@
+"""Memory layout of a converted model for one hardware configuration."""

@@ -1,0 +1,1 @@
+"""Conversion of a checkpoint to the hybrid spike and integer model."""

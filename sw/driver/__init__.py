@@ -1,0 +1,1 @@
+"""The driver: one device class over interchangeable transports."""

@@ -1,0 +1,1 @@
+"""The ladder of reference models: float, fake-quantized, golden integer model."""

@@ -1,0 +1,1 @@
+"""Loading of checkpoints that somebody else trained."""
