@@ -1,0 +1,61 @@
+"""Reads single files out of a Debian package without installing it."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+from pathlib import Path
+
+_MAGIC = b"!<arch>\n"
+_HEADER = 60
+
+
+def read_deb_members(path: Path, suffixes: tuple[str, ...]) -> dict[str, bytes]:
+    """Read the files of a package whose path ends in one of the suffixes.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A ``.deb`` file: an ``ar`` archive (``man 5 deb``) with a ``data.tar.*`` member.
+    suffixes : tuple of str
+        Ends of the wanted paths, for example ``("data/Rdata.rdx",)``.
+
+    Returns
+    -------
+    dict
+        Contents by suffix.
+
+    Raises
+    ------
+    ValueError
+        If the file is no Debian package, is damaged, or lacks one of the files.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(_data_archive(path.read_bytes()))) as archive:
+            for member in archive:
+                for suffix in suffixes:
+                    if member.isfile() and member.name.endswith(suffix):
+                        found[suffix] = archive.extractfile(member).read()
+    except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
+        raise ValueError(f"damaged Debian package: {error}") from error
+    missing = [suffix for suffix in suffixes if suffix not in found]
+    if missing:
+        raise ValueError(f"the Debian package holds no {', '.join(missing)}")
+    return found
+
+
+def _data_archive(package: bytes) -> bytes:
+    """Find the tar archive of the package's files among the members of the ar archive."""
+    if not package.startswith(_MAGIC):
+        raise ValueError("not a Debian package")
+    position = len(_MAGIC)
+    while position + _HEADER <= len(package):
+        header = package[position : position + _HEADER]
+        size = int(header[48:58])
+        position += _HEADER
+        if header.startswith(b"data.tar"):
+            return package[position : position + size]
+        position += size + size % 2
+    raise ValueError("not a Debian package: no data archive in it")

