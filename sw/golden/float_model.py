@@ -197,14 +197,14 @@ class FloatLlama(nn.Module):
 
     @torch.no_grad()
     def _initialize(self, generator: torch.Generator) -> None:
-        # A residual of order 1 suits fixed-point hardware, so the output norm shrinks the logits.
+        # A residual of order 1 suits fixed point; the small output gain makes logits of order 1.
         residual_gain = 1 / math.sqrt(2 * self.config.layers)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2 and name != "token_embd.weight":
                 gain = residual_gain if name.endswith(("output.weight", "down.weight")) else 1.0
                 parameter.normal_(std=gain / math.sqrt(parameter.shape[1]), generator=generator)
         self.token_embd.weight.normal_(generator=generator)
-        self.output_norm.weight.fill_(1 / math.sqrt(self.config.width))
+        self.output_norm.weight.fill_(2 / self.config.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits.

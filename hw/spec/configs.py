@@ -1,0 +1,17 @@
+"""Named configurations, used by the builder, the tests, the benchmarks and the documentation."""
+
+from __future__ import annotations
+
+from hw.spec.params import CoreConfig
+
+#: Name of the configuration that is built when none is named.
+DEFAULT = "mac8"
+
+CONFIGS: dict[str, CoreConfig] = {
+    # Holds the whole bundled model on chip.
+    "mac8": CoreConfig(lanes=8),
+    # Too small for one layer of the bundled model: the driver streams it.
+    "mac8-small": CoreConfig(lanes=8, memory_beats=4096, max_inputs=256, max_outputs=256),
+    # Wide enough to run a SmolLM2 layer in a short simulation.
+    "mac64": CoreConfig(lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536),
+}

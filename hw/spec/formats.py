@@ -1,0 +1,62 @@
+"""Weight formats: how a group of weights lies in synapse memory (``docs/arithmetic.md`` §4)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from hw.spec.codes import BLOCK
+
+#: Version of the specification: registers, layout and arithmetic.
+VERSION = "1.0"
+
+#: Version of the converted-model container and of the device image.
+CONTAINER_VERSION = 1
+IMAGE_VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightFormat:
+    """One way to store weights.
+
+    A tile is N lanes wide. Its groups follow each other; each is ``scale_beats`` beats, then one
+    beat per row. A beat holds N nibbles, lane 0 in the lowest bits.
+
+    Attributes
+    ----------
+    name : str
+        ``"w4"`` or ``"w8"``.
+    number : int
+        Number in the ``mode`` register.
+    lanes_per_output : int
+        Neighbouring lanes that hold one weight.
+    scale_beats : int
+        Beats of scales before the rows. ``w4``: N bytes of mantissas d, then N bytes of offsets b,
+        two beats each. ``w8``: N / 2 bytes of d.
+    """
+
+    name: str
+    number: int
+    lanes_per_output: int
+    scale_beats: int
+
+    @property
+    def beats(self) -> int:
+        """Beats of a whole group."""
+        return self.scale_beats + BLOCK
+
+    def outputs(self, lanes: int) -> int:
+        """Outputs of one tile."""
+        return lanes // self.lanes_per_output
+
+    def tiles(self, outputs: int, lanes: int) -> int:
+        """Tiles of a matrix, the last one perhaps partial."""
+        return -(-outputs // self.outputs(lanes))
+
+
+#: 4-bit codes -8..7 with a scale and an offset per group and output.
+W4 = WeightFormat(name="w4", number=0, lanes_per_output=1, scale_beats=4)
+
+#: 8-bit codes -128..127 as two planes, ``16 * h + l + 8``: l in even lanes, h in odd ones.
+W8 = WeightFormat(name="w8", number=1, lanes_per_output=2, scale_beats=1)
+
+FORMATS = {f.name: f for f in (W4, W8)}

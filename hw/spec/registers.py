@@ -1,0 +1,156 @@
+"""Register map of the core: declared once for gateware, driver, C header and documentation."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+
+MAGIC = 0x4B505346  # "FSPK", least significant byte first
+
+
+class Access(enum.Enum):
+    """What a bus access does."""
+
+    R = "read"
+    RW = "read and write"
+    PULSE = "write; ones act once"
+    WINDOW = "data window; its address register increments with every access"
+
+
+class Error(enum.IntEnum):
+    """Why the core refused an instruction."""
+
+    NONE = 0
+    #: inputs is 0 or above the configuration's max_inputs
+    INPUTS = 1
+    #: tiles is 0, or its outputs exceed max_outputs
+    OUTPUTS = 2
+    #: weight_base plus the instruction's tiles exceed the memory
+    MEMORY = 3
+    #: unknown or unsupported code table or weight format
+    MODE = 4
+    #: start while busy
+    BUSY = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Field:
+    """Bits of a register."""
+
+    name: str
+    start: int
+    width: int
+    text: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Register:
+    """A 32-bit register at a byte address."""
+
+    name: str
+    address: int
+    access: Access
+    text: str
+    fields: tuple[Field, ...] = ()
+
+    def pack(self, **values: int) -> int:
+        """Register value from field values.
+
+        Raises
+        ------
+        ValueError
+            If a field is unknown or a value does not fit; values may be negative where their two's
+            complement fits the field.
+        """
+        word = 0
+        known = {field.name: field for field in self.fields}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f"register {self.name} has no field {name!r}; has {list(known)}")
+            field = known[name]
+            if not -(1 << field.width - 1) <= value < 1 << field.width:
+                raise ValueError(
+                    f"{self.name}.{name} has {field.width} bits; {value} does not fit"
+                )
+            word |= (value & ((1 << field.width) - 1)) << field.start
+        return word
+
+    def unpack(self, word: int) -> dict[str, int]:
+        """Field values of a register value, unsigned."""
+        return {f.name: word >> f.start & ((1 << f.width) - 1) for f in self.fields}
+
+
+def _f(name: str, start: int, width: int, text: str) -> Field:
+    return Field(name=name, start=start, width=width, text=text)
+
+
+def _r(name: str, address: int, access: Access, text: str, *fields: Field) -> Register:
+    return Register(name=name, address=address, access=access, text=text, fields=fields)
+
+
+#: Event counters of the last instruction, in the order of their registers.
+COUNTERS: dict[str, str] = {
+    "spikes": "codes that are levels of the ladder and not silent",
+    "silent": "silent codes, padding excluded",
+    "integer_events": "codes beyond the ladder",
+    "steps": "occupied levels, coarse and fine windows together",
+    "rows_read": "weight rows read from synapse memory",
+    "beats_read": "beats read from synapse memory, scales included",
+    "cycles": "clock cycles from start to done",
+    "stall_scaler": "cycles in which the rows waited for the group scaler",
+}
+
+_COUNTER_BASE = 0x80
+
+REGISTERS: dict[str, Register] = {
+    register.name: register
+    for register in (
+        _r("magic", 0x00, Access.R, "The bytes FSPK."),
+        _r("version", 0x04, Access.R, "Version of the specification.",
+           _f("minor", 0, 16, "compatible changes"), _f("major", 16, 16, "incompatible changes")),
+        _r("hash_low", 0x08, Access.R, "Configuration hash, low half."),
+        _r("hash_high", 0x0C, Access.R, "Configuration hash, high half."),
+        _r("control", 0x10, Access.PULSE, "Commands.",
+           _f("start", 0, 1, "execute one matrix-vector instruction"),
+           _f("reset", 1, 1, "abort, and return to idle; memories keep their contents")),
+        _r("status", 0x14, Access.R, "State of the last instruction.",
+           _f("busy", 0, 1, "an instruction runs"),
+           _f("done", 1, 1, "an instruction has completed since the last start"),
+           _f("error", 8, 8, "why the last start was refused")),
+        _r("memory_address", 0x18, Access.RW,
+           "Synapse memory address in 32-bit words; a beat starts at a multiple of the words of a "
+           "beat."),
+        _r("memory_data", 0x1C, Access.WINDOW, "Synapse memory; a beat is written with its last "
+           "word, bits beyond the beat are ignored and read as zero."),
+        _r("input_address", 0x20, Access.RW, "Input buffer address in elements."),
+        _r("input_data", 0x24, Access.WINDOW, "Input buffer, one signed 16-bit element in the low "
+           "half; write only."),
+        _r("output_address", 0x28, Access.RW, "Output buffer address in words: the output's number "
+           "times 2, plus 1 for the high half."),
+        _r("output_data", 0x2C, Access.WINDOW, "Accumulators, sign-extended to 64 bits; read "
+           "only."),
+        _r("shape", 0x30, Access.RW, "Size of the instruction.",
+           _f("inputs", 0, 16, "inputs"), _f("tiles", 16, 16, "tiles of outputs")),
+        _r("weight_base", 0x34, Access.RW, "Beat address of the first tile."),
+        _r("mode", 0x38, Access.RW, "How to read inputs and weights.",
+           _f("table", 0, 4, "number of the code table"),
+           _f("format", 4, 1, "number of the weight format"),
+           _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0")),
+        _r("quantizer", 0x3C, Access.RW, "Quantizer of the input tensor.",
+           _f("constant", 0, 12, "scale constant"),
+           _f("threshold", 12, 8, "silence threshold in 1/8 of the scale"),
+           _f("silent", 20, 8, "silent level m")),
+        _r("scale_base", 0x40, Access.R, "Base exponent of the encoded vector."),
+        _r("fault", 0x44, Access.RW, "Fault injection for tests; acts in the next instruction.",
+           _f("kind", 0, 2, "0 none, 1 code of an event, 2 accumulator"),
+           _f("bit", 2, 6, "bit to invert"),
+           _f("index", 8, 24, "number of the event, or of the output, counted from 0")),
+        *(
+            _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")
+            for i, (name, text) in enumerate(COUNTERS.items())
+        ),
+    )
+}
+
+#: Bytes of address space.
+SPAN = 0x100
