@@ -149,8 +149,8 @@ def main() -> None:
     default_novels = Path.home() / ".cache" / "firstspike" / "novels"
     parser.add_argument("--novels", type=Path, default=default_novels, help="folder of *.txt")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--float-steps", type=int, default=2000)
-    parser.add_argument("--aware-steps", type=int, default=1000)
+    parser.add_argument("--float-steps", type=int, default=3600)
+    parser.add_argument("--aware-steps", type=int, default=1400)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
         "--float-state", type=Path, help="keep the float model here; continue from it if it exists"

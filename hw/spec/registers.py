@@ -69,9 +69,7 @@ class Register:
                 raise ValueError(f"register {self.name} has no field {name!r}; has {list(known)}")
             field = known[name]
             if not -(1 << field.width - 1) <= value < 1 << field.width:
-                raise ValueError(
-                    f"{self.name}.{name} has {field.width} bits; {value} does not fit"
-                )
+                raise ValueError(f"{self.name}.{name} has {field.width} bits; {value} does not fit")
             word |= (value & ((1 << field.width) - 1)) << field.start
         return word
 
@@ -106,45 +104,101 @@ REGISTERS: dict[str, Register] = {
     register.name: register
     for register in (
         _r("magic", 0x00, Access.R, "The bytes FSPK."),
-        _r("version", 0x04, Access.R, "Version of the specification.",
-           _f("minor", 0, 16, "compatible changes"), _f("major", 16, 16, "incompatible changes")),
+        _r(
+            "version",
+            0x04,
+            Access.R,
+            "Version of the specification.",
+            _f("minor", 0, 16, "compatible changes"),
+            _f("major", 16, 16, "incompatible changes"),
+        ),
         _r("hash_low", 0x08, Access.R, "Configuration hash, low half."),
         _r("hash_high", 0x0C, Access.R, "Configuration hash, high half."),
-        _r("control", 0x10, Access.PULSE, "Commands.",
-           _f("start", 0, 1, "execute one matrix-vector instruction"),
-           _f("reset", 1, 1, "abort, and return to idle; memories keep their contents")),
-        _r("status", 0x14, Access.R, "State of the last instruction.",
-           _f("busy", 0, 1, "an instruction runs"),
-           _f("done", 1, 1, "an instruction has completed since the last start"),
-           _f("error", 8, 8, "why the last start was refused")),
-        _r("memory_address", 0x18, Access.RW,
-           "Synapse memory address in 32-bit words; a beat starts at a multiple of the words of a "
-           "beat."),
-        _r("memory_data", 0x1C, Access.WINDOW, "Synapse memory; a beat is written with its last "
-           "word, bits beyond the beat are ignored and read as zero."),
+        _r(
+            "control",
+            0x10,
+            Access.PULSE,
+            "Commands.",
+            _f("start", 0, 1, "execute one matrix-vector instruction"),
+            _f("reset", 1, 1, "abort, and return to idle; memories keep their contents"),
+        ),
+        _r(
+            "status",
+            0x14,
+            Access.R,
+            "State of the last instruction.",
+            _f("busy", 0, 1, "an instruction runs"),
+            _f("done", 1, 1, "an instruction has completed since the last start"),
+            _f("error", 8, 8, "why the last start was refused"),
+        ),
+        _r(
+            "memory_address",
+            0x18,
+            Access.RW,
+            "Synapse memory address in 32-bit words; a beat starts at a multiple of the words of a "
+            "beat.",
+        ),
+        _r(
+            "memory_data",
+            0x1C,
+            Access.WINDOW,
+            "Synapse memory; a beat is written with its last "
+            "word, bits beyond the beat are ignored and read as zero.",
+        ),
         _r("input_address", 0x20, Access.RW, "Input buffer address in elements."),
-        _r("input_data", 0x24, Access.WINDOW, "Input buffer, one signed 16-bit element in the low "
-           "half; write only."),
-        _r("output_address", 0x28, Access.RW, "Output buffer address in words: the output's number "
-           "times 2, plus 1 for the high half."),
-        _r("output_data", 0x2C, Access.WINDOW, "Accumulators, sign-extended to 64 bits; read "
-           "only."),
-        _r("shape", 0x30, Access.RW, "Size of the instruction.",
-           _f("inputs", 0, 16, "inputs"), _f("tiles", 16, 16, "tiles of outputs")),
+        _r(
+            "input_data",
+            0x24,
+            Access.WINDOW,
+            "Input buffer, one signed 16-bit element in the low half; write only.",
+        ),
+        _r(
+            "output_address",
+            0x28,
+            Access.RW,
+            "Output buffer address in words: the output's number "
+            "times 2, plus 1 for the high half.",
+        ),
+        _r(
+            "output_data", 0x2C, Access.WINDOW, "Accumulators, sign-extended to 64 bits; read only."
+        ),
+        _r(
+            "shape",
+            0x30,
+            Access.RW,
+            "Size of the instruction.",
+            _f("inputs", 0, 16, "inputs"),
+            _f("tiles", 16, 16, "tiles of outputs"),
+        ),
         _r("weight_base", 0x34, Access.RW, "Beat address of the first tile."),
-        _r("mode", 0x38, Access.RW, "How to read inputs and weights.",
-           _f("table", 0, 4, "number of the code table"),
-           _f("format", 4, 1, "number of the weight format"),
-           _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0")),
-        _r("quantizer", 0x3C, Access.RW, "Quantizer of the input tensor.",
-           _f("constant", 0, 12, "scale constant"),
-           _f("threshold", 12, 8, "silence threshold in 1/8 of the scale"),
-           _f("silent", 20, 8, "silent level m")),
+        _r(
+            "mode",
+            0x38,
+            Access.RW,
+            "How to read inputs and weights.",
+            _f("table", 0, 4, "number of the code table"),
+            _f("format", 4, 1, "number of the weight format"),
+            _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
+        ),
+        _r(
+            "quantizer",
+            0x3C,
+            Access.RW,
+            "Quantizer of the input tensor.",
+            _f("constant", 0, 12, "scale constant"),
+            _f("threshold", 12, 8, "silence threshold in 1/8 of the scale"),
+            _f("silent", 20, 8, "silent level m"),
+        ),
         _r("scale_base", 0x40, Access.R, "Base exponent of the encoded vector."),
-        _r("fault", 0x44, Access.RW, "Fault injection for tests; acts in the next instruction.",
-           _f("kind", 0, 2, "0 none, 1 code of an event, 2 accumulator"),
-           _f("bit", 2, 6, "bit to invert"),
-           _f("index", 8, 24, "number of the event, or of the output, counted from 0")),
+        _r(
+            "fault",
+            0x44,
+            Access.RW,
+            "Fault injection for tests; acts in the next instruction.",
+            _f("kind", 0, 2, "0 none, 1 code of an event, 2 accumulator"),
+            _f("bit", 2, 6, "bit to invert"),
+            _f("index", 8, 24, "number of the event, or of the output, counted from 0"),
+        ),
         *(
             _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")
             for i, (name, text) in enumerate(COUNTERS.items())

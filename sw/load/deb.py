@@ -35,9 +35,9 @@ def read_deb_members(path: Path, suffixes: tuple[str, ...]) -> dict[str, bytes]:
     try:
         with tarfile.open(fileobj=io.BytesIO(_data_archive(path.read_bytes()))) as archive:
             for member in archive:
-                for suffix in suffixes:
-                    if member.isfile() and member.name.endswith(suffix):
-                        found[suffix] = archive.extractfile(member).read()
+                suffix = next((end for end in suffixes if member.name.endswith(end)), None)
+                if suffix and member.isfile() and (contents := archive.extractfile(member)):
+                    found[suffix] = contents.read()
     except (tarfile.TarError, lzma.LZMAError, EOFError) as error:
         raise ValueError(f"damaged Debian package: {error}") from error
     missing = [suffix for suffix in suffixes if suffix not in found]

@@ -221,7 +221,13 @@ def _unzip(wheel: Path, member: str, folder: Path) -> Path:
 
 def _place(path: Path, target: Path) -> None:
     """Copy a file to its place so that nobody ever sees half of it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    shutil.copyfile(path, partial)
-    os.replace(partial, target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, partial)
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(
+            f"Cannot write {target} ({error.strerror}): set FIRSTSPIKE_CACHE to another folder."
+        ) from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import struct
 import zlib
+from typing import Any
 
 _NULL, _GLOBAL_ENV, _REFERENCE = 254, 253, 255
 _SYMBOL, _PAIRLIST, _STRING, _LOGICAL, _INTEGER, _REAL, _CHARACTER, _LIST = (
@@ -17,7 +18,7 @@ _SYMBOL, _PAIRLIST, _STRING, _LOGICAL, _INTEGER, _REAL, _CHARACTER, _LIST = (
 _HAS_ATTRIBUTES, _HAS_TAG, _LATIN1 = 1 << 9, 1 << 10, 1 << 14
 
 
-def read_lazy_load(index: bytes, data: bytes) -> dict[str, object]:
+def read_lazy_load(index: bytes, data: bytes) -> dict[str, Any]:
     """Read every data set of a lazy-load pair.
 
     Parameters
@@ -56,7 +57,7 @@ def _block(data: bytes, offset: int, length: int) -> bytes:
     return value
 
 
-def _unserialize(data: bytes) -> object:
+def _unserialize(data: bytes) -> Any:
     return _Reader(data).value()
 
 
@@ -68,7 +69,7 @@ class _Reader:
             raise ValueError("not an R serialization in XDR format")
         self._data = data
         self._position = 2
-        self._references: list[object] = []
+        self._references: list[Any] = []
         version, _writer, _oldest_reader = self._integers(3)
         if version not in (2, 3):
             raise ValueError(f"serialization version {version} is not 2 or 3")
@@ -89,7 +90,7 @@ class _Reader:
     def _integer(self) -> int:
         return self._integers(1)[0]
 
-    def value(self) -> object:
+    def value(self) -> Any:
         """Read the value at the cursor; a named list becomes a dict."""
         flags = self._integer()
         kind = flags & 0xFF
@@ -102,7 +103,7 @@ class _Reader:
             return dict(zip(attributes["names"], value, strict=True))
         return value
 
-    def _plain_value(self, kind: int, flags: int) -> object:
+    def _plain_value(self, kind: int, flags: int) -> Any:
         if kind in (_NULL, _GLOBAL_ENV):
             return None
         if kind == _REFERENCE:
@@ -122,9 +123,9 @@ class _Reader:
             return [self.value() for _ in range(count)]
         raise ValueError(f"R type {kind} is not read here")
 
-    def _pairlist(self, flags: int) -> dict[object, object]:
+    def _pairlist(self, flags: int) -> dict[Any, Any]:
         """Read cell after cell: attributes, tag, value, and the flags of the rest."""
-        pairs: dict[object, object] = {}
+        pairs: dict[Any, Any] = {}
         while flags & 0xFF == _PAIRLIST:
             if flags & _HAS_ATTRIBUTES:
                 self.value()

@@ -1,0 +1,1 @@
+"""From integer activations to events in time order."""

@@ -1,0 +1,1 @@
+"""The integrator lanes and the group scaler."""

@@ -1,0 +1,1 @@
+"""The synapse array: weights of a row on demand."""
