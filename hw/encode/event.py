@@ -48,8 +48,6 @@ def event_layout(params: CoreParams) -> data.StructLayout:
     )
 
 
-class EventSignature(stream.Signature):
+def EventSignature(params: CoreParams) -> stream.Signature:  # noqa: N802 - reads as a signature
     """Stream of events; see :func:`event_layout`."""
-
-    def __init__(self, params: CoreParams):
-        super().__init__(event_layout(params))
+    return stream.Signature(event_layout(params))
