@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import gguf
@@ -94,23 +95,26 @@ def _config(file: GgufFile, *, vocabulary: int) -> LlamaConfig:
     width, heads = size("embedding_length"), size("attention.head_count")
     kv_heads = size("attention.head_count_kv", heads)
     head_width = size("attention.key_length", max(width // heads, 1))
-    for wrong, what in (
-        (heads % kv_heads, f"{heads} heads do not share {kv_heads} key-value heads evenly"),
-        (head_width % 2, f"the head width {head_width} is odd"),
-        (
-            size("attention.value_length", head_width) != head_width,
-            "keys and values differ in width",
-        ),
-        (size("rope.dimension_count", head_width) != head_width, "only part of a head is rotated"),
-        (
-            size("vocab_size", vocabulary) != vocabulary,
-            "llama.vocab_size is not the tokens' number",
-        ),
+    value_width = size("attention.value_length", head_width)
+    rotated = size("rope.dimension_count", head_width)
+    stated = size("vocab_size", vocabulary)
+    layers = size("block_count")
+    theta = float(file.get("llama.rope.freq_base", float, 10000.0))
+    epsilon = float(file.get("llama.attention.layer_norm_rms_epsilon", float))
+    for fits, what in (
+        (heads % kv_heads == 0, f"{heads} heads do not share {kv_heads} key-value heads evenly"),
+        (head_width % 2 == 0, f"the head width {head_width} is odd"),
+        (value_width == head_width, "keys and values differ in width"),
+        (rotated == head_width, "only part of a head is rotated"),
+        (stated == vocabulary, f"{vocabulary} tokens where llama.vocab_size is {stated}"),
+        (layers <= len(file.tensors), f"{layers} layers of only {len(file.tensors)} tensors"),
+        (0 < theta < math.inf, f"the rotary base is {theta}"),
+        (0 <= epsilon < math.inf, f"the epsilon of the norm is {epsilon}"),
     ):
-        if wrong:
+        if not fits:
             raise UserError(f"{file.path} is a model of an unsupported shape: {what}.")
     return LlamaConfig(
-        layers=size("block_count"),
+        layers=layers,
         width=width,
         ffn_width=size("feed_forward_length"),
         heads=heads,
@@ -118,9 +122,9 @@ def _config(file: GgufFile, *, vocabulary: int) -> LlamaConfig:
         head_width=head_width,
         vocabulary=vocabulary,
         context=size("context_length"),
-        rope_theta=float(file.get("llama.rope.freq_base", float, 10000.0)),
+        rope_theta=theta,
         rope_interleaved=True,
-        norm_epsilon=float(file.get("llama.attention.layer_norm_rms_epsilon", float)),
+        norm_epsilon=epsilon,
         tied_head="output.weight" not in file.tensors,
     )
 

@@ -44,13 +44,13 @@ class Tokenizer:
         return cls(spec)
 
     def __init__(self, spec: dict) -> None:
+        _check(spec)
         tokens, types = spec["tokens"], spec["token_types"]
         self.vocabulary = len(tokens)
         self.bos: int | None = spec["bos"]
         self.eos: int | None = spec["eos"]
         self._add_bos: bool = spec["add_bos"]
         self._chat_template: str | None = spec["chat_template"]
-        _check(spec)
         self._control = frozenset(i for i, kind in enumerate(types) if kind == _CONTROL)
         literal = [i for i, kind in enumerate(types) if kind == _USER_DEFINED]
         self._bytes = [_token_bytes(token) for token in tokens]
@@ -152,6 +152,8 @@ def _check(spec: dict) -> None:
             f"The tokenizer splits text by the rules {spec['pre']!r}: known are "
             f"{', '.join(_PRE_TOKENIZERS)}."
         )
+    if not all(isinstance(text, str) for text in (*spec["tokens"], *spec["merges"])):
+        raise UserError("The tokenizer's tokens and merges must be text.")
     if len(spec["token_types"]) != size:
         raise UserError(f"The tokenizer has {size} tokens but {len(spec['token_types'])} types.")
     for name in ("bos", "eos"):
