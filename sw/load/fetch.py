@@ -7,6 +7,7 @@ The model is the Q4_1 file of SmolLM2-135M-Instruct (Apache-2.0) inside the PyPI
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
@@ -227,7 +228,8 @@ def _place(path: Path, target: Path) -> None:
         shutil.copyfile(path, partial)
         os.replace(partial, target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise UserError(
             f"Cannot write {target} ({error.strerror}): set FIRSTSPIKE_CACHE to another folder."
         ) from error
