@@ -45,7 +45,7 @@ class WeightFormat:
         return self.scale_beats + BLOCK
 
     def outputs(self, lanes: int) -> int:
-        """Outputs of one tile."""
+        """Return the outputs of one tile."""
         return lanes // self.lanes_per_output
 
     def tiles(self, outputs: int, lanes: int) -> int:

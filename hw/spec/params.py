@@ -115,6 +115,7 @@ class CoreParams:
 
     @property
     def hash(self) -> int:
+        """Fingerprint of :meth:`describe`, 64 bits."""
         text = json.dumps(self.describe(), sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 

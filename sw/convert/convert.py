@@ -11,8 +11,8 @@ from sw.convert.weights import convert_matrix, convert_norm, rope_table
 from sw.errors import UserError
 from sw.load.checkpoint import Checkpoint, QuantizedTensor
 
-#: Fraction bits of the residual: magnitudes to 8191 in a 24-bit word.
-RESIDUAL_FRACTION = 10
+#: Fraction bits of the residual. A 24-bit word then reaches 32767: SmolLM2 needs 24380.
+RESIDUAL_FRACTION = 8
 
 #: Converted matrix of a layer: the checkpoint's tensors that read the same vector.
 PARTS = {
@@ -54,7 +54,8 @@ def convert(checkpoint: Checkpoint, *, table: str = DEFAULT_TABLE) -> ConvertedM
                 [tensors[f"blk.{n}.{part}.weight"] for part in parts]
             )
         for name in ("attn_norm", "ffn_norm"):
-            norms[f"layers.{n}.{name}"] = convert_norm(np.asarray(tensors[f"blk.{n}.{name}.weight"]))
+            gamma = np.asarray(tensors[f"blk.{n}.{name}.weight"])
+            norms[f"layers.{n}.{name}"] = convert_norm(gamma)
     return ConvertedModel(
         name=checkpoint.name,
         config=config,
