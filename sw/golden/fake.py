@@ -14,19 +14,13 @@ from torch.nn import functional
 
 from hw.spec.codes import BLOCK, DEFAULT_TABLE, TABLES, CodeTable
 from hw.spec.scales import EXPONENT_SPAN, LARGEST_CODE, MEAN_TO_SCALE
+from sw.convert.defaults import ratio
 from sw.golden.fake_weights import eight_bit_weight, fake_weight, stored_weight
 from sw.golden.float_model import Quantizers
 from sw.load.checkpoint import Checkpoint, QuantizedTensor
 
-#: Ratio c of block scale to 0.179 times the block's mean magnitude, per site.
-CONSTANTS = {
-    "attn_q": 1.0,
-    "attn_output": 1.0,
-    "ffn_gate": 0.85,
-    "ffn_down": 1.2,
-    "head": 0.75,
-    "query": 1.0,
-}
+#: What `linear_input` and `query` code.
+SITES = ("attn_q", "attn_output", "ffn_gate", "ffn_down", "head", "query")
 
 #: Largest softmax code.
 LARGEST_PROBABILITY = 255
@@ -95,7 +89,8 @@ class FakeQuantizers(Quantizers):
     table : str
         Code table of linear inputs and queries.
     constants : mapping
-        Scale constants by site that replace those of `CONSTANTS`.
+        Ratio c of block scale to 0.179 times the block's mean magnitude, by site; the shipped one
+        if absent.
     thresholds : mapping
         Silence thresholds in units of the scale, by site (``"query"`` and ``"probability"`` too);
         0.5, where only what rounds to the silent level is silent, if absent.
@@ -118,11 +113,12 @@ class FakeQuantizers(Quantizers):
         if table not in names:
             raise ValueError(f"wanted a code table of {', '.join(names)}; got {table!r}")
         for site in {**(constants or {}), **(silent_levels or {})}:
-            if site not in CONSTANTS:
-                raise ValueError(f"wanted a site of {', '.join(CONSTANTS)}; got {site!r}")
+            if site not in SITES:
+                raise ValueError(f"wanted a site of {', '.join(SITES)}; got {site!r}")
         query_table = table if TABLES[table].polarity else DEFAULT_TABLE
-        self.tables = {site: TABLES[table] for site in CONSTANTS} | {"query": TABLES[query_table]}
-        self.constants = {**CONSTANTS, **(constants or {})}
+        self.tables = {site: TABLES[table] for site in SITES} | {"query": TABLES[query_table]}
+        shipped = {site: ratio(site, entry.name) for site, entry in self.tables.items()}
+        self.constants = {**shipped, **(constants or {})}
         self.thresholds = dict(thresholds or {})
         self.silent_levels = dict(silent_levels or {})
         self.weights = dict(weights or {})
@@ -158,15 +154,15 @@ class FakeQuantizers(Quantizers):
         detached = functional.pad(x.detach(), (0, -channels % BLOCK))
         blocks = detached.unflatten(-1, (-1, BLOCK))
         scale = block_scale(blocks, self.constants[site])
-        ratio = blocks / scale
-        magnitude = ratio.abs()
+        quotient = blocks / scale
+        magnitude = quotient.abs()
         codes = self._levels[site][(2 * magnitude).int().clamp_max_(2 * LARGEST_CODE)]
-        codes = torch.copysign(codes, ratio)
+        codes = torch.copysign(codes, quotient)
         threshold = self.thresholds.get(site, 0.5)
         if threshold != 0.5:
             table = self.tables[site]
             silent = self.silent_levels.get(site, table.silent_level) - table.zero
-            eighths = torch.copysign((8 * magnitude).floor(), ratio)
+            eighths = torch.copysign((8 * magnitude).floor(), quotient)
             codes = codes.masked_fill((eighths - 8 * silent).abs() < 8 * threshold, silent)
         coded = (codes * scale).flatten(-2)[..., :channels]
         return x + (coded - x.detach())

@@ -1,0 +1,219 @@
+"""The driver of a core: one class, whatever the transport."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hw.spec import registers
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.formats import VERSION
+from hw.spec.params import CoreParams
+from hw.spec.registers import COUNTERS, REGISTERS, Error
+from sw.compile.image import DeviceImage, MatrixImage
+from sw.convert.container import Quantizer
+from sw.driver.transport import Transport
+from sw.errors import UserError
+
+#: Counters of the encoding, which several instructions on one vector must not add up.
+ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
+
+
+class DeviceError(RuntimeError):
+    """The core refused an instruction that the driver made; a defect, not a user's mistake."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a matrix-vector product left behind.
+
+    Attributes
+    ----------
+    accumulators : numpy.ndarray
+        int64, one per output.
+    base : int
+        Base exponent E of the encoded vector.
+    counters : dict of str to int
+        Every counter of ``hw/spec/registers.py``.
+    """
+
+    accumulators: np.ndarray
+    base: int
+    counters: dict[str, int]
+
+
+class Device:
+    """A core and the model in it.
+
+    Parameters
+    ----------
+    transport : Transport
+        How to reach the core.
+    params : CoreParams
+        The configuration that the core is expected to have.
+
+    Attributes
+    ----------
+    loaded_words : int
+        32-bit words of weights that went through the memory window so far.
+
+    Raises
+    ------
+    UserError
+        If something else answers, or a core of another version or configuration.
+    """
+
+    def __init__(self, transport: Transport, params: CoreParams):
+        self.transport = transport
+        self.params = params
+        self.loaded_words = 0
+        self._image: DeviceImage | None = None
+        self._resident: dict[tuple[str, int], int] = {}
+        self._free = 0
+        if (magic := self._read("magic")) != registers.MAGIC:
+            raise UserError(
+                f"no Firstspike core answers: the first register reads {magic:#010x}, not "
+                f"{registers.MAGIC:#010x}; check the address and the bitstream"
+            )
+        version = REGISTERS["version"].unpack(self._read("version"))
+        if f"{version['major']}.{version['minor']}" != VERSION:
+            raise UserError(
+                f"the core has version {version['major']}.{version['minor']}, this driver "
+                f"{VERSION}; build the core again"
+            )
+        found = self._read("hash_low") | self._read("hash_high") << 32
+        if found != params.hash:
+            raise UserError(
+                f"the core was built for configuration {found:016x}, not {params.hash:016x}; "
+                "name its configuration with --config"
+            )
+
+    def load(self, image: DeviceImage) -> None:
+        """Take a model; its matrices go to the core when they are first used.
+
+        Raises
+        ------
+        UserError
+            If the image was made for another configuration.
+        """
+        if image.configuration != f"{self.params.hash:016x}":
+            raise UserError(
+                f"the image was compiled for configuration {image.configuration}, the core has "
+                f"{self.params.hash:016x}; compile the model for this core"
+            )
+        self._image = image
+        self._forget()
+
+    def matvec(self, name: str, x: np.ndarray, *, quantizer: Quantizer, table: str) -> Result:
+        """Multiply a matrix of the loaded model by a vector, on the core.
+
+        Parameters
+        ----------
+        name : str
+            Matrix of the image.
+        x : numpy.ndarray
+            Integers in -32767..32767, one per input.
+        quantizer : Quantizer
+            Scale constant, threshold and silent level of this input.
+        table : str
+            Code table.
+        """
+        if self._image is None:
+            raise UserError("the device holds no model; call load first")
+        matrix = self._image.matrices[name]
+        if x.shape != (matrix.inputs,):
+            raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
+        self._write_input(x)
+        self._write(
+            "quantizer",
+            REGISTERS["quantizer"].pack(
+                constant=quantizer.constant,
+                threshold=quantizer.threshold,
+                silent=quantizer.silent_level,
+            ),
+        )
+        mode = REGISTERS["mode"].pack(table=TABLES[table].number, format=matrix.format.number)
+        self._write("mode", mode)
+        return self._run_tiles(name, matrix)
+
+    def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
+        per_tile = matrix.format.outputs(self.params.lanes)
+        chunk = self._chunk_tiles(matrix)
+        parts, counters = [], dict.fromkeys(COUNTERS, 0)
+        for first in range(0, len(matrix.words), chunk):
+            base = self._ensure_resident(name, matrix, first, chunk)
+            tiles = min(chunk, len(matrix.words) - first)
+            self._execute(matrix.inputs, tiles, base)
+            outputs = min(tiles * per_tile, matrix.rows - first * per_tile)
+            parts.append(self._read_output(outputs))
+            for counter in COUNTERS:
+                if first == 0 or counter not in ENCODE_COUNTERS:
+                    counters[counter] += self._read(counter)
+        return Result(
+            accumulators=np.concatenate(parts), base=self._read("scale_base"), counters=counters
+        )
+
+    def _chunk_tiles(self, matrix: MatrixImage) -> int:
+        """Tiles that one instruction takes: as many as memory and output buffer hold."""
+        beats = matrix.words.shape[1] * matrix.words.shape[2]
+        fit = self.params.memory_beats // beats
+        if not fit:
+            raise UserError(
+                f"one tile of {matrix.inputs} inputs needs {beats} beats, the core's memory has "
+                f"{self.params.memory_beats}; choose a larger configuration"
+            )
+        return min(fit, self.params.max_outputs // matrix.format.outputs(self.params.lanes))
+
+    def _ensure_resident(self, name: str, matrix: MatrixImage, first: int, chunk: int) -> int:
+        """Beat address of some tiles, loading them if they are not in memory."""
+        key = (name, first)
+        if key not in self._resident:
+            words = matrix.words[first : first + chunk]
+            beats = words.size // words.shape[-1]
+            if self._free + beats > self.params.memory_beats:
+                self._forget()
+            self._write("memory_address", self._free * self.params.words_per_beat)
+            self.transport.write_window(REGISTERS["memory_data"].address, words.reshape(-1))
+            self.loaded_words += words.size
+            self._resident[key] = self._free
+            self._free += beats
+        return self._resident[key]
+
+    def _forget(self) -> None:
+        self._resident.clear()
+        self._free = 0
+
+    def _execute(self, inputs: int, tiles: int, weight_base: int) -> None:
+        self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))
+        self._write("weight_base", weight_base)
+        self._write("control", REGISTERS["control"].pack(start=1))
+        blocks = -(-inputs // BLOCK)
+        longest = (
+            4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (64 + self.params.lanes)
+        )
+        status = REGISTERS["status"]
+        self.transport.wait(status.address, status.pack(busy=1), 0, longest)
+        state = status.unpack(self._read("status"))
+        if state["error"] or not state["done"]:
+            error = Error(state["error"])
+            raise DeviceError(
+                f"the core refused {inputs} inputs, {tiles} tiles at beat {weight_base}: "
+                f"{error.name.lower()} (code {error.value})"
+            )
+
+    def _write_input(self, x: np.ndarray) -> None:
+        self._write("input_address", 0)
+        words = x.astype(np.int16).astype(np.uint16).astype(np.uint32)
+        self.transport.write_window(REGISTERS["input_data"].address, words)
+
+    def _read_output(self, outputs: int) -> np.ndarray:
+        self._write("output_address", 0)
+        words = self.transport.read_window(REGISTERS["output_data"].address, 2 * outputs)
+        return np.ascontiguousarray(words, "<u4").view("<i8").astype(np.int64)
+
+    def _write(self, register: str, value: int) -> None:
+        self.transport.write(REGISTERS[register].address, value)
+
+    def _read(self, register: str) -> int:
+        return self.transport.read(REGISTERS[register].address)

@@ -1,0 +1,263 @@
+"""Codes and block scales of vectors (``docs/arithmetic.md`` §1 to §3)."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD, QUOTIENT_FRACTION, CodeTable
+from hw.spec.scales import (
+    CONSTANT_BITS,
+    CONSTANT_FRACTION,
+    EXPONENT_SPAN,
+    GRID,
+    INPUT_MAX,
+    LARGEST_CODE,
+    SCALE_FRACTION,
+)
+from sw.golden.integers import bits
+
+#: Largest decoded magnitude, reached by softmax codes and in the test mode.
+LARGEST_DECODED = 255
+
+#: Scale of the test mode.
+UNIT_SCALE = 4
+
+_LAST_QUOTIENT = LARGEST_DECODED << QUOTIENT_FRACTION
+_HOLDS = torch.tensor([LARGEST_CODE * scale for scale in GRID])
+
+
+class CodeClass(enum.IntEnum):
+    """What an element of a block costs the hardware."""
+
+    SILENT = 0
+    SPIKE = 1
+    INTEGER = 2
+    PADDING = 3
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Vectors in codes, each with its own base exponent.
+
+    Attributes
+    ----------
+    table : CodeTable
+        Table of the codes.
+    silent_level : int
+        Level m that never fires.
+    inputs : int
+        Elements K of a vector, padding excluded.
+    decoded : Tensor
+        Decoded values D, int64, shape (..., G, 32).
+    classes : Tensor
+        `CodeClass` of each element, int8, shape (..., G, 32).
+    scales : Tensor
+        Relative block scales S_g, 4..1792, shape (..., G).
+    base : Tensor
+        Base exponents E, shape (...).
+    """
+
+    table: CodeTable
+    silent_level: int
+    inputs: int
+    decoded: Tensor
+    classes: Tensor
+    scales: Tensor
+    base: Tensor
+
+    @property
+    def code_sums(self) -> Tensor:
+        """Sum X of the decoded values of each block, padding excluded, shape (..., G)."""
+        return self.decoded.masked_fill(self.classes == CodeClass.PADDING, 0).sum(-1)
+
+    @property
+    def scaled(self) -> Tensor:
+        """``S_g * D`` without padding, shape (..., K)."""
+        return (self.decoded * self.scales[..., None]).flatten(-2)[..., : self.inputs]
+
+
+def classify(
+    quotient: int, *, table: CodeTable, threshold: int, silent_level: int
+) -> tuple[int, CodeClass]:
+    """Decode one element.
+
+    Parameters
+    ----------
+    quotient : int
+        Eighths of the scale, with the element's sign.
+    table, threshold, silent_level
+        As for `encode`.
+
+    Returns
+    -------
+    decoded : int
+        The value D that the code stands for.
+    code_class : CodeClass
+        Its class.
+    """
+    magnitude = abs(quotient)
+    rounded = (magnitude + 4) >> QUOTIENT_FRACTION
+    sign = -1 if quotient < 0 else 1
+    if table.zero:
+        level = sign * rounded + table.zero
+        silent_value = silent_level - table.zero
+        if level == silent_level or abs(quotient - 8 * silent_value) < threshold:
+            return silent_value, CodeClass.SILENT
+        spike = 0 <= level <= table.highest
+        return level - table.zero, CodeClass.SPIKE if spike else CodeClass.INTEGER
+    value, integer = table.magnitude(magnitude)
+    if quotient < 0 and not table.polarity:
+        value, integer = rounded, True
+    if magnitude < threshold or value == 0:
+        return 0, CodeClass.SILENT
+    return sign * value, CodeClass.INTEGER if integer else CodeClass.SPIKE
+
+
+@functools.lru_cache(maxsize=512)
+def code_lookup(table: CodeTable, threshold: int, silent_level: int) -> tuple[Tensor, Tensor]:
+    """Tabulate `classify` for every quotient from -2040 to 2040.
+
+    Returns
+    -------
+    decoded, classes : Tensor
+        int64 and int8; the entry of quotient t is at t + 2040.
+    """
+    codes = [
+        classify(quotient, table=table, threshold=threshold, silent_level=silent_level)
+        for quotient in range(-_LAST_QUOTIENT, _LAST_QUOTIENT + 1)
+    ]
+    decoded, classes = zip(*codes, strict=True)
+    return torch.tensor(decoded), torch.tensor(classes, dtype=torch.int8)
+
+
+def look_up(quotient: Tensor, lookup: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    """Decoded values and classes of quotients, by a `code_lookup`."""
+    entry = quotient + _LAST_QUOTIENT
+    return lookup[0][entry], lookup[1][entry]
+
+
+def scale_indices(total: Tensor, largest: Tensor, constant: int) -> Tensor:
+    """Scale indices of blocks before the clamp, from sums and maxima of their magnitudes."""
+    product = total * constant
+    top = bits(product) - 1
+    eighths = product >> (top - 3).clamp_min(0)
+    first = CONSTANT_FRACTION + SCALE_FRACTION - 2
+    wanted = (4 * (top - first) + ((eighths + 1) >> 1) - 4).masked_fill(top < first, 0)
+    holds = torch.searchsorted(_HOLDS, largest << SCALE_FRACTION)
+    return wanted.maximum(holds).clamp_max(len(GRID) - 1)
+
+
+def encode(
+    x: Tensor,
+    *,
+    table: CodeTable,
+    constant: int,
+    threshold: int = DEFAULT_THRESHOLD,
+    silent_level: int | None = None,
+) -> Encoded:
+    """Quantize vectors.
+
+    Parameters
+    ----------
+    x : Tensor
+        int64, shape (..., K), -32767..32767; every vector gets its own base exponent.
+    table : CodeTable
+        Code table.
+    constant : int
+        The tensor's scale constant C, 1..4095.
+    threshold : int
+        Silence threshold in eighths of the scale.
+    silent_level : int
+        Level m; the table's default if absent.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+    """
+    silent_level = check_silent_level(table, silent_level)
+    if not 1 <= constant < 1 << CONSTANT_BITS:
+        raise ValueError(f"wanted a scale constant of 1..4095, got {constant}: see scale_constant")
+    blocks = _blocks(x, 0)
+    magnitudes = blocks.abs()
+    largest = magnitudes.amax(-1)
+    if int(largest.amax()) > INPUT_MAX:
+        raise ValueError(
+            f"wanted inputs of at most {INPUT_MAX}, got {int(largest.amax())}: normalize them first"
+        )
+    index = scale_indices(magnitudes.sum(-1), largest, constant)
+    exponent = index >> 2
+    base = (exponent.amax(-1) - EXPONENT_SPAN).clamp_min(0)
+    above = exponent - base[..., None]
+    scales = torch.where(above < 0, UNIT_SCALE, (4 + (index & 3)) << above.clamp_min(0))
+    unit = (scales << base[..., None]).double()[..., None]
+    # Exact: the quotient of integers below 2^22 and 2^18 cannot round to the next integer.
+    quotient = (blocks.double() * 128).div_(unit).long()
+    decoded, classes = look_up(quotient, code_lookup(table, threshold, silent_level))
+    return _encoded(table, silent_level, x.shape[-1], decoded, classes, scales, base)
+
+
+def from_codes(x: Tensor, *, table: CodeTable) -> Encoded:
+    """Take the elements as decoded values: the test mode *codes*.
+
+    Parameters
+    ----------
+    x : Tensor
+        int64, shape (..., K), -255..255.
+    table : CodeTable
+        A table whose zero level is 0.
+
+    Raises
+    ------
+    ValueError
+        If the table has another zero level or an element does not fit.
+    """
+    if table.zero:
+        raise ValueError(f"the test mode wants a table with zero level 0, not {table.name!r}")
+    if int(x.abs().amax()) > LARGEST_DECODED:
+        raise ValueError(f"wanted codes of at most {LARGEST_DECODED}, got {int(x.abs().amax())}")
+    decoded = _blocks(x, 0)
+    level = torch.isin(decoded.abs() if table.polarity else decoded, torch.tensor(table.ladder))
+    classes = torch.where(level, CodeClass.SPIKE, CodeClass.INTEGER).masked_fill(decoded == 0, 0)
+    scales = torch.full(decoded.shape[:-1], UNIT_SCALE)
+    base = torch.zeros(decoded.shape[:-2], dtype=torch.int64)
+    return _encoded(table, 0, x.shape[-1], decoded, classes.to(torch.int8), scales, base)
+
+
+def check_silent_level(table: CodeTable, silent_level: int | None) -> int:
+    """Return the silent level, the table's default if it is None.
+
+    Raises
+    ------
+    ValueError
+        If the table does not have that level, or its silent level is fixed.
+    """
+    if silent_level is None or silent_level == table.silent_level:
+        return table.silent_level
+    if not table.masked or not table.lowest <= silent_level <= table.highest:
+        wanted = f"{table.lowest}..{table.highest}" if table.masked else f"{table.silent_level}"
+        raise ValueError(f"silent level of {table.name!r} must be {wanted}, not {silent_level}")
+    return silent_level
+
+
+def _blocks(x: Tensor, value: int) -> Tensor:
+    missing = -x.shape[-1] % BLOCK
+    padded = functional.pad(x, (0, missing), value=value) if missing else x
+    return padded.unflatten(-1, (-1, BLOCK))
+
+
+def _encoded(table, silent_level, inputs, decoded, classes, scales, base) -> Encoded:
+    missing = -inputs % BLOCK
+    if missing:
+        classes[..., -1, BLOCK - missing :] = CodeClass.PADDING
+        decoded[..., -1, BLOCK - missing :] = silent_level - table.zero
+    return Encoded(
+        table=table, silent_level=silent_level, inputs=inputs, decoded=decoded,
+        classes=classes, scales=scales, base=base,
+    )
