@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import math
-import os
 from pathlib import Path
 
 import torch
@@ -22,6 +21,9 @@ from sw.golden.fake import FakeQuantizers
 from sw.golden.float_model import FloatLlama, Quantizers
 from sw.golden.perplexity import perplexity
 from sw.load.checkpoint import LlamaConfig
+from sw.load.fetch import novel
+from sw.models import bundled_model
+from tools.export_gguf import export_gguf
 
 TRAINING = ("emma", "mansfieldpark", "northangerabbey", "prideprejudice", "sensesensibility")
 HELD_OUT = "persuasion"
@@ -40,6 +42,12 @@ CONFIG = LlamaConfig(
     norm_epsilon=1e-5,
     tied_head=True,
 )
+ABOUT = {
+    "name": "Austen 0.3M",
+    "license": "BSD-2-Clause",
+    "description": "Trained by tools/train_bundled.py of Firstspike on public-domain novels of "
+    "Jane Austen (all but Persuasion), from Debian's package r-cran-janeaustenr.",
+}
 console = Console(stderr=True)
 
 
@@ -135,33 +143,23 @@ def report(model: FloatLlama, tokens: torch.Tensor, characters: int, label: str)
     )
 
 
-def read_novel(folder: Path, name: str) -> str:
-    """Text of a novel that ``firstspike`` or a person has put into the folder."""
-    path = folder / f"{name}.txt"
-    if not path.exists():
-        raise SystemExit(f"wanted the novel {path}, found none: name its folder with --novels")
-    return path.read_text(encoding="utf-8")
-
-
 def main() -> None:
     """Train, measure and export."""
     parser = argparse.ArgumentParser(description=__doc__)
-    default_novels = Path.home() / ".cache" / "firstspike" / "novels"
-    parser.add_argument("--novels", type=Path, default=default_novels, help="folder of *.txt")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--float-steps", type=int, default=3600)
-    parser.add_argument("--aware-steps", type=int, default=1400)
+    parser.add_argument("--aware-steps", type=int, default=1800)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument(
         "--float-state", type=Path, help="keep the float model here; continue from it if it exists"
     )
-    parser.add_argument("--output", type=Path, default=Path("sw/models/austen-0.3m.gguf"))
+    parser.add_argument("--output", type=Path, default=bundled_model())
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
 
-    texts = [read_novel(options.novels, name) for name in TRAINING]
-    held_out_text = read_novel(options.novels, HELD_OUT)
+    texts = [novel(name) for name in TRAINING]
+    held_out_text = novel(HELD_OUT)
     tokenizer = train_tokenizer(texts, CONFIG.vocabulary)
     end = tokenizer.token_to_id(END_OF_TEXT)
     tokens = torch.tensor([t for text in texts for t in [*tokenizer.encode(text).ids, end]])
@@ -185,6 +183,23 @@ def main() -> None:
         if state:
             torch.save(model.state_dict(), state)
     report(model, held_out, len(held_out_text), "float phase, float")
+    model.quantizers = FakeQuantizers()
+    report(model, held_out, len(held_out_text), "float phase, fake-quantized")
+
+    phase = Phase(
+        name="quantization-aware",
+        steps=options.aware_steps,
+        warmup=50,
+        batch=options.batch,
+        rate=1.5e-3,
+        seed=options.seed + 1,
+    )
+    train(model, tokens, phase)
+    report(model, held_out, len(held_out_text), "fake-quantized")
+    model.quantizers = Quantizers()
+    report(model, held_out, len(held_out_text), "float")
+    export_gguf(options.output, model, tokenizer, end=END_OF_TEXT, about=ABOUT)
+    console.print(f"wrote {options.output}, {options.output.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,18 @@ BLOCK_SCALE_BITS, CACHE_SCALE_BITS = 3, 7
 _TINY = torch.finfo(torch.float32).tiny
 
 
+class _StraightThrough(torch.autograd.Function):
+    """Coded values on the way forward, the uncoded ones' gradients on the way back."""
+
+    @staticmethod
+    def forward(_context, _x: Tensor, coded: Tensor) -> Tensor:
+        return coded.view_as(coded)
+
+    @staticmethod
+    def backward(_context, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient, None
+
+
 def grid_scale(wanted: Tensor, bits: int, *, up: bool = False) -> Tensor:
     """Round positive numbers to a mantissa of that many bits times a power of two.
 
@@ -165,7 +177,7 @@ class FakeQuantizers(Quantizers):
             eighths = torch.copysign((8 * magnitude).floor(), quotient)
             codes = codes.masked_fill((eighths - 8 * silent).abs() < 8 * threshold, silent)
         coded = (codes * scale).flatten(-2)[..., :channels]
-        return x + (coded - x.detach())
+        return _StraightThrough.apply(x, coded)
 
     def query(self, q: Tensor) -> Tensor:
         """Code in blocks, as an input of a linear layer."""
@@ -174,7 +186,7 @@ class FakeQuantizers(Quantizers):
     def key(self, k: Tensor) -> Tensor:
         """Round to 8 bits with one scale per token and head."""
         scale = cache_scale(k.detach())
-        return k + ((k.detach() / scale).round() * scale - k.detach())
+        return _StraightThrough.apply(k, (k.detach() / scale).round() * scale)
 
     def value(self, v: Tensor) -> Tensor:
         """Round to 8 bits with one scale per token and head."""
@@ -191,10 +203,10 @@ class FakeQuantizers(Quantizers):
         threshold = self.thresholds.get("probability", 0.5)
         if threshold > 0.5:
             codes = codes.masked_fill(rounded < threshold, 0)
-        return p + (codes * unit / scale - p.detach())
+        return _StraightThrough.apply(p, codes * unit / scale)
 
     def weight(self, w: Tensor, name: str) -> Tensor:
         """Round to groups of Q4_1, or of Q8_0 for embedding and head."""
         if name in self.weights:
             return self.weights[name]
-        return w + (fake_weight(w.detach(), name) - w.detach())
+        return _StraightThrough.apply(w, fake_weight(w.detach(), name))
