@@ -1,0 +1,133 @@
+"""Puts the events of a block in the order of their time steps (``docs/arithmetic.md`` §2)."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.encode.classifier import STEPS, Code, code_layout
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+
+
+def model(block: Sequence[Code]) -> list[tuple[int, int]]:
+    """Events (row, value) of one block: integers, then spikes in falling level, rows ascending."""
+    events = [(row, code) for row, code in enumerate(block) if not code.silent]
+    integers = [(row, code.value) for row, code in events if code.integer]
+    spikes = [(row, code.value) for row, code in events if not code.integer]
+    return integers + sorted(spikes, key=lambda event: -abs(event[1]))
+
+
+def fired_layout() -> data.StructLayout:
+    """One event without its block: ``row`` and decoded value ``code``."""
+    return data.StructLayout({"row": range(BLOCK), "code": signed(CoreParams.code_width)})
+
+
+class EventSorter(wiring.Component):
+    """Sorts by buckets: a set of rows for every time step.
+
+    While one half of the buckets fills with a block, at one code a cycle, the other half fires, at
+    one event a cycle without gaps. A whole block thus never waits: it takes 32 cycles to fill and
+    at most 32 to fire. A shorter block may only come last, and the next vector when ``busy`` is
+    low. A block begins to fire 4 cycles after its last code, unless the one before still fires.
+
+    Members
+    -------
+    classified : In(stream)
+        See :func:`hw.encode.classifier.code_layout`; always ready.
+    fired : Out(stream)
+        Events; see :func:`fired_layout`; must always be accepted.
+    busy : Out(1)
+        Events of complete blocks are still to come.
+    """
+
+    classified: In(stream.Signature(code_layout(), always_ready=True))
+    fired: Out(stream.Signature(fired_layout(), always_ready=True))
+    busy: Out(1)
+
+    def elaborate(self, platform):
+        """Fill the buckets of one half, fire those of the other, look up what fired."""
+        m = Module()
+        m.submodules.rows = rows = Memory(shape=BLOCK, depth=2 * STEPS, init=[])
+        m.submodules.values = values = Memory(
+            shape=signed(CoreParams.code_width), depth=2 * BLOCK, init=[]
+        )
+
+        # Fill.
+        code = self.classified.p
+        row = code.place.row
+        filling = Signal()
+        filled = Signal(STEPS)  # occupied steps of the block that fills
+        waiting = Signal(STEPS)  # occupied steps of a complete block that does not fire yet
+        occupied = Signal(STEPS)
+        bucket, write_bucket = rows.read_port(domain="comb"), rows.write_port()
+        write_value = values.write_port()
+        m.d.comb += [
+            occupied.eq(filled | Mux(code.silent, 0, 1 << code.step)),
+            bucket.addr.eq(Cat(code.step, filling)),
+            write_bucket.addr.eq(bucket.addr),
+            write_bucket.data.eq(Mux(filled.bit_select(code.step, 1), bucket.data, 0) | (1 << row)),
+            write_bucket.en.eq(self.classified.valid & ~code.silent),
+            write_value.addr.eq(Cat(row, filling)),
+            write_value.data.eq(code.value),
+            write_value.en.eq(self.classified.valid),
+        ]
+        with m.If(self.classified.valid):
+            m.d.sync += filled.eq(occupied)
+
+        # Fire.
+        firing = Signal()
+        steps = Signal(STEPS)  # occupied steps that have not begun to fire
+        pending = Signal(BLOCK)  # rows of the present step that have not fired
+        rest = Signal(BLOCK)
+        upcoming = Signal(STEPS)
+        next_firing = Signal()
+        next_bucket = rows.read_port(domain="comb")
+        m.d.comb += [
+            rest.eq(pending & (pending - 1)),
+            upcoming.eq(Mux(steps.any(), steps, waiting)),
+            next_firing.eq(Mux(steps.any(), firing, ~filling)),
+            next_bucket.addr.eq(Cat(_first(m, "step", upcoming), next_firing)),
+        ]
+        m.d.sync += pending.eq(rest)
+        with m.If(~rest.any() & upcoming.any()):
+            m.d.sync += [
+                pending.eq(next_bucket.data),
+                steps.eq(upcoming & (upcoming - 1)),
+                firing.eq(next_firing),
+            ]
+            with m.If(~steps.any()):
+                m.d.sync += waiting.eq(0)
+        with m.If(self.classified.valid & code.place.last):
+            m.d.sync += [waiting.eq(occupied), filled.eq(0), filling.eq(~filling)]
+
+        # Look up.
+        value = values.read_port()
+        fired_row = Signal(range(BLOCK))
+        fired = Signal()
+        first_row = _first(m, "row", pending)
+        m.d.comb += value.addr.eq(Cat(first_row, firing))
+        m.d.sync += [
+            fired_row.eq(first_row),
+            fired.eq(pending.any()),
+            self.fired.p.row.eq(fired_row),
+            self.fired.p.code.eq(value.data),
+            self.fired.valid.eq(fired),
+        ]
+        m.d.comb += self.busy.eq(
+            waiting.any() | steps.any() | pending.any() | fired | self.fired.valid
+        )
+        return m
+
+
+def _first(m: Module, name: str, flags: Signal) -> Signal:
+    """Return the number of the lowest flag that is set."""
+    number = Signal(range(len(flags)), name=f"first_{name}")
+    lowest = Signal(len(flags), name=f"lowest_{name}")
+    m.d.comb += lowest.eq(flags & -flags)
+    for bit in range(len(number)):
+        ones = Cat(lowest[i] for i in range(len(flags)) if i >> bit & 1)
+        m.d.comb += number[bit].eq(ones.any())
+    return number
