@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import enum
-import functools
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD, QUOTIENT_FRACTION, CodeTable
+from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD, CodeTable
 from hw.spec.scales import (
     CONSTANT_BITS,
     CONSTANT_FRACTION,
@@ -20,25 +18,13 @@ from hw.spec.scales import (
     LARGEST_CODE,
     SCALE_FRACTION,
 )
+from sw.golden.classify import LARGEST_DECODED, CodeClass, code_lookup, look_up
 from sw.golden.integers import bits
-
-#: Largest decoded magnitude, reached by softmax codes and in the test mode.
-LARGEST_DECODED = 255
 
 #: Scale of the test mode.
 UNIT_SCALE = 4
 
-_LAST_QUOTIENT = LARGEST_DECODED << QUOTIENT_FRACTION
 _HOLDS = torch.tensor([LARGEST_CODE * scale for scale in GRID])
-
-
-class CodeClass(enum.IntEnum):
-    """What an element of a block costs the hardware."""
-
-    SILENT = 0
-    SPIKE = 1
-    INTEGER = 2
-    PADDING = 3
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -80,66 +66,6 @@ class Encoded:
     def scaled(self) -> Tensor:
         """``S_g * D`` without padding, shape (..., K)."""
         return (self.decoded * self.scales[..., None]).flatten(-2)[..., : self.inputs]
-
-
-def classify(
-    quotient: int, *, table: CodeTable, threshold: int, silent_level: int
-) -> tuple[int, CodeClass]:
-    """Decode one element.
-
-    Parameters
-    ----------
-    quotient : int
-        Eighths of the scale, with the element's sign.
-    table, threshold, silent_level
-        As for `encode`.
-
-    Returns
-    -------
-    decoded : int
-        The value D that the code stands for.
-    code_class : CodeClass
-        Its class.
-    """
-    magnitude = abs(quotient)
-    rounded = (magnitude + 4) >> QUOTIENT_FRACTION
-    sign = -1 if quotient < 0 else 1
-    if table.zero:
-        level = sign * rounded + table.zero
-        silent_value = silent_level - table.zero
-        if level == silent_level or abs(quotient - 8 * silent_value) < threshold:
-            return silent_value, CodeClass.SILENT
-        spike = 0 <= level <= table.highest
-        return level - table.zero, CodeClass.SPIKE if spike else CodeClass.INTEGER
-    value, integer = table.magnitude(magnitude)
-    if quotient < 0 and not table.polarity:
-        value, integer = rounded, True
-    if magnitude < threshold or value == 0:
-        return 0, CodeClass.SILENT
-    return sign * value, CodeClass.INTEGER if integer else CodeClass.SPIKE
-
-
-@functools.lru_cache(maxsize=512)
-def code_lookup(table: CodeTable, threshold: int, silent_level: int) -> tuple[Tensor, Tensor]:
-    """Tabulate `classify` for every quotient from -2040 to 2040.
-
-    Returns
-    -------
-    decoded, classes : Tensor
-        int64 and int8; the entry of quotient t is at t + 2040.
-    """
-    codes = [
-        classify(quotient, table=table, threshold=threshold, silent_level=silent_level)
-        for quotient in range(-_LAST_QUOTIENT, _LAST_QUOTIENT + 1)
-    ]
-    decoded, classes = zip(*codes, strict=True)
-    return torch.tensor(decoded), torch.tensor(classes, dtype=torch.int8)
-
-
-def look_up(quotient: Tensor, lookup: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-    """Decoded values and classes of quotients, by a `code_lookup`."""
-    entry = quotient + _LAST_QUOTIENT
-    return lookup[0][entry], lookup[1][entry]
 
 
 def scale_indices(total: Tensor, largest: Tensor, constant: int) -> Tensor:
@@ -184,7 +110,7 @@ def encode(
     silent_level = check_silent_level(table, silent_level)
     if not 1 <= constant < 1 << CONSTANT_BITS:
         raise ValueError(f"wanted a scale constant of 1..4095, got {constant}: see scale_constant")
-    blocks = _blocks(x, 0)
+    blocks = _blocks(x)
     magnitudes = blocks.abs()
     largest = magnitudes.amax(-1)
     if int(largest.amax()) > INPUT_MAX:
@@ -222,7 +148,7 @@ def from_codes(x: Tensor, *, table: CodeTable) -> Encoded:
         raise ValueError(f"the test mode wants a table with zero level 0, not {table.name!r}")
     if int(x.abs().amax()) > LARGEST_DECODED:
         raise ValueError(f"wanted codes of at most {LARGEST_DECODED}, got {int(x.abs().amax())}")
-    decoded = _blocks(x, 0)
+    decoded = _blocks(x)
     level = torch.isin(decoded.abs() if table.polarity else decoded, torch.tensor(table.ladder))
     classes = torch.where(level, CodeClass.SPIKE, CodeClass.INTEGER).masked_fill(decoded == 0, 0)
     scales = torch.full(decoded.shape[:-1], UNIT_SCALE)
@@ -246,9 +172,9 @@ def check_silent_level(table: CodeTable, silent_level: int | None) -> int:
     return silent_level
 
 
-def _blocks(x: Tensor, value: int) -> Tensor:
+def _blocks(x: Tensor) -> Tensor:
     missing = -x.shape[-1] % BLOCK
-    padded = functional.pad(x, (0, missing), value=value) if missing else x
+    padded = functional.pad(x, (0, missing)) if missing else x
     return padded.unflatten(-1, (-1, BLOCK))
 
 
@@ -258,6 +184,11 @@ def _encoded(table, silent_level, inputs, decoded, classes, scales, base) -> Enc
         classes[..., -1, BLOCK - missing :] = CodeClass.PADDING
         decoded[..., -1, BLOCK - missing :] = silent_level - table.zero
     return Encoded(
-        table=table, silent_level=silent_level, inputs=inputs, decoded=decoded,
-        classes=classes, scales=scales, base=base,
+        table=table,
+        silent_level=silent_level,
+        inputs=inputs,
+        decoded=decoded,
+        classes=classes,
+        scales=scales,
+        base=base,
     )

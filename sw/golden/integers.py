@@ -22,10 +22,10 @@ _LONGEST_SHIFT = 62
 
 
 def bits(x: Tensor) -> Tensor:
-    """Number of bits of integers of 0 or more; 0 has none."""
+    """Count the bits of integers of 0 or more; 0 has none."""
     exponent = torch.frexp(x.double()).exponent.long()
     # Above 2^53 the conversion may have rounded up to the next power of two.
-    return exponent - ((x >> (exponent - 1).clamp_min(0)) == 0).long()
+    return exponent - ((x >> (exponent - 1).clamp_min(0) == 0) & (x != 0)).long()
 
 
 def shift(x: Tensor, k: Tensor | int) -> Tensor:

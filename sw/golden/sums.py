@@ -12,7 +12,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from sw.golden.codes import CodeClass, Encoded
+from sw.golden.classify import CodeClass
+from sw.golden.codes import Encoded
 
 
 class Event(NamedTuple):
