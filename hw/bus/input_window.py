@@ -1,0 +1,49 @@
+"""Host window of the input buffer."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.window import WindowSignature
+from hw.spec.params import CoreParams
+
+ELEMENT_WIDTH = 16
+
+
+class InputWindow(wiring.Component):
+    """Writes one signed element a word into the encoder's input buffer; cannot be read.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    window : In(WindowSignature)
+        The host's words; the element is the low half.
+    input : Out(Signature)
+        Write port of the buffer: ``en``, ``address`` and ``data``.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        port = {
+            "en": Out(1),
+            "address": Out(range(params.max_inputs)),
+            "data": Out(signed(ELEMENT_WIDTH)),
+        }
+        super().__init__({"window": In(WindowSignature()), "input": Out(wiring.Signature(port))})
+
+    def elaborate(self, platform):
+        m = Module()
+        window = self.window
+        m.d.comb += [
+            self.input.en.eq(window.write),
+            self.input.address.eq(window.address),
+            self.input.data.eq(window.write_data),
+            window.writable.eq(window.address < self._params.max_inputs),
+        ]
+        return m

@@ -1,0 +1,103 @@
+"""Synapse array on chip: a block RAM that the host fills through a 32-bit window."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In
+
+from hw.bus.window import WORD, WindowSignature
+from hw.spec.params import CoreParams
+from hw.synapse.port import ReadSignature
+
+
+class OnChipMemory(wiring.Component):
+    """Block RAM of ``memory_beats`` beats with one read port, shared by core and host.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    read : In(ReadSignature)
+        The core's reads.
+    busy : In(1)
+        The core owns the read port; the host may write but not read.
+    window : In(WindowSignature)
+        The host's words: ``words_per_beat`` of them are a beat, which is written with its last.
+        Bits beyond the beat are ignored and read as zero.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "read": In(ReadSignature(params)),
+                "busy": In(1),
+                "window": In(WindowSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        m.submodules.beats = beats = memory.Memory(
+            shape=params.beat_bits, depth=params.memory_beats, init=[]
+        )
+        beat, word, inside = self._locate(m)
+
+        collected = Signal((params.words_per_beat - 1) * WORD)
+        assembled = Signal(params.words_per_beat * WORD)
+        write = beats.write_port()
+        last = word == params.words_per_beat - 1
+        m.d.comb += assembled[len(collected) :].eq(self.window.write_data)
+        if params.words_per_beat > 1:
+            m.d.comb += assembled[: len(collected)].eq(collected)
+            with m.If(self.window.write):
+                m.d.sync += collected.eq(assembled[WORD:])
+        m.d.comb += [
+            write.addr.eq(beat),
+            write.data.eq(assembled),
+            write.en.eq(self.window.write & last & inside),
+        ]
+
+        padding = Const(0, len(assembled) - params.beat_bits)
+        read = beats.read_port()
+        m.d.comb += [
+            read.addr.eq(Mux(self.busy, self.read.address, beat)),
+            read.en.eq(self.read.en | ~self.busy),
+        ]
+        m.d.sync += self.read.data.eq(read.data)
+        m.d.comb += [
+            self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
+            self.window.readable.eq(inside & ~self.busy),
+            self.window.writable.eq(inside),
+        ]
+        return m
+
+    def _locate(self, m):
+        """Beat and word of the window's address, one cycle later.
+
+        Where a beat is not a power of two of words, the address is divided by multiplying it with
+        a rounded-up reciprocal, which is exact for all addresses of the memory.
+        """
+        params = self._params
+        words = params.words_per_beat
+        size = words * params.memory_beats
+        beat = Signal(range(params.memory_beats))
+        word = Signal(range(max(words, 2)))
+        inside = Signal()
+        address = self.window.address[: max((size - 1).bit_length(), 1)]
+        if words & (words - 1) == 0:
+            quotient = address >> (words.bit_length() - 1)
+        else:
+            fraction = len(address) + words.bit_length()
+            quotient = address * -(-(1 << fraction) // words) >> fraction
+        m.d.sync += [
+            beat.eq(quotient),
+            word.eq(address - quotient * words),
+            inside.eq(self.window.address < size),
+        ]
+        return beat, word, inside
