@@ -1,0 +1,86 @@
+"""Integrator lanes, ``mac`` form: event-driven multiply-accumulate."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.integrate.beat import beat_layout, group_layout
+from hw.spec.params import CoreParams
+
+WEIGHT_WIDTH = 4
+
+
+class MacLanes(wiring.Component):
+    """N lanes that each add ``code * weight`` for every row, one row a cycle.
+
+    Two neighbouring lanes share one multiplier: their weights stand in one operand, far enough
+    apart that the low product cannot reach the high one except by its sign, which the high lane
+    adds as a carry. Products are registered; the sums leave in the cycle after the group's last
+    row and the next group may follow at once. The scaler must then be free: the tile engine sees
+    to it before it asks for the row.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    beat : In(beat_layout)
+        What ``weights`` mean.
+    weights : In(4 * lanes)
+        A beat of synapse memory, lane 0 in the lowest bits.
+    sums : Out(ArrayLayout(signed(17), lanes))
+        The group's sums P, valid while ``handover``.
+    handover : Out(1)
+        A group ends; pulses.
+    group : Out(group_layout)
+        The group that ends.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "beat": In(beat_layout(params)),
+                "weights": In(params.beat_bits),
+                "sums": Out(data.ArrayLayout(signed(params.sum_width), params.lanes)),
+                "handover": Out(1),
+                "group": Out(group_layout(params)),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        params = self._params
+        beat = self.beat
+        product_width = params.code_width + WEIGHT_WIDTH
+        operand_width = product_width + WEIGHT_WIDTH + 1
+
+        row = Signal()
+        last = Signal()
+        m.d.sync += [row.eq(beat.row), last.eq(beat.row & beat.last), self.group.eq(beat.group)]
+        m.d.comb += self.handover.eq(last)
+
+        for low in range(0, params.lanes, 2):
+            weights = [
+                self.weights.word_select(lane, WEIGHT_WIDTH).as_signed()
+                for lane in range(low, min(low + 2, params.lanes))
+            ]
+            operand = Signal(signed(operand_width), name=f"operand_{low}")
+            products = Signal(signed(operand_width + params.code_width), name=f"products_{low}")
+            m.d.comb += operand.eq(sum(w << product_width * i for i, w in enumerate(weights)))
+            with m.If(beat.row):
+                m.d.sync += products.eq(operand * beat.code)
+
+            for i in range(len(weights)):
+                lane = low + i
+                product = products[product_width * i :][:product_width].as_signed()
+                borrow = products[product_width - 1] if i else 0
+                total = Signal(signed(params.sum_width), name=f"sum_{lane}")
+                m.d.comb += self.sums[lane].eq(total + product + borrow)
+                with m.If(row):
+                    m.d.sync += total.eq(Mux(last, 0, self.sums[lane]))
+        return m

@@ -1,0 +1,192 @@
+"""Group scaler: ``acc += S_g * (d * P + b * X)`` (``docs/arithmetic.md`` §5)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.integrate.beat import beat_layout, group_layout
+from hw.spec.cycles import lanes_per_stream
+from hw.spec.params import CoreParams
+from hw.spec.scales import EXPONENT_SPAN
+
+SCALE_WIDTH = 8
+
+#: Signed bits of 16 * P_h + P_l + 8 * X, and of d times that.
+PAIR_WIDTH = 21
+TERM_WIDTH = 28
+
+#: Pipeline registers from the chains' heads to the results.
+STAGES = 6
+
+
+class GroupScaler(wiring.Component):
+    """Several streams in step, each serving its lanes one after the other.
+
+    The scales of the next group collect in a shadow register while the streams work; a handover
+    loads sums and scales into chains that shift by one lane a cycle. Handovers come at least
+    :func:`hw.spec.cycles.group_interval` apart.
+
+    With ``wide`` (8-bit weights) an even lane waits for its odd neighbour, and the pair gives one
+    output ``16 * P_h + P_l + 8 * X``.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    wide : In(1)
+        Weights have 8 bits.
+    beat, weights
+        Beats of synapse memory; those marked ``scale`` are collected.
+    handover, group, sums
+        From the lanes.
+    results : Out(ArrayLayout(signed(accumulator_width), streams))
+        One finished accumulator of each stream.
+    slot : Out
+        Number of these results within their streams.
+    valid : Out(1)
+        Results of a tile's last group stand in ``results``.
+    last : Out(1)
+        They are the tile's last.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        self._depth = lanes_per_stream(params)
+        super().__init__(
+            {
+                "wide": In(1),
+                "beat": In(beat_layout(params)),
+                "weights": In(params.beat_bits),
+                "handover": In(1),
+                "group": In(group_layout(params)),
+                "sums": In(data.ArrayLayout(signed(params.sum_width), params.lanes)),
+                "results": Out(
+                    data.ArrayLayout(signed(params.accumulator_width), params.scaler_streams)
+                ),
+                "slot": Out(range(max(self._depth, 2))),
+                "valid": Out(1),
+                "last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        tags, busy = self._tags(m)
+        heads = self._chains(m, busy)
+        terms = [
+            self._term(m, tags, **{f"{name}_head": part[stream] for name, part in heads.items()})
+            for stream in range(self._params.scaler_streams)
+        ]
+        self._accumulate(m, tags, terms)
+        return m
+
+    def _tags(self, m):
+        """What the streams do: tag 0 in the chains' heads, tag k behind k pipeline registers."""
+        position = Signal.like(self.slot)
+        busy = Signal()
+        group = Signal.like(self.group)
+        end = position == self._depth - 1
+        with m.If(self.handover):
+            m.d.sync += [busy.eq(1), position.eq(0), group.eq(self.group)]
+        with m.Elif(busy):
+            m.d.sync += [busy.eq(~end), position.eq(position + 1)]
+
+        layout = data.StructLayout(
+            {"emit": 1, "slot": self.slot.shape(), "end": 1, "group": self.group.shape()}
+        )
+        tags = [Signal(layout, name=f"tag_{stage}") for stage in range(STAGES + 1)]
+        m.d.comb += [
+            tags[0].emit.eq(busy & (position[0] | ~self.wide)),
+            tags[0].slot.eq(Mux(self.wide, position >> 1, position)),
+            tags[0].end.eq(end),
+            tags[0].group.eq(group),
+        ]
+        m.d.sync += [after.eq(before) for before, after in zip(tags, tags[1:], strict=False)]
+        return tags, busy
+
+    def _chains(self, m, busy):
+        """Shift chains of P, d and b; the heads of a stream's part are its lane in turn."""
+        params = self._params
+        slots = self._depth * params.scaler_streams
+        beat_bits = params.beat_bits
+
+        shadow = Signal(4 * beat_bits)
+        with m.If(self.beat.scale):
+            m.d.sync += shadow.eq(Cat(shadow[beat_bits:], self.weights))
+        newest = shadow[3 * beat_bits :]
+        d_wide = Cat(
+            newest.word_select(lane // 2, SCALE_WIDTH) for lane in range(params.lanes & ~1)
+        )
+
+        chains = {}
+        for name, width, load in (
+            ("sum", params.sum_width, self.sums.as_value()),
+            ("d", SCALE_WIDTH, Mux(self.wide, d_wide, shadow[: 2 * beat_bits])),
+            ("b", SCALE_WIDTH, shadow[2 * beat_bits :]),
+        ):
+            chain = Signal(slots * width, name=f"{name}_chain")
+            with m.If(self.handover):
+                m.d.sync += chain.eq(load)
+            with m.Elif(busy):
+                m.d.sync += chain.eq(chain >> width)
+            chains[name] = [
+                chain[stream * self._depth * width :][:width].as_signed()
+                for stream in range(params.scaler_streams)
+            ]
+        return chains
+
+    def _term(self, m, tags, *, sum_head, d_head, b_head):
+        """One stream's ``S_g * (d * P + b * X)``, behind five pipeline registers."""
+        pair = Signal(signed(PAIR_WIDTH))
+        factor = Signal(signed(PAIR_WIDTH))
+        d, b = Signal(signed(SCALE_WIDTH)), Signal(signed(SCALE_WIDTH))
+        m.d.sync += [
+            pair.eq(sum_head + (tags[0].group.code_sum << 3)),
+            factor.eq(Mux(self.wide, (sum_head << 4) + pair, sum_head)),
+            d.eq(d_head),
+            b.eq(Mux(self.wide, 0, b_head)),
+        ]
+        scaled_sum = Signal(signed(TERM_WIDTH))
+        offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width))
+        term = Signal(signed(TERM_WIDTH))
+        m.d.sync += [
+            scaled_sum.eq(factor * d),
+            offset.eq(tags[1].group.code_sum * b),
+            term.eq(scaled_sum + offset),
+        ]
+        mantissa = tags[3].group.mantissa
+        multiplied = Signal(signed(TERM_WIDTH + 3))
+        shifted = Signal(signed(TERM_WIDTH + 3 + EXPONENT_SPAN))
+        m.d.sync += [
+            multiplied.eq((term << 2) + Mux(mantissa[0], term, 0) + Mux(mantissa[1], term << 1, 0)),
+            shifted.eq(multiplied << tags[4].group.shift),
+        ]
+        return shifted
+
+    def _accumulate(self, m, tags, terms):
+        m.submodules.accumulators = accumulators = memory.Memory(
+            shape=self.results.shape(), depth=max(self._depth, 2), init=[]
+        )
+        read = accumulators.read_port()
+        write = accumulators.write_port()
+        before = Signal.like(self.results)
+        done = tags[STAGES]
+        m.d.comb += [
+            read.addr.eq(tags[3].slot),
+            read.en.eq(tags[3].emit),
+            write.addr.eq(done.slot),
+            write.data.eq(self.results),
+            write.en.eq(done.emit),
+            self.slot.eq(done.slot),
+            self.valid.eq(done.emit & done.group.last),
+            self.last.eq(done.end),
+        ]
+        m.d.sync += before.eq(read.data)
+        for stream, term in enumerate(terms):
+            kept = Mux(tags[5].group.first, 0, before[stream])
+            m.d.sync += self.results[stream].eq(kept + term)

@@ -1,0 +1,173 @@
+"""Tile engine: turns the replayed events into reads of synapse memory, one a cycle."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.encode.event import EventSignature
+from hw.integrate.beat import beat_layout
+from hw.spec.codes import BLOCK
+from hw.spec.cycles import MEMORY_LATENCY, group_interval, tile_interval
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreParams
+from hw.synapse.port import ReadSignature
+
+
+class TileEngine(wiring.Component):
+    """For every tile: replays the vector, reads each group's scales and the rows that fire.
+
+    Groups follow each other in memory, so addresses only ever run on. The last row of a group is
+    asked for only when the scaler will be free for its sums; behind that point nothing waits.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    start : In(1)
+        Begin with the tile at ``weight_base``; pulse.
+    tiles : In(16)
+        Tiles to do, at least 1.
+    weight_base : In
+        Beat address.
+    wide : In(1)
+        Weights have 8 bits.
+    replay : Out(1)
+        Asks the encoder for all events once more; pulses.
+    events : In(EventSignature)
+        The vector's events.
+    read : Out(ReadSignature)
+        Synapse memory.
+    beat : Out(beat_layout)
+        Meaning of the beat that the memory gives in this cycle.
+    rows_read, beats_read, stall_scaler : Out(32)
+        Counters, cleared at ``start``.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "start": In(1),
+                "tiles": In(16),
+                "weight_base": In(range(params.memory_beats)),
+                "wide": In(1),
+                "replay": Out(1),
+                "events": In(EventSignature(params)),
+                "read": Out(ReadSignature(params)),
+                "beat": Out(beat_layout(params)),
+                "rows_read": Out(32),
+                "beats_read": Out(32),
+                "stall_scaler": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        event = self.events.payload
+        address = Signal.like(self.weight_base)
+        tiles = Signal(16)
+        scales = Signal(range(W4.scale_beats))
+        first = Signal()
+        command = Signal(beat_layout(self._params))
+
+        may_end = self._timers(m, ends := Signal())
+        taken = self.events.valid & self.events.ready
+        m.d.comb += ends.eq(taken & event.last)
+        m.d.sync += [
+            command.scale.eq(0),
+            command.row.eq(0),
+            self.read.en.eq(0),
+            self.replay.eq(0),
+        ]
+
+        with m.FSM():
+            with m.State("idle"):
+                with m.If(self.start):
+                    m.d.sync += [
+                        address.eq(self.weight_base),
+                        tiles.eq(self.tiles),
+                        scales.eq(0),
+                        first.eq(1),
+                        self.replay.eq(1),
+                    ]
+                    m.next = "scales"
+
+            with m.State("scales"):
+                m.d.sync += [
+                    command.scale.eq(1),
+                    self.read.en.eq(1),
+                    self.read.address.eq(address),
+                    address.eq(address + 1),
+                    scales.eq(scales + 1),
+                ]
+                with m.If(scales == Mux(self.wide, W8.scale_beats - 1, W4.scale_beats - 1)):
+                    m.d.sync += scales.eq(0)
+                    m.next = "rows"
+
+            with m.State("rows"):
+                m.d.comb += self.events.ready.eq(may_end | ~event.last)
+                m.d.sync += [
+                    self.read.address.eq(address + event.row),
+                    self.read.en.eq(taken & ~event.empty),
+                    command.row.eq(taken),
+                    command.code.eq(Mux(event.empty, 0, event.code)),
+                    command.last.eq(event.last),
+                    command.group.mantissa.eq(event.mantissa),
+                    command.group.shift.eq(event.shift),
+                    command.group.code_sum.eq(event.code_sum),
+                    command.group.first.eq(first),
+                    command.group.last.eq(event.last_block),
+                ]
+                with m.If(ends):
+                    m.d.sync += [address.eq(address + BLOCK), first.eq(event.last_block)]
+                    m.next = "scales"
+                    with m.If(event.last_block):
+                        m.d.sync += [tiles.eq(tiles - 1), self.replay.eq(tiles != 1)]
+                        with m.If(tiles == 1):
+                            m.next = "idle"
+
+                self._count(m, self.stall_scaler, self.events.valid & ~self.events.ready)
+
+        self._count(m, self.rows_read, command.row & self.read.en)
+        self._count(m, self.beats_read, self.read.en)
+        self._delay(m, command)
+        return m
+
+    def _timers(self, m, ends):
+        """True when the event at hand may end its group, and its tile."""
+        params = self._params
+        group_wait = Signal(range(group_interval(params)))
+        tile_ticks = {f.number: tile_interval(params, f) for f in (W4, W8)}
+        tile_wait = Signal(range(max(tile_ticks.values()) + 1))
+        tile_reload = Mux(self.wide, tile_ticks[W8.number], tile_ticks[W4.number])
+        event = self.events.payload
+
+        with m.If(ends):
+            m.d.sync += group_wait.eq(group_interval(params) - 1)
+        with m.Elif(group_wait != 0):
+            m.d.sync += group_wait.eq(group_wait - 1)
+
+        with m.If(ends & event.last_block):
+            m.d.sync += tile_wait.eq(tile_reload - 1)
+        with m.Elif(tile_wait != 0):
+            m.d.sync += tile_wait.eq(tile_wait - 1)
+        return (group_wait == 0) & ((tile_wait == 0) | ~event.last_block)
+
+    def _count(self, m, counter, condition):
+        with m.If(self.start):
+            m.d.sync += counter.eq(0)
+        with m.Elif(condition):
+            m.d.sync += counter.eq(counter + 1)
+
+    def _delay(self, m, command):
+        """Let the command travel beside its memory read."""
+        for stage in range(MEMORY_LATENCY):
+            later = Signal.like(command, name=f"command_{stage + 1}")
+            m.d.sync += later.eq(command)
+            command = later
+        m.d.comb += self.beat.eq(command)

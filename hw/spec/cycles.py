@@ -1,0 +1,107 @@
+"""Clock cycles of an instruction, in closed form; a test holds them equal to the RTL's counter.
+
+The rates of the group scaler stand here too, because the gateware schedules by them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hw.spec.formats import WeightFormat
+from hw.spec.params import CoreParams
+
+#: Checking an instruction, from the start command to the encoder's start.
+CHECK = 4
+
+#: From a read command to the beat in the lanes: the memory array, then its output register.
+MEMORY_LATENCY = 2
+
+#: Least distance of two groups in the scaler: an accumulator's way through its memory.
+ACCUMULATOR_LOOP = 4
+
+#: From the encoder's last input to the first tile's first command.
+LAUNCH = 2
+
+#: From the last command to done, apart from the lanes that are read out one by one.
+TAIL = 15
+
+
+def lanes_per_stream(params: CoreParams) -> int:
+    """Lanes that one scaler stream serves in turn; even where there are several streams."""
+    lanes = math.ceil(params.lanes / params.scaler_streams)
+    return lanes + lanes % 2 if params.scaler_streams > 1 else lanes
+
+
+def group_interval(params: CoreParams) -> int:
+    """Least cycles from the last row of a group to the last row of the next."""
+    return max(lanes_per_stream(params), ACCUMULATOR_LOOP)
+
+
+def tile_interval(params: CoreParams, weights: WeightFormat) -> int:
+    """Least cycles from the last row of a tile to the last row of the next."""
+    lanes = lanes_per_stream(params)
+    return lanes + (params.scaler_streams - 1) * weights.outputs(lanes)
+
+
+def integrate_cycles(
+    params: CoreParams, weights: WeightFormat, tiles: int, events: Sequence[int]
+) -> tuple[int, int]:
+    """Cycles of all tiles of an instruction, without launch and tail.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core.
+    weights : WeightFormat
+        Format of the weights.
+    tiles : int
+        Tiles of outputs.
+    events : sequence of int
+        Events (spikes and integers) of each block of the vector.
+
+    Returns
+    -------
+    cycles : int
+        From the first command to the last.
+    stalls : int
+        Cycles among them in which rows waited for the scaler.
+    """
+    now, stalls = 0, 0
+    group_free, tile_free = 0, 0
+    for _ in range(tiles):
+        for block, count in enumerate(events):
+            wanted = now + weights.scale_beats + max(count, 1)
+            last = block == len(events) - 1
+            now = max(wanted, group_free, tile_free if last else 0)
+            stalls += now - wanted
+            group_free = now + group_interval(params)
+        tile_free = now + tile_interval(params, weights)
+    return now, stalls
+
+
+def instruction_cycles(
+    params: CoreParams,
+    weights: WeightFormat,
+    tiles: int,
+    events: Sequence[int],
+    encode: int,
+) -> int:
+    """Cycles of an instruction from start to done: the register ``cycles``.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core.
+    weights : WeightFormat
+        Format of the weights.
+    tiles : int
+        Tiles of outputs.
+    events : sequence of int
+        Events (spikes and integers) of each block of the vector.
+    encode : int
+        Cycles that the vector encoder takes for the vector.
+    """
+    integrate, _ = integrate_cycles(params, weights, tiles, events)
+    readout = lanes_per_stream(params) + weights.outputs(params.lanes)
+    return CHECK + encode + LAUNCH + integrate + TAIL + readout

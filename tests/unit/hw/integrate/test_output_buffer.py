@@ -1,0 +1,64 @@
+"""Output buffer: order of outputs, host words and the accumulator's fault."""
+
+import numpy as np
+import pytest
+
+from hw.integrate.output_buffer import OutputBuffer
+from hw.spec.cycles import lanes_per_stream, tile_interval
+from hw.spec.formats import W4, W8
+
+TILES = 3
+
+
+def _sign_extended(value):
+    return value & 0xFFFFFFFF, value >> 32 & 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
+@pytest.mark.parametrize("bit", [0, 38, 63])
+def test_outputs(params, simulate, weights, bit):
+    if params.lanes % weights.lanes_per_output:
+        pytest.skip("8-bit weights need an even number of lanes")
+    rng = np.random.default_rng(params.lanes)
+    width = params.accumulator_width
+    outputs = weights.outputs(params.lanes)
+    expected = rng.integers(-(1 << width - 1), 1 << width - 1, TILES * outputs)
+    lanes = lanes_per_stream(params)
+    slots = weights.outputs(lanes)
+    struck = int(rng.integers(0, len(expected)))
+    dut = OutputBuffer(params)
+    words = []
+
+    async def bench(ctx):
+        ctx.set(dut.wide, weights is W8)
+        ctx.set(dut.fault.kind, 2)
+        ctx.set(dut.fault.bit, bit)
+        ctx.set(dut.fault.index, struck)
+        for _ in range(2):  # an instruction overwrites the one before
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            for tile in range(TILES):
+                values = expected[tile * outputs :][:outputs]
+                for cycle in range(tile_interval(params, weights)):
+                    slot = cycle // weights.lanes_per_output
+                    valid = cycle < lanes and cycle % weights.lanes_per_output == 0
+                    ctx.set(dut.valid, valid)
+                    if valid:
+                        ctx.set(dut.slot, slot)
+                        ctx.set(dut.last, slot == slots - 1)
+                        for stream, value in enumerate(values[slot::slots]):
+                            ctx.set(dut.results[stream], int(value))
+                    await ctx.tick()
+            ctx.set(dut.valid, 0)
+            await ctx.tick().repeat(params.lanes + 10)
+        for address in range(2 * len(expected)):
+            ctx.set(dut.address, address)
+            await ctx.tick().repeat(2)
+            words.append(ctx.get(dut.word))
+
+    done = simulate(dut, bench, when=dut.tile_done, values=())
+    assert len(done) == 2 * TILES
+    flipped = int(expected[struck]) ^ (1 << bit % width)
+    expected[struck] = (flipped + (1 << width - 1)) % (1 << width) - (1 << width - 1)
+    assert words == [word for value in expected for word in _sign_extended(int(value))]

@@ -1,0 +1,94 @@
+"""Group scaler against ``S_g * (d * P + b * X)``."""
+
+import numpy as np
+import pytest
+
+from hw.integrate.scaler import GroupScaler
+from hw.spec.cycles import group_interval, lanes_per_stream
+from hw.spec.formats import W4, W8
+
+GROUPS_PER_TILE = (3, 1, 2)
+
+
+class Group:
+    """Random or extreme inputs of the scaler for one group, and what they add."""
+
+    def __init__(self, rng, params, weights, *, extreme):
+        lanes = params.lanes
+        outputs = weights.outputs(lanes)
+        self.mantissa, self.shift = rng.integers(0, 4), rng.integers(0, 9)
+        self.d, self.b = rng.integers(-127, 128, (2, outputs))
+        codes = rng.integers(-255, 256, 32)
+        nibbles = rng.integers(-8, 8, (32, lanes))
+        if extreme:
+            self.mantissa, self.shift = 3, 8
+            self.d, self.b = np.repeat([[127], [-127]], outputs, axis=1)
+            codes[:], nibbles[:] = 255, -8
+        self.code_sum, self.sums = int(codes.sum()), codes @ nibbles
+        scale = (int(self.mantissa) + 4) << int(self.shift)
+        if weights is W4:
+            self.terms = scale * (self.d * self.sums + self.b * self.code_sum)
+            scales = [self.d, self.b]
+        else:
+            whole = 16 * self.sums[1::2] + self.sums[0::2] + 8 * self.code_sum
+            self.terms = scale * self.d * whole
+            scales = [self.d]
+        packed = b"".join(s.astype(np.int8).tobytes() for s in scales)
+        word = int.from_bytes(packed, "little")
+        mask = (1 << params.beat_bits) - 1
+        self.beats = [word >> params.beat_bits * i & mask for i in range(weights.scale_beats)]
+
+
+def _schedule(params, weights, tiles, rng, idle):
+    """Cycles of scale beats and handovers, the closest that the tile engine may produce."""
+    beats, handovers, now = {}, {}, 0
+    least = max(group_interval(params), weights.scale_beats + 1)
+    for groups in tiles:
+        for i, group in enumerate(groups):
+            for k, beat in enumerate(group.beats):
+                beats[now + k] = beat
+            now += least + (int(rng.integers(0, 9)) if idle else 0)
+            handovers[now] = (group, i == 0, i == len(groups) - 1)
+    return beats, handovers, now
+
+
+@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
+@pytest.mark.parametrize("idle", [False, True], ids=["dense", "idle"])
+def test_accumulators(params, simulate, weights, idle):
+    if params.lanes % weights.lanes_per_output:
+        pytest.skip("8-bit weights need an even number of lanes")
+    rng = np.random.default_rng(params.lanes)
+    tiles = [
+        [Group(rng, params, weights, extreme=i == 0) for _ in range(count)]
+        for i, count in enumerate(GROUPS_PER_TILE)
+    ]
+    beats, handovers, end = _schedule(params, weights, tiles, rng, idle)
+    dut = GroupScaler(params)
+
+    async def bench(ctx):
+        ctx.set(dut.wide, weights is W8)
+        for cycle in range(end + 60):
+            ctx.set(dut.beat.scale, cycle in beats)
+            ctx.set(dut.weights, beats.get(cycle, 0))
+            ctx.set(dut.handover, cycle in handovers)
+            if cycle in handovers:
+                group, first, last = handovers[cycle]
+                for name in ("mantissa", "shift", "code_sum"):
+                    ctx.set(getattr(dut.group, name), int(getattr(group, name)))
+                ctx.set(dut.group.first, first)
+                ctx.set(dut.group.last, last)
+                for lane, value in enumerate(group.sums):
+                    ctx.set(dut.sums[lane], int(value))
+            await ctx.tick()
+
+    got = simulate(dut, bench, when=dut.valid, values=(dut.last, dut.slot, *dut.results))
+    lanes = lanes_per_stream(params)
+    slots = weights.outputs(lanes)
+    assert len(got) == len(tiles) * slots
+    for tile, groups in enumerate(tiles):
+        expected = sum(group.terms for group in groups)
+        for slot in range(slots):
+            last, number, *results = got[tile * slots + slot]
+            assert (last, number) == (slot == slots - 1, slot)
+            wanted = expected[slot::slots]
+            assert results[: len(wanted)] == list(wanted)
