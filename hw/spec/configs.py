@@ -9,7 +9,7 @@ DEFAULT = "mac8"
 
 CONFIGS: dict[str, CoreConfig] = {
     # Holds the whole bundled model on chip.
-    "mac8": CoreConfig(lanes=8),
+    "mac8": CoreConfig(lanes=8, max_inputs=1536),
     # Too small for one layer of the bundled model: the driver streams it.
     "mac8-small": CoreConfig(lanes=8, memory_beats=4096, max_inputs=256, max_outputs=256),
     # Wide enough to run a SmolLM2 layer in a short simulation.

@@ -52,6 +52,8 @@ class DeviceImage:
     ----------
     name : str
         The model's name.
+    source : dict
+        The model's provenance.
     configuration : str
         Hexadecimal hash of the hardware configuration.
     matrices : dict of str to MatrixImage
@@ -59,6 +61,7 @@ class DeviceImage:
     """
 
     name: str
+    source: dict
     configuration: str
     matrices: dict[str, MatrixImage]
 
@@ -67,6 +70,7 @@ class DeviceImage:
         header = {
             "version": IMAGE_VERSION,
             "name": self.name,
+            "source": self.source,
             "configuration": self.configuration,
             "matrices": {n: [m.format.name, m.rows, m.inputs] for n, m in self.matrices.items()},
         }
@@ -100,6 +104,7 @@ def load_image(path: Path | str) -> DeviceImage:
         )
     return DeviceImage(
         name=header["name"],
+        source=header["source"],
         configuration=header["configuration"],
         matrices={
             name: MatrixImage(format=FORMATS[kind], rows=rows, inputs=inputs, words=words[name])
@@ -140,6 +145,7 @@ def compile_model(model: ConvertedModel, params: CoreParams, *, name: str) -> De
             )
     return DeviceImage(
         name=model.name,
+        source=model.source,
         configuration=f"{params.hash:016x}",
         matrices={n: pack_matrix(m, params.lanes) for n, m in matrices.items()},
     )

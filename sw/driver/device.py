@@ -71,6 +71,7 @@ class Device:
         self._image: DeviceImage | None = None
         self._resident: dict[tuple[str, int], int] = {}
         self._free = 0
+        self._fault = False
         if (magic := self._read("magic")) != registers.MAGIC:
             raise UserError(
                 f"no Firstspike core answers: the first register reads {magic:#010x}, not "
@@ -119,9 +120,7 @@ class Device:
         table : str
             Code table.
         """
-        if self._image is None:
-            raise UserError("the device holds no model; call load first")
-        matrix = self._image.matrices[name]
+        matrix = self._matrix(name)
         if x.shape != (matrix.inputs,):
             raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
         self._write_input(x)
@@ -137,6 +136,39 @@ class Device:
         self._write("mode", mode)
         return self._run_tiles(name, matrix)
 
+    def outputs_at_once(self, name: str) -> int:
+        """Count the outputs of the first instruction that a matrix takes."""
+        matrix = self._matrix(name)
+        outputs = self._chunk_tiles(matrix) * matrix.format.outputs(self.params.lanes)
+        return min(outputs, matrix.rows)
+
+    def inject(self, *, kind: int, index: int, bit: int) -> None:
+        """Invert one bit of an event or an output of the next instruction, for tests."""
+        self._write("fault", REGISTERS["fault"].pack(kind=kind, bit=bit, index=index))
+        self._fault = True
+
+    def flip_weight_bit(self, name: str, row: int, column: int, bit: int) -> None:
+        """Invert one bit of a weight in synapse memory, for tests."""
+        matrix = self._matrix(name)
+        layout, chunk = matrix.format, self._chunk_tiles(matrix)
+        tile, output = divmod(row, layout.outputs(self.params.lanes))
+        lane = output * layout.lanes_per_output + bit // 4
+        base = self._ensure_resident(name, matrix, tile - tile % chunk, chunk)
+        groups = matrix.words.shape[1]
+        group = (tile % chunk) * groups + column // BLOCK
+        beat = base + group * layout.beats + layout.scale_beats + column % BLOCK
+        words_per_beat, window = self.params.words_per_beat, REGISTERS["memory_data"].address
+        self._write("memory_address", beat * words_per_beat)
+        words = self.transport.read_window(window, words_per_beat).copy()
+        words[lane // 8] ^= np.uint32(1 << lane % 8 * 4 + bit % 4)
+        self._write("memory_address", beat * words_per_beat)
+        self.transport.write_window(window, words)
+
+    def _matrix(self, name: str) -> MatrixImage:
+        if self._image is None:
+            raise UserError("the device holds no model; call load first")
+        return self._image.matrices[name]
+
     def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
         per_tile = matrix.format.outputs(self.params.lanes)
         chunk = self._chunk_tiles(matrix)
@@ -145,6 +177,7 @@ class Device:
             base = self._ensure_resident(name, matrix, first, chunk)
             tiles = min(chunk, len(matrix.words) - first)
             self._execute(matrix.inputs, tiles, base)
+            self._clear_fault()
             outputs = min(tiles * per_tile, matrix.rows - first * per_tile)
             parts.append(self._read_output(outputs))
             for counter in COUNTERS:
@@ -201,6 +234,11 @@ class Device:
                 f"the core refused {inputs} inputs, {tiles} tiles at beat {weight_base}: "
                 f"{error.name.lower()} (code {error.value})"
             )
+
+    def _clear_fault(self) -> None:
+        if self._fault:
+            self._write("fault", 0)
+            self._fault = False
 
     def _write_input(self, x: np.ndarray) -> None:
         self._write("input_address", 0)

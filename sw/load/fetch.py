@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -117,13 +118,21 @@ def fetch_novels(source: Path | None = None) -> Path:
 
 
 def novel(name: str) -> str:
-    """Text of one of ``NOVELS``, fetched if the cache does not hold it yet."""
+    """Text of one of ``NOVELS``, fetched if the cache does not hold it yet.
+
+    The source wraps its lines; here a paragraph is one line. Every character keeps its position.
+    """
     if name not in NOVELS:
         raise UserError(f"There is no novel {name!r}: the novels are {', '.join(NOVELS)}.")
     path = cache_folder() / "novels" / f"{name}.txt"
     if not path.is_file():
         fetch_novels()
-    return path.read_text(encoding="utf-8")
+    return unwrap(path.read_text(encoding="utf-8"))
+
+
+def unwrap(text: str) -> str:
+    """Replace single line breaks by spaces; runs of them, which part paragraphs, stay."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text)
 
 
 def resolve_text(text: str | Path) -> str:

@@ -1,0 +1,53 @@
+"""Every multiplication by a weight on a device, behind the golden model's ``linear`` hook."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import Tensor
+
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.registers import COUNTERS
+from sw.convert.container import ConvertedModel
+from sw.driver.device import Device, Result
+from sw.golden.counters import Counters
+from sw.golden.linear import input_site
+from sw.golden.matrix import Matrix
+
+
+class DeviceLinear:
+    """Multiplies on a device and adds up its counters.
+
+    Parameters
+    ----------
+    device : Device
+        With the model's image loaded.
+    model : ConvertedModel
+        Source of the quantizers.
+    table : str
+        Code table.
+
+    Attributes
+    ----------
+    counters : dict
+        Totals of everything the device counted, and ``window_steps``.
+    last : Result
+        What the latest multiplication left behind.
+    """
+
+    def __init__(self, device: Device, model: ConvertedModel, *, table: str):
+        self.device, self.model, self.table = device, model, table
+        self.last: Result | None = None
+        self.counters: Counters = {**dict.fromkeys(COUNTERS, 0), "window_steps": 0}
+
+    def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[np.ndarray, int]:
+        """Multiply one vector; return accumulators and the base exponent."""
+        self.last = self.device.matvec(
+            name,
+            np.asarray(x),
+            quantizer=self.model.quantizer(input_site(name), self.table),
+            table=self.table,
+        )
+        for counter, count in self.last.counters.items():
+            self.counters[counter] += count
+        self.counters["window_steps"] += -(-len(x) // BLOCK) * TABLES[self.table].steps
+        return self.last.accumulators, self.last.base

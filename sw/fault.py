@@ -1,0 +1,130 @@
+"""Deliberate faults, to show that `verify` finds and names them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from hw.spec.codes import BLOCK
+from sw.driver.linear import DeviceLinear
+from sw.golden.classify import CodeClass
+from sw.golden.codes import encode
+from sw.golden.linear import GoldenLinear, input_site
+from sw.golden.matrix import Matrix
+
+KINDS = ("weight", "event", "accumulator")
+_FAULT_KIND = {"event": 1, "accumulator": 2}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What was injected, and where it must be seen first.
+
+    Attributes
+    ----------
+    kind : str
+        ``"weight"``: a bit in device memory; ``"event"``: a bit of an event's code;
+        ``"accumulator"``: a bit of an output.
+    matrix : str
+        The multiplication that it strikes.
+    element : int
+        First output that it changes.
+    text : str
+        Description for people.
+    """
+
+    kind: str
+    matrix: str
+    element: int
+    text: str
+
+
+class FaultInjector:
+    """Plants one fault before one multiplication of the first token.
+
+    Only places that matter are struck: weights of rows that fire and whose scale is not zero, and
+    events that reach such weights; a fault elsewhere changes nothing that could be seen.
+
+    Parameters
+    ----------
+    golden : GoldenLinear
+        Knows the codes of each vector.
+    device : DeviceLinear
+        Receives the fault.
+    calls : int
+        Multiplications of a token, of which the seed chooses one.
+    seed : int
+        Decides kind and place.
+
+    Attributes
+    ----------
+    fault : Fault or None
+        What was injected, once it has been.
+    """
+
+    def __init__(self, golden: GoldenLinear, device: DeviceLinear, *, calls: int, seed: int):
+        self._random = np.random.default_rng(seed)
+        self._golden, self._device = golden, device
+        self._kind = KINDS[self._random.integers(len(KINDS))]
+        self._call = int(self._random.integers(calls))
+        self.fault: Fault | None = None
+
+    def __call__(self, call: int, name: str, matrix: Matrix, x: np.ndarray) -> None:
+        """Inject the fault if it is this multiplication's turn."""
+        if call != self._call or self.fault is not None:
+            return
+        events = self._events(name, x)
+        if len(events):
+            self.fault = getattr(self, f"_strike_{self._kind}")(name, matrix, events)
+
+    def _events(self, name: str, x: np.ndarray) -> np.ndarray:
+        """Sort the inputs that fire as their events are: integers first, then falling levels."""
+        quantizer = self._golden.model.quantizer(input_site(name), self._golden.table.name)
+        encoded = encode(
+            torch.from_numpy(x.astype(np.int64)),
+            table=self._golden.table,
+            constant=quantizer.constant,
+            threshold=quantizer.threshold,
+            silent_level=quantizer.silent_level,
+        )
+        magnitude = encoded.decoded.abs().flatten().numpy()
+        fires = np.flatnonzero(magnitude)
+        integer = encoded.classes.flatten().numpy()[fires] == CodeClass.INTEGER
+        keys = (np.where(integer, 0, -magnitude[fires]), ~integer, fires // BLOCK)
+        return fires[np.lexsort((fires, *keys))]
+
+    def _strike_weight(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+        while True:
+            column = int(self._random.choice(events))
+            row = int(self._random.integers(matrix.weights.rows))
+            if matrix.weights.d[row, column // BLOCK]:
+                break
+        bit = int(self._random.integers(8 if matrix.weights.format.name == "w8" else 4))
+        self._device.device.flip_weight_bit(name, row, column, bit)
+        text = f"bit {bit} of weight ({row}, {column}) of {name} in device memory"
+        return Fault(kind="weight", matrix=name, element=row, text=text)
+
+    def _strike_event(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+        weights = matrix.weights
+        while True:
+            index = int(self._random.integers(len(events)))
+            column = events[index]
+            felt = np.flatnonzero(
+                weights.d[:, column // BLOCK].astype(int) * weights.codes[:, column]
+            )
+            if len(felt):
+                break
+        bit = int(self._random.integers(self._device.device.params.code_width))
+        self._device.device.inject(kind=_FAULT_KIND["event"], index=index, bit=bit)
+        text = f"bit {bit} of the code of event {index} (input {column}) of {name}"
+        return Fault(kind="event", matrix=name, element=int(felt[0]), text=text)
+
+    def _strike_accumulator(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+        params = self._device.device.params
+        row = int(self._random.integers(self._device.device.outputs_at_once(name)))
+        bit = int(self._random.integers(params.accumulator_width))
+        self._device.device.inject(kind=_FAULT_KIND["accumulator"], index=row, bit=bit)
+        text = f"bit {bit} of accumulator {row} of {name}"
+        return Fault(kind="accumulator", matrix=name, element=row, text=text)

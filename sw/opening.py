@@ -1,0 +1,152 @@
+"""Turns what a person names into a model, a configuration and a running backend."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from hw.spec.codes import TABLES
+from hw.spec.configs import CONFIGS
+from hw.spec.params import INTEGRATORS, CoreParams
+from sw.compile.image import DeviceImage, compile_model, load_image
+from sw.convert.container import ConvertedModel, load
+from sw.convert.convert import convert
+from sw.driver.device import Device
+from sw.driver.linear import DeviceLinear
+from sw.driver.transport import Transport
+from sw.errors import UserError
+from sw.golden.decoder import GoldenModel
+from sw.load.checkpoint import Checkpoint
+from sw.load.fetch import resolve_checkpoint
+from sw.load.gguf import load_gguf
+from sw.models import bundled_path
+
+BUNDLED = ("bundled", "austen-0.3m")
+BACKENDS = ("golden", "rtl", "cocotb")
+
+
+def open_checkpoint(name: str | None) -> Checkpoint:
+    """Load a GGUF checkpoint by path or short name; the bundled one if ``name`` is None."""
+    path = bundled_path() if name is None or name in BUNDLED else resolve_checkpoint(name)
+    return load_gguf(path)
+
+
+def open_model(name: str | None) -> ConvertedModel:
+    """Load a container, or convert a checkpoint with the shipped defaults.
+
+    Parameters
+    ----------
+    name : str, optional
+        Path of a container or a GGUF file, or a short name; the bundled model if absent.
+
+    Raises
+    ------
+    UserError
+        If there is no such model, or its file is damaged or of a kind not supported.
+    """
+    if name is not None and name not in BUNDLED and Path(name).is_file() and not _is_gguf(name):
+        return load(name)
+    return convert(open_checkpoint(name))
+
+
+def _is_gguf(path: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"GGUF" or path.endswith(".gguf")
+
+
+def open_params(config: str, integrator: str | None = None) -> CoreParams:
+    """Parameters of a named configuration.
+
+    Raises
+    ------
+    UserError
+        If there is no such configuration or integrator.
+    """
+    if config not in CONFIGS:
+        raise UserError(f"configuration must be one of {', '.join(CONFIGS)}, not {config!r}")
+    if integrator is not None and integrator not in INTEGRATORS:
+        raise UserError(f"integrator must be one of {', '.join(INTEGRATORS)}, not {integrator!r}")
+    chosen = CONFIGS[config]
+    return CoreParams(chosen.replace(integrator=integrator) if integrator else chosen)
+
+
+def check_table(name: str | None, default: str) -> str:
+    """Name of a code table that linear layers may use.
+
+    Raises
+    ------
+    UserError
+        If there is no such table.
+    """
+    usable = [table.name for table in TABLES.values() if table.linear]
+    if name is not None and name not in usable:
+        raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
+    return name or default
+
+
+def open_transport(params: CoreParams, *, trace: Path | None = None) -> Transport:
+    """Build and start a Verilated core in this process."""
+    verilated = importlib.import_module("sim.verilated")
+    return verilated.VerilatedTransport(params, trace=trace)
+
+
+@contextlib.contextmanager
+def open_device(
+    model: ConvertedModel, *, params: CoreParams, config: str, table: str, image: Path | None = None
+) -> Iterator[tuple[DeviceLinear, float]]:
+    """Run a Verilated core with a model in it.
+
+    Yields
+    ------
+    linear : DeviceLinear
+        Multiplies by the model's matrices on the core.
+    build_seconds : float
+        Time that Verilator and the compiler took; 0 if the build was cached.
+    """
+    check_supported(table)
+    layout = load_matching_image(image, model, params, config)
+    transport = open_transport(params)
+    try:
+        device = Device(transport, params)
+        device.load(layout)
+        yield DeviceLinear(device, model, table=table), transport.build_seconds  # type: ignore[attr-defined]
+    finally:
+        transport.close()
+
+
+def load_matching_image(
+    path: Path | None, model: ConvertedModel, params: CoreParams, config: str
+) -> DeviceImage:
+    """Device image from a file, or made now."""
+    if path is None:
+        return compile_model(model, params, name=config)
+    image = load_image(path)
+    if image.source != model.source:
+        raise UserError(f"{path} was compiled from {image.name}, not from {model.name}")
+    return image
+
+
+def check_supported(table: str) -> None:
+    """Refuse a code table that the core does not have.
+
+    Raises
+    ------
+    UserError
+        Naming those that it has.
+    """
+    supported = importlib.import_module("hw.encode.vector_encoder").SUPPORTED_TABLES
+    if table not in supported:
+        usable = [name for name in supported if TABLES[name].linear]
+        raise UserError(
+            f"the core has no code table {table!r} yet; it has {', '.join(usable)}, the golden "
+            "backend has all"
+        )
+
+
+def golden_model(
+    model: ConvertedModel, *, table: str, params: CoreParams, linear=None
+) -> GoldenModel:
+    """Golden model that predicts the memory counters of a configuration."""
+    return GoldenModel(model, table=table, lanes=params.lanes, linear=linear)
