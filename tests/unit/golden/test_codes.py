@@ -8,50 +8,10 @@ from hw.spec import scales
 from hw.spec.codes import TABLES
 from sw.golden.classify import CodeClass, classify
 from sw.golden.codes import encode, from_codes
+from tests.unit.golden.reference import slow_encode
 
 LINEAR = [table for table in TABLES.values() if table.linear]
 ALL = pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-
-
-def slow_code(x, scale, table, theta, m):
-    """One element as §2 says it; scale is S."""
-    t = 8 * 16 * abs(x) // scale
-    if table.zero:
-        s = -t if x < 0 else t
-        q = (t + 4) >> 3
-        level = (-q if x < 0 else q) + table.zero
-        if level == m or abs(s - 8 * (m - table.zero)) < theta:
-            return m - table.zero, CodeClass.SILENT
-        inside = 0 <= level <= table.ladder[-1]
-        return level - table.zero, CodeClass.SPIKE if inside else CodeClass.INTEGER
-    magnitude, integer = table.magnitude(t)
-    if x < 0 and not table.polarity:
-        magnitude, integer = (t + 4) >> 3, True
-    if t < theta or magnitude == 0:
-        return 0, CodeClass.SILENT
-    sign = -1 if x < 0 else 1
-    return sign * magnitude, CodeClass.INTEGER if integer else CodeClass.SPIKE
-
-
-def slow_encode(x, table, constant, theta, m):
-    blocks = [x[i : i + 32] for i in range(0, len(x), 32)]
-    indices = [
-        scales.scale_index(sum(map(abs, block)), max(map(abs, block)), constant)
-        for block in blocks
-    ]
-    base = scales.base_exponent(indices)
-    relative = [scales.clamp(index, base) for index in indices]
-    codes = [
-        [slow_code(value, scale << base, table, theta, m) for value in block]
-        for block, scale in zip(blocks, relative, strict=True)
-    ]
-    padding = (m - table.zero, CodeClass.PADDING)
-    codes[-1] += [padding] * (32 - len(codes[-1]))
-    decoded, classes = np.moveaxis(np.array(codes), -1, 0)
-    sums = [
-        sum(value for value, kind in block if kind != CodeClass.PADDING) for block in codes
-    ]
-    return decoded.tolist(), classes.tolist(), relative, base, sums
 
 
 def random_inputs(seed, vectors, inputs):

@@ -5,17 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sw.golden.integers import bits, normalize, rescale, saturate, saturating_shift, shift
+from tests.unit.golden.reference import exact_saturate, exact_shift
 
 LARGEST = 2**62 - 1
-
-
-def exact_shift(x: int, k: int) -> int:
-    return (x + (1 << (k - 1))) >> k if k >= 1 else x << -k
-
-
-def exact_saturate(x: int, width: int) -> int:
-    largest = 2 ** (width - 1) - 1
-    return min(max(x, -largest), largest)
 
 
 @given(st.integers(0, LARGEST))
@@ -55,7 +47,11 @@ def test_saturating_shift_is_exact_for_every_shift(x, k):
 
 def test_saturate_is_symmetric():
     assert saturate(torch.tensor([-129, -128, -127, 127, 128]), 8).tolist() == [
-        -127, -127, -127, 127, 127
+        -127,
+        -127,
+        -127,
+        127,
+        127,
     ]
 
 

@@ -13,9 +13,7 @@ BLOCKS = 10_000
 
 CASES = [(table, table.silent_level) for table in TABLES.values() if not table.masked]
 CASES += [(TABLES["mttfs"], m) for m in range(16)]
-ALL = pytest.mark.parametrize(
-    "table, m", CASES, ids=[f"{table.name}-{m}" for table, m in CASES]
-)
+ALL = pytest.mark.parametrize("table, m", CASES, ids=[f"{table.name}-{m}" for table, m in CASES])
 
 
 def random_codes(table, m, blocks, rng) -> Encoded:
@@ -40,9 +38,13 @@ def random_codes(table, m, blocks, rng) -> Encoded:
     decoded[3] = np.where(kind[3] == CodeClass.INTEGER, largest, decoded[3])
     kind[decoded == m - z] = CodeClass.SILENT
     return Encoded(
-        table=table, silent_level=m, inputs=32, decoded=torch.from_numpy(decoded),
+        table=table,
+        silent_level=m,
+        inputs=32,
+        decoded=torch.from_numpy(decoded),
         classes=torch.from_numpy(kind.astype(np.int8)),
-        scales=torch.full((blocks, 1), 4), base=torch.zeros(blocks, dtype=torch.int64),
+        scales=torch.full((blocks, 1), 4),
+        base=torch.zeros(blocks, dtype=torch.int64),
     )
 
 
@@ -70,8 +72,13 @@ def test_events_integrated_one_by_one(table, m):
     sums = group_sums(encoded, weights)
     for i in range(40):
         block = Encoded(
-            table=table, silent_level=m, inputs=32, decoded=encoded.decoded[i],
-            classes=encoded.classes[i], scales=encoded.scales[i], base=encoded.base[i],
+            table=table,
+            silent_level=m,
+            inputs=32,
+            decoded=encoded.decoded[i],
+            classes=encoded.classes[i],
+            scales=encoded.scales[i],
+            base=encoded.base[i],
         )
         assert integrate(events(block), weights[i, 0], m, table.zero) == sums[i, 0].tolist()
 
@@ -99,13 +106,22 @@ def test_events_are_in_time_order():
     classes = torch.zeros((1, 32), dtype=torch.int8)
     classes[0, :5] = torch.tensor([1, 2, 1, 2, 1])
     encoded = Encoded(
-        table=table, silent_level=0, inputs=32, decoded=decoded, classes=classes,
-        scales=torch.tensor([4]), base=torch.tensor(0),
+        table=table,
+        silent_level=0,
+        inputs=32,
+        decoded=decoded,
+        classes=classes,
+        scales=torch.tensor([4]),
+        base=torch.tensor(0),
     )
     assert events(encoded) == [
-        Event(True, 3, 1, False), Event(True, 2, 3, True),  # 40 = 16 * 3 - 8, -24 = -(16 * 2 - 8)
-        Event(False, 19, 2, False), Event(False, 8, 1, True), Event(False, 8, 3, False),
-        Event(False, 3, 0, True), Event(False, 3, 4, False),
+        Event(True, 3, 1, False),
+        Event(True, 2, 3, True),  # 40 = 16 * 3 - 8, -24 = -(16 * 2 - 8)
+        Event(False, 19, 2, False),
+        Event(False, 8, 1, True),
+        Event(False, 8, 3, False),
+        Event(False, 3, 0, True),
+        Event(False, 3, 4, False),
     ]
 
 
@@ -117,9 +133,13 @@ def test_digits_agree_with_the_specification(m):
     codes = codes[: len(codes) // 32 * 32].view(-1, 32)
     for block in codes:
         encoded = Encoded(
-            table=table, silent_level=m, inputs=32, decoded=block[None],
+            table=table,
+            silent_level=m,
+            inputs=32,
+            decoded=block[None],
             classes=torch.full((1, 32), CodeClass.INTEGER, dtype=torch.int8),
-            scales=torch.tensor([4]), base=torch.tensor(0),
+            scales=torch.tensor([4]),
+            base=torch.tensor(0),
         )
         expected = set()
         for channel, code in enumerate(block.tolist()):

@@ -1,0 +1,79 @@
+"""Every multiplication by a weight passes through one callable; this is the golden one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from hw.spec.codes import CodeTable
+from sw.convert.container import ConvertedModel
+from sw.golden.codes import encode
+from sw.golden.counters import Counters, accumulate, event_counters, memory_counters, no_counters
+from sw.golden.matrix import Matrix
+
+#: Multiplies one vector: matrix name, matrix, int16 elements -> accumulators and base exponent E.
+Linear = Callable[[str, Matrix, Tensor], tuple[Tensor, int]]
+
+#: Site whose quantizer codes the input of a matrix, by the last part of the matrix's name.
+SITES = {
+    "qkv": "attn_q",
+    "attn_output": "attn_output",
+    "gate_up": "ffn_gate",
+    "ffn_down": "ffn_down",
+    "head": "head",
+}
+
+
+def input_site(matrix: str) -> str:
+    """Name of the tensor that a matrix reads: ``layers.3.qkv`` reads ``layers.3.attn_q``."""
+    *prefix, name = matrix.split(".")
+    return ".".join([*prefix, SITES[name]])
+
+
+class GoldenLinear:
+    """Codes vectors, multiplies them by a matrix, and counts.
+
+    Parameters
+    ----------
+    model : ConvertedModel
+        Source of the quantizers.
+    table : CodeTable
+        Code table.
+    lanes : int, optional
+        Lanes of the core whose memory reads are predicted; they are not counted if absent.
+
+    Attributes
+    ----------
+    counters : dict
+        Totals since `GoldenLinear.reset`, as of `no_counters`.
+    """
+
+    def __init__(self, model: ConvertedModel, *, table: CodeTable, lanes: int | None = None):
+        self.model, self.table, self.lanes = model, table, lanes
+        self.reset()
+
+    def reset(self) -> None:
+        """Set the counters to zero."""
+        self.counters: Counters = no_counters()
+        if self.lanes is None:
+            self.counters |= {"rows_read": None, "beats_read": None}
+
+    def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply vectors of shape (..., inputs); return accumulators and base exponents."""
+        quantizer = self.model.quantizer(input_site(name), self.table.name)
+        encoded = encode(
+            x,
+            table=self.table,
+            constant=quantizer.constant,
+            threshold=quantizer.threshold,
+            silent_level=quantizer.silent_level,
+        )
+        accumulate(self.counters, event_counters(encoded))
+        if self.lanes is not None:
+            weights = matrix.weights
+            reads = memory_counters(
+                encoded, weight_format=weights.format, rows=weights.rows, lanes=self.lanes
+            )
+            accumulate(self.counters, reads)
+        return matrix.matvec(encoded), encoded.base

@@ -1,0 +1,15 @@
+"""One thread, and a random model."""
+
+import pytest
+import torch
+
+from sw.convert.container import ConvertedModel
+from tests.unit.golden.models import TINY, random_model
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture
+def tiny_model() -> ConvertedModel:
+    """Two layers, three query heads to a key head, partial blocks everywhere."""
+    return random_model(TINY, seed=5)

@@ -1,0 +1,97 @@
+"""Counters against a count by hand of every code of every block."""
+
+import numpy as np
+import pytest
+import torch
+
+from hw.spec.codes import TABLES, digits
+from hw.spec.formats import W4, W8
+from hw.spec.registers import COUNTERS
+from sw.golden.classify import CodeClass
+from sw.golden.codes import encode, from_codes
+from sw.golden.counters import (
+    accumulate,
+    event_counters,
+    memory_counters,
+    no_counters,
+)
+
+CASES = [(table, table.silent_level) for table in TABLES.values() if not table.masked]
+CASES += [(TABLES["mttfs"], m) for m in (0, 5, 8, 15)]
+
+
+def count_steps(decoded, classes, table, m):
+    """Occupied levels of one block, coarse and fine."""
+    coarse, fine = set(), set()
+    for value, kind in zip(decoded, classes, strict=True):
+        if kind == CodeClass.SPIKE:
+            fine.add(abs(value) if table.polarity else value + table.zero)
+        if kind == CodeClass.INTEGER:
+            high, low = digits(value + table.zero, masked=m != 0)
+            coarse |= {abs(high)} - {0}
+            fine |= {abs(low)} if low or m else set()
+    return len(coarse) + len(fine)
+
+
+@pytest.mark.parametrize("table, m", CASES, ids=[f"{table.name}-{m}" for table, m in CASES])
+@pytest.mark.parametrize("constant", [150, 900])
+def test_event_counters(table, m, constant):
+    rng = np.random.default_rng(constant)
+    x = (rng.standard_t(2, (3, 5, 75)) * 700).clip(-32767, 32767).astype(np.int64)
+    x[0, 0] = 0
+    encoded = encode(torch.from_numpy(x), table=table, constant=constant, silent_level=m)
+    counts = event_counters(encoded)
+    decoded = encoded.decoded.view(-1, 32).tolist()
+    classes = encoded.classes.view(-1, 32).tolist()
+    flat = [kind for block in classes for kind in block]
+    assert counts == {
+        "spikes": flat.count(1),
+        "silent": flat.count(0),
+        "integer_events": flat.count(2),
+        "steps": sum(count_steps(d, c, table, m) for d, c in zip(decoded, classes, strict=True)),
+        "window_steps": 3 * 5 * 3 * table.steps,
+    }
+    assert counts["spikes"] + counts["silent"] + counts["integer_events"] == x.size
+
+
+def test_vectors_add_up():
+    x = torch.from_numpy(np.random.default_rng(0).integers(-999, 999, (4, 50)))
+    table = TABLES["companded"]
+    totals = no_counters()
+    for vector in x:
+        accumulate(totals, event_counters(encode(vector, table=table, constant=367)))
+    for name, count in event_counters(encode(x, table=table, constant=367)).items():
+        assert totals[name] == count
+
+
+def test_silence_has_no_steps():
+    encoded = encode(torch.zeros(33, dtype=torch.int64), table=TABLES["signed8"], constant=9)
+    assert event_counters(encoded) == {
+        "spikes": 0,
+        "silent": 33,
+        "integer_events": 0,
+        "steps": 0,
+        "window_steps": 16,
+    }
+
+
+def test_memory_counters():
+    encoded = from_codes(torch.tensor([0, 3, 200, 0] * 9), table=TABLES["companded"])
+    reads = {"encoded": encoded, "rows": 21, "lanes": 8}
+    # 18 codes fire for each tile; 36 inputs are two groups
+    assert memory_counters(weight_format=W4, **reads) == {
+        "rows_read": 3 * 18,
+        "beats_read": 3 * (18 + 2 * 4),
+    }
+    assert memory_counters(weight_format=W8, **reads) == {
+        "rows_read": 6 * 18,
+        "beats_read": 6 * (18 + 2 * 1),
+    }
+
+
+def test_names_are_those_of_the_hardware():
+    assert set(no_counters()) == {*COUNTERS, "window_steps"}
+    assert {name for name, count in no_counters().items() if count is None} == {
+        "cycles",
+        "stall_scaler",
+    }
