@@ -1,4 +1,4 @@
-"""What a block is beside its events: the sum of its values, and how many events there are."""
+"""What is kept of a block beside its events."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,14 @@ def model(block: Sequence[Code]) -> tuple[int, int]:
 
 
 def summary_layout() -> data.StructLayout:
-    """Sum X of the decoded values of a block, and the number of its events."""
+    """Relative scale of a block, sum X of its decoded values, and number of its events."""
     return data.StructLayout(
-        {"code_sum": signed(CoreParams.code_sum_width), "count": range(BLOCK + 1)}
+        {
+            "mantissa": 2,
+            "shift": 4,
+            "code_sum": signed(CoreParams.code_sum_width),
+            "count": range(BLOCK + 1),
+        }
     )
 
 
@@ -46,6 +51,8 @@ class BlockSummary(wiring.Component):
         with m.If(self.classified.valid):
             m.d.sync += [
                 starts.eq(code.place.last),
+                summary.mantissa.eq(code.place.mantissa),
+                summary.shift.eq(code.place.shift),
                 summary.code_sum.eq(Mux(starts, 0, summary.code_sum) + code.value),
                 summary.count.eq(Mux(starts, 0, summary.count) + ~code.silent),
             ]

@@ -40,15 +40,25 @@ def model(value: int, scale_index: int) -> tuple[int, bool]:
 
 
 def place_layout() -> data.StructLayout:
-    """Where an element stands: its row in the block, and if it ends the block."""
-    return data.StructLayout({"row": range(BLOCK), "last": 1})
+    """Return what travels with an element.
+
+    Members
+    -------
+    row : unsigned(5)
+        Its place in the block.
+    last : unsigned(1)
+        It ends the block.
+    mantissa : unsigned(2)
+        Mantissa of the block's scale, minus 4.
+    shift : unsigned(4)
+        Exponent of the block's relative scale, 0..8.
+    """
+    return data.StructLayout({"row": range(BLOCK), "last": 1, "mantissa": 2, "shift": 4})
 
 
 def scaled_layout() -> data.StructLayout:
-    """One element with the scale of its block: mantissa minus 4, and absolute exponent."""
-    return data.StructLayout(
-        {"value": signed(16), "mantissa": 2, "exponent": 4, "place": place_layout()}
-    )
+    """One element, its place, and the absolute exponent of its block's scale."""
+    return data.StructLayout({"value": signed(16), "exponent": 4, "place": place_layout()})
 
 
 def quotient_layout() -> data.StructLayout:
@@ -86,28 +96,24 @@ class Quotient(wiring.Component):
 
         magnitude = Signal(range(scales.INPUT_MAX + 1))
         exponent = Signal(4)
-        mantissa = Signal(2)
         m.d.sync += [
             magnitude.eq(abs(self.elements.p.value)),
             exponent.eq(self.elements.p.exponent),
-            mantissa.eq(self.elements.p.mantissa),
         ]
 
         # Below bit NUMERATOR_BITS + 3 nothing is lost by cutting: quotients are bounded (§2).
         coarse = Signal(NUMERATOR_BITS + 3)
         fine_exponent = Signal(2)
-        coarse_mantissa = Signal(2)
         m.d.sync += [
             coarse.eq((magnitude << FRACTION) >> (exponent & 0b1100)),
             fine_exponent.eq(exponent),
-            coarse_mantissa.eq(mantissa),
         ]
 
         numerator = Signal(NUMERATOR_BITS)
         reciprocal = Signal(range(max(RECIPROCALS) + 1))
         m.d.sync += [
             numerator.eq(coarse >> fine_exponent),
-            reciprocal.eq(Array(RECIPROCALS)[coarse_mantissa]),
+            reciprocal.eq(Array(RECIPROCALS)[tags[1].place.mantissa]),
         ]
 
         product = Signal(len(numerator) + len(reciprocal))

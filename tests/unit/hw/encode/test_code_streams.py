@@ -31,9 +31,14 @@ def items(blocks):
             "integer": code.integer,
             "silent": code.silent,
             "step": code.step,
-            "place": {"row": row, "last": row == len(block) - 1},
+            "place": {
+                "row": row,
+                "last": row == len(block) - 1,
+                "mantissa": i % 4,
+                "shift": i % 9,
+            },
         }
-        for block in blocks
+        for i, block in enumerate(blocks)
         for row, code in enumerate(block)
     ]
 
@@ -75,6 +80,8 @@ def test_block_summary(pipe, blocks):
     dut = block_summary.BlockSummary()
     results = pipe(dut, dut.classified, items(blocks), dut.summary, idle=random.Random(2))
     assert [(r.code_sum, r.count) for _, r in results] == [block_summary.model(b) for b in blocks]
+    scales = [(r.mantissa, r.shift) for _, r in results]
+    assert scales == [(i % 4, i % 9) for i in range(len(blocks))]
 
 
 def test_event_counters(simulate, blocks):

@@ -1,0 +1,141 @@
+"""Keeps the events of an encoded vector, and replays them for every tile of outputs."""
+
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.encode.block_summary import summary_layout
+from hw.encode.event import EventSignature, event_layout
+from hw.encode.event_sorter import fired_layout
+from hw.integrate.fault import CODE, fault_layout
+from hw.spec.params import CoreParams
+
+
+class EventMemory(wiring.Component):
+    """Event memory of one vector, at one event per input.
+
+    A replay streams the vector once, one item a cycle as long as they are taken, without gaps
+    between blocks. The first item is offered 3 cycles after ``replay``.
+
+    Parameters
+    ----------
+    params : CoreParams
+        Parameters of the core.
+
+    Members
+    -------
+    clear : In(1)
+        Forgets the vector.
+    fired : In(stream)
+        Events in order, block after block; always ready.
+    header : In(stream)
+        One per block, see :func:`hw.encode.block_summary.summary_layout`; always ready.
+    headers : Out
+        Headers received since ``clear``.
+    fault : In(struct)
+        Fault to inject into the codes that are written; see
+        :func:`hw.integrate.fault.fault_layout`.
+    replay : In(1)
+        Starts a replay; earlier ones must have ended, and the vector must be complete for a cycle.
+    events : Out(stream)
+        See :func:`hw.encode.event.event_layout`.
+    """
+
+    def __init__(self, params: CoreParams):
+        self.params = params
+        super().__init__(
+            {
+                "clear": In(1),
+                "fired": In(stream.Signature(fired_layout(), always_ready=True)),
+                "header": In(stream.Signature(summary_layout(), always_ready=True)),
+                "headers": Out(range(params.max_blocks + 1)),
+                "fault": In(fault_layout()),
+                "replay": In(1),
+                "events": Out(EventSignature(params)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Write with faults; walk the headers; fetch the events; offer them."""
+        m = Module()
+        m.submodules.events = events = Memory(
+            shape=fired_layout(), depth=self.params.max_inputs, init=[]
+        )
+        m.submodules.headers = headers = Memory(
+            shape=summary_layout(), depth=self.params.max_blocks, init=[]
+        )
+        self._write(m, events.write_port(), headers.write_port())
+        self._replay(m, events.read_port(), headers.read_port())
+        return m
+
+    def _write(self, m: Module, event, header):
+        fired = Signal(range(self.params.max_inputs + 1))
+        code_width = self.params.code_width
+        flip = Signal(code_width)
+        hit = (self.fault.kind == CODE) & (self.fault.index == fired)
+        m.d.comb += [
+            flip.eq(Array(1 << bit % code_width for bit in range(1 << 6))[self.fault.bit]),
+            event.addr.eq(fired),
+            event.data.row.eq(self.fired.p.row),
+            event.data.code.eq(self.fired.p.code ^ Mux(hit, flip, 0)),
+            event.en.eq(self.fired.valid),
+            header.addr.eq(self.headers),
+            header.data.eq(self.header.p),
+            header.en.eq(self.header.valid),
+        ]
+        m.d.sync += [
+            fired.eq(fired + self.fired.valid),
+            self.headers.eq(self.headers + self.header.valid),
+        ]
+        with m.If(self.clear):
+            m.d.sync += [fired.eq(0), self.headers.eq(0)]
+
+    def _replay(self, m: Module, event, header):
+        advance = Signal()
+        m.d.comb += advance.eq(~self.events.valid | self.events.ready)
+
+        # Walk: one item a step; the header of the block after is always at hand.
+        walking = Signal()
+        block = Signal(summary_layout())
+        item = Signal(event_layout(self.params))
+        address = Signal(range(self.params.max_inputs))
+        following = Signal(range(self.params.max_blocks + 1))
+        next_following = Signal.like(following)
+        step = walking & advance
+        m.d.comb += [
+            item.empty.eq(block.count == 0),
+            item.last.eq(block.count <= 1),
+            item.last_block.eq(following == self.headers),
+            item.mantissa.eq(block.mantissa),
+            item.shift.eq(block.shift),
+            item.code_sum.eq(block.code_sum),
+            next_following.eq(following),
+            header.addr.eq(next_following),
+        ]
+        m.d.sync += following.eq(next_following)
+        with m.If(self.replay):
+            m.d.comb += next_following.eq(1)
+            m.d.sync += [walking.eq(1), block.eq(header.data), address.eq(0)]
+        with m.Elif(step):
+            m.d.sync += [
+                block.count.eq(block.count - 1),
+                address.eq(address + ~item.empty),
+            ]
+            with m.If(item.last):
+                m.d.comb += next_following.eq(Mux(item.last_block, 0, following + 1))
+                m.d.sync += [block.eq(header.data), walking.eq(~item.last_block)]
+
+        # Fetch, then offer.
+        fetched = Signal.like(item)
+        fetching = Signal()
+        m.d.comb += [event.addr.eq(address), event.en.eq(advance)]
+        with m.If(advance):
+            m.d.sync += [
+                fetching.eq(walking),
+                fetched.eq(item),
+                self.events.valid.eq(fetching),
+                self.events.payload.eq(fetched),
+                self.events.p.row.eq(event.data.row),
+                self.events.p.code.eq(event.data.code),
+            ]

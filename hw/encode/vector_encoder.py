@@ -1,0 +1,198 @@
+"""Encodes a vector of integers once, and replays its events for every tile of outputs."""
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import ceil_log2
+
+from hw.encode.block_scale import BlockScale
+from hw.encode.block_summary import BlockSummary
+from hw.encode.classifier import SUPPORTED_TABLES, Classifier
+from hw.encode.event import EventSignature
+from hw.encode.event_counters import Counts, EventCounters
+from hw.encode.event_memory import EventMemory
+from hw.encode.event_sorter import EventSorter
+from hw.encode.quotient import UNIT_SCALE, Quotient
+from hw.encode.scale_memory import ScaleMemory
+from hw.integrate.fault import fault_layout
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+from hw.spec.scales import CONSTANT_BITS
+
+__all__ = ["SUPPORTED_TABLES", "VectorEncoder"]
+
+
+def input_signature(params: CoreParams) -> wiring.Signature:
+    """Write port of the input buffer, one element a cycle."""
+    return wiring.Signature(
+        {"en": Out(1), "address": Out(ceil_log2(params.max_inputs)), "data": Out(signed(16))}
+    )
+
+
+class VectorEncoder(wiring.Component):
+    """Input buffer, quantizer, event sorter and event memory.
+
+    The vector is read twice: a scan finds the scales of all blocks and the base exponent, then the
+    elements are quantized and sorted, block by block. :func:`hw.encode.cycles.encode_cycles` is
+    the exact time; replays are timed by :class:`hw.encode.event_memory.EventMemory`. Mode ports
+    (``inputs`` to ``fault``) must not change from ``start`` to the last replay's end.
+
+    Parameters
+    ----------
+    params : CoreParams
+        Parameters of the core.
+
+    Members
+    -------
+    input : In
+        See :func:`input_signature`; not while a vector is encoded. Elements are -32767..32767.
+    start : In(1)
+        Encodes the vector in the input buffer.
+    inputs : In(16)
+        Elements of the vector, 1 to ``max_inputs``.
+    table : In(4)
+        Number of a table of ``SUPPORTED_TABLES``.
+    constant : In(12)
+        Scale constant.
+    threshold : In(8)
+        Silence threshold in 1/8 of the scale.
+    codes : In(1)
+        Test mode: the elements are decoded values, -255..255.
+    fault : In(struct)
+        ``fault`` register; kind 1 inverts a bit of an event's code in event memory.
+    encoded : Out(1)
+        Low from ``start`` until the whole vector is in event memory.
+    replay : In(1)
+        Starts to stream the vector once, while ``encoded`` and after earlier replays.
+    events : Out(stream)
+        See :func:`hw.encode.event.event_layout`.
+    base : Out(4)
+        Base exponent E of the vector.
+    spikes, silent, integer_events, steps : Out(32)
+        Counters of the encoding, right when ``encoded``.
+    """
+
+    def __init__(self, params: CoreParams):
+        self.params = params
+        super().__init__(
+            {
+                "input": In(input_signature(params)),
+                "start": In(1),
+                "inputs": In(16),
+                "table": In(4),
+                "constant": In(CONSTANT_BITS),
+                "threshold": In(8),
+                "codes": In(1),
+                "fault": In(fault_layout()),
+                "encoded": Out(1),
+                "replay": In(1),
+                "events": Out(EventSignature(params)),
+                "base": Out(4),
+                **{name: Out(32) for name in Counts._fields},
+            }
+        )
+
+    def elaborate(self, platform):
+        """Join the stages: buffer, scales, quantizer, readers of codes, event memory."""
+        m = Module()
+        params = self.params
+        m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.block_scale = block_scale = BlockScale()
+        m.submodules.scales = scales = ScaleMemory(params)
+        m.submodules.quotient = quotient = Quotient()
+        m.submodules.classifier = classifier = Classifier()
+        m.submodules.counters = counters = EventCounters(params)
+        m.submodules.summary = summary = BlockSummary()
+        m.submodules.sorter = sorter = EventSorter()
+        m.submodules.memory = memory = EventMemory(params)
+
+        write, element = buffer.write_port(), buffer.read_port()
+        m.d.comb += [
+            write.addr.eq(self.input.address),
+            write.data.eq(self.input.data),
+            write.en.eq(self.input.en),
+        ]
+
+        connect(m, block_scale.index, scales.index)
+        connect(m, quotient.quotients, classifier.quotients)
+        for reader in (counters, summary, sorter):
+            m.d.comb += [
+                reader.classified.payload.eq(classifier.classified.payload),
+                reader.classified.valid.eq(classifier.classified.valid),
+            ]
+        connect(m, summary.summary, memory.header)
+        connect(m, sorter.fired, memory.fired)
+        connect(m, memory.events, flipped(self.events))
+        m.d.comb += [
+            block_scale.constant.eq(self.constant),
+            classifier.table.eq(self.table),
+            classifier.threshold.eq(self.threshold),
+            classifier.codes.eq(self.codes),
+            memory.fault.eq(self.fault),
+            memory.replay.eq(self.replay),
+            self.base.eq(scales.base),
+            *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
+        ]
+        for part in (scales, counters, memory):
+            m.d.comb += part.clear.eq(self.start)
+
+        position = Signal(range(params.max_inputs))
+        final = Signal()
+        blocks = Signal(range(params.max_blocks + 1))
+        m.d.comb += [
+            final.eq(position + 1 == self.inputs),
+            element.addr.eq(position),
+            scales.block.eq(position // BLOCK),
+        ]
+        m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
+
+        # Memories answer one cycle after the address.
+        scanning, encoding = Signal(), Signal()
+        row = Signal(range(BLOCK))
+        ends = Signal()
+        m.d.sync += [
+            scanning.eq(0),
+            encoding.eq(0),
+            row.eq(position % BLOCK),
+            ends.eq(final | (position % BLOCK == BLOCK - 1)),
+        ]
+        unit_mantissa, unit_exponent = UNIT_SCALE & 3, UNIT_SCALE >> 2
+        m.d.comb += [
+            block_scale.elements.valid.eq(scanning),
+            block_scale.elements.p.value.eq(element.data),
+            block_scale.elements.p.last.eq(ends),
+            quotient.elements.valid.eq(encoding),
+            quotient.elements.p.value.eq(element.data),
+            quotient.elements.p.exponent.eq(Mux(self.codes, unit_exponent, scales.exponent)),
+            quotient.elements.p.place.row.eq(row),
+            quotient.elements.p.place.last.eq(ends),
+            quotient.elements.p.place.mantissa.eq(Mux(self.codes, unit_mantissa, scales.mantissa)),
+            quotient.elements.p.place.shift.eq(Mux(self.codes, 0, scales.shift)),
+        ]
+
+        with m.FSM():
+            with m.State("idle"):
+                m.d.sync += position.eq(0)
+                with m.If(self.start):
+                    m.d.sync += self.encoded.eq(0)
+                    with m.If(self.codes):
+                        m.next = "encode"
+                    with m.Else():
+                        m.next = "scan"
+            with m.State("scan"):
+                m.d.sync += [scanning.eq(1), position.eq(Mux(final, 0, position + 1))]
+                with m.If(final):
+                    m.next = "settle"
+            with m.State("settle"):
+                with m.If(scales.received == blocks):
+                    m.next = "encode"
+            with m.State("encode"):
+                m.d.sync += [encoding.eq(1), position.eq(position + 1)]
+                with m.If(final):
+                    m.next = "drain"
+            with m.State("drain"):
+                with m.If((memory.headers == blocks) & ~sorter.busy):
+                    m.d.sync += self.encoded.eq(1)
+                    m.next = "idle"
+        return m

@@ -1,0 +1,123 @@
+import random
+
+import pytest
+
+from hw.encode.event_memory import EventMemory
+from hw.spec.params import CoreConfig, CoreParams
+
+PARAMS = CoreParams(CoreConfig(max_inputs=160))
+
+
+def vector(rng, counts):
+    """Blocks of random events; every block is a header and its events."""
+    return [
+        (
+            {
+                "mantissa": rng.randrange(4),
+                "shift": rng.randrange(9),
+                "code_sum": rng.randint(-8160, 8160),
+                "count": count,
+            },
+            [{"row": rng.randrange(32), "code": rng.randint(-255, 255)} for _ in range(count)],
+        )
+        for count in counts
+    ]
+
+
+def items(blocks):
+    """Fields of every item of a replay; an empty block's row and code mean nothing."""
+    for number, (header, events) in enumerate(blocks):
+        for i, event in enumerate(events or [{"row": None, "code": None}]):
+            yield {
+                **event,
+                "empty": not events,
+                "last": i == max(0, len(events) - 1),
+                "last_block": number == len(blocks) - 1,
+                **{name: header[name] for name in ("mantissa", "shift", "code_sum")},
+            }
+
+
+async def write(ctx, dut, blocks):
+    """Write headers and events; they come on streams of their own."""
+    ctx.set(dut.clear, 1)
+    await ctx.tick()
+    ctx.set(dut.clear, 0)
+    for stream, values in (
+        (dut.header, [header for header, _ in blocks]),
+        (dut.fired, [event for _, events in blocks for event in events]),
+    ):
+        ctx.set(stream.valid, 1)
+        for value in values:
+            ctx.set(stream.payload, value)
+            await ctx.tick()
+        ctx.set(stream.valid, 0)
+    assert ctx.get(dut.headers) == len(blocks)
+    await ctx.tick()
+
+
+async def replay(ctx, dut, *, cycles, rng=None):
+    """Replay once; return (cycle, fields) of what was taken within the cycles."""
+    taken, held = [], None
+    ctx.set(dut.replay, 1)
+    for cycle in range(cycles):
+        ready = rng is None or rng.random() < 0.6
+        ctx.set(dut.events.ready, ready)
+        valid, payload = ctx.get(dut.events.valid), ctx.get(dut.events.payload)
+        fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
+        if held is not None:
+            assert valid and fields == held
+        held = fields if valid and not ready else None
+        if valid and ready:
+            taken.append((cycle, fields))
+        await ctx.tick()
+        ctx.set(dut.replay, 0)
+    assert held is None
+    return taken
+
+
+def without_meaning(taken):
+    return [
+        {name: None if f["empty"] and name in ("row", "code") else v for name, v in f.items()}
+        for _, f in taken
+    ]
+
+
+COUNTS = [[0], [1], [32], [0, 0, 0], [1, 0, 1, 1, 0], [32, 31, 0, 1, 32], [32] * 5, [0, 5, 2]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_replays(simulate, seed):
+    dut = EventMemory(PARAMS)
+
+    async def bench(ctx):
+        rng = random.Random(seed)
+        for counts in COUNTS:
+            blocks = vector(rng, counts)
+            expected = list(items(blocks))
+            await write(ctx, dut, blocks)
+            for stalls in (None, rng, None):
+                taken = await replay(ctx, dut, cycles=3 * len(expected) + 30, rng=stalls)
+                assert without_meaning(taken) == expected
+                if stalls is None:
+                    assert [c for c, _ in taken] == [3 + i for i in range(len(expected))]
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize(("bit", "index"), [(0, 0), (8, 36), (9, 35), (63, 4), (3, 70), (3, 71)])
+def test_fault(simulate, bit, index):
+    dut = EventMemory(PARAMS)
+
+    async def bench(ctx):
+        blocks = vector(random.Random(5), [4, 0, 32, 3, 32])
+        for kind in (0, 1, 2):
+            ctx.set(dut.fault, {"kind": kind, "bit": bit, "index": index})
+            await write(ctx, dut, blocks)
+            taken = [f for _, f in await replay(ctx, dut, cycles=90) if not f["empty"]]
+            codes = [event["code"] for _, events in blocks for event in events]
+            if kind == 1 and index < len(codes):
+                flipped = (codes[index] & 0x1FF) ^ 1 << bit % 9
+                codes[index] = flipped - (flipped >> 8 << 9)
+            assert [f["code"] for f in taken] == codes
+
+    simulate(dut, bench)

@@ -1,0 +1,175 @@
+import random
+
+import pytest
+from amaranth.back import verilog
+
+from hw.encode.cycles import encode_cycles
+from hw.encode.model import Item, encode
+from hw.encode.vector_encoder import SUPPORTED_TABLES, VectorEncoder
+from hw.spec import scales
+from hw.spec.codes import TABLES
+from hw.spec.params import CoreConfig, CoreParams
+
+PARAMS = CoreParams(CoreConfig(max_inputs=160))
+CONSTANT = scales.scale_constant(1.0)
+
+
+async def load(ctx, dut, values):
+    ctx.set(dut.input.en, 1)
+    for address, value in enumerate(values):
+        ctx.set(dut.input.address, address)
+        ctx.set(dut.input.data, value)
+        await ctx.tick()
+    ctx.set(dut.input.en, 0)
+
+
+async def start(ctx, dut, inputs, table, *, constant, threshold, codes=False):
+    """Encode what is loaded; return the cycles until it is encoded."""
+    for port, value in (
+        (dut.inputs, inputs),
+        (dut.table, table.number),
+        (dut.constant, constant),
+        (dut.threshold, threshold),
+        (dut.codes, codes),
+    ):
+        ctx.set(port, value)
+    ctx.set(dut.start, 1)
+    await ctx.tick()
+    ctx.set(dut.start, 0)
+    cycles = 1
+    assert not ctx.get(dut.encoded)
+    while not ctx.get(dut.encoded):
+        assert not ctx.get(dut.events.valid)
+        await ctx.tick()
+        cycles += 1
+        assert cycles < 1000, "never encoded"
+    return cycles
+
+
+async def replay(ctx, dut, *, count, rng=None):
+    """Replay once, on for 20 cycles after the expected items; return (cycle, item) pairs."""
+    taken, held, cycle, extra = [], None, 0, 20
+    ctx.set(dut.replay, 1)
+    while extra:
+        ready = rng is None or rng.random() < 0.6
+        ctx.set(dut.events.ready, ready)
+        valid, fields = ctx.get(dut.events.valid), ctx.get(dut.events.payload)
+        item = Item(*(getattr(fields, name) for name in Item._fields))
+        assert held is None or (valid and item == held), "changed while it waited"
+        held = item if valid and not ready else None
+        if valid and ready:
+            taken.append((cycle, item._replace(row=0, code=0) if item.empty else item))
+        await ctx.tick()
+        ctx.set(dut.replay, 0)
+        cycle += 1
+        extra -= len(taken) >= count
+        assert cycle < 1000, "items are missing"
+    return taken
+
+
+async def check(ctx, dut, values, table, rng, **mode):
+    expected = encode(values, table, **mode)
+    await load(ctx, dut, values)
+    cycles = await start(ctx, dut, len(values), table, **mode)
+    counts = [ctx.get(getattr(dut, name)) for name in expected.counts._fields]
+    assert counts == list(expected.counts)
+    assert ctx.get(dut.base) == expected.base
+    assert cycles == encode_cycles(len(values), expected.events, codes=mode.get("codes", False))
+    taken = await replay(ctx, dut, count=len(expected.items))
+    assert taken == list(enumerate(expected.items, start=3))
+    taken = await replay(ctx, dut, count=len(expected.items), rng=rng)
+    assert [item for _, item in taken] == list(expected.items)
+
+
+def laplace(rng, size, scale):
+    values = (rng.expovariate(1 / scale) * rng.choice([-1, 1]) for _ in range(size))
+    return [max(-32767, min(32767, round(value))) for value in values]
+
+
+@pytest.mark.parametrize("table", SUPPORTED_TABLES, ids=lambda table: table.name)
+def test_random_vectors(simulate, table):
+    dut = VectorEncoder(PARAMS)
+
+    async def bench(ctx):
+        rng = random.Random(table.number)
+        for size in (1, 31, 33, 95, 160):
+            values = laplace(rng, size, rng.choice([3, 100, 4000]))
+            threshold = rng.choice([4, 4, 0, 12])
+            await check(ctx, dut, values, table, rng, constant=CONSTANT, threshold=threshold)
+
+    simulate(dut, bench)
+
+
+@pytest.mark.parametrize("table", SUPPORTED_TABLES, ids=lambda table: table.name)
+def test_codes(simulate, table):
+    dut = VectorEncoder(PARAMS)
+
+    async def bench(ctx):
+        rng = random.Random(table.number)
+        for size in (3, 64, 95):
+            bound = rng.choice([19, 255])
+            values = [rng.choice([0, rng.randint(-bound, bound)]) for _ in range(size)]
+            mode = {"constant": 0, "threshold": 77, "codes": True}
+            await check(ctx, dut, values, table, rng, **mode)
+        everything = [*range(-255, -95), *range(-95, 65), *range(65, 225), *range(96, 256)]
+        for i in range(0, len(everything), 160):
+            mode = {"constant": 9, "threshold": 4, "codes": True}
+            await check(ctx, dut, everything[i : i + 160], table, rng, **mode)
+
+    simulate(dut, bench)
+
+
+def ties(rng):
+    """Elements around every threshold of ``companded`` at the scale that they get themselves."""
+    values = [(t * 7 << 8) // 128 + d for t in TABLES["companded"].thresholds for d in (-1, 0)]
+    return values + [0] * (32 - len(values) % 32)
+
+
+EXTREMES = {
+    "zero": [0] * 95,
+    "one": [0],
+    "largest": [32767] * 160,
+    "lowest": [-32767] * 33,
+    "outlier": [0] * 40 + [-32767] + [0] * 54,
+    "outlier in noise": [3, -2, 1, 0, 1] * 12 + [32767, -1, 1],
+    "clamped blocks": [1] * 32 + [-32767, 32767] * 16 + [0] * 32 + [40, -40] * 16 + [7],
+    "full, then short": [90, -70, 80, 60] * 8 + [50],
+    "full, then silent": [90, -70, 80, 60] * 8 + [0],
+    "silent, then full": [0] * 32 + [90, -70, 80, 60] * 8,
+    "full, full, nearly empty": [90, -70, 80, 60] * 16 + [1, 0, 0],
+    "ties": ties(random.Random(0)),
+}
+
+
+@pytest.mark.parametrize("values", EXTREMES.values(), ids=EXTREMES)
+def test_extremes(simulate, values):
+    dut = VectorEncoder(PARAMS)
+
+    async def bench(ctx):
+        rng = random.Random(0)
+        for constant, threshold in ((CONSTANT, 4), (1, 255), (4095, 0)):
+            mode = {"constant": constant, "threshold": threshold}
+            await check(ctx, dut, values, TABLES["companded"], rng, **mode)
+
+    simulate(dut, bench)
+
+
+def test_fault_changes_one_code(simulate):
+    dut = VectorEncoder(PARAMS)
+    values = [5, 0, -7] * 30
+    mode = {"constant": CONSTANT, "threshold": 4}
+
+    async def bench(ctx):
+        items = list(encode(values, TABLES["companded"], **mode).items)
+        items[40] = items[40]._replace(code=items[40].code ^ 4)
+        ctx.set(dut.fault, {"kind": 1, "bit": 2, "index": 40})
+        await load(ctx, dut, values)
+        await start(ctx, dut, len(values), TABLES["companded"], **mode)
+        assert [item for _, item in await replay(ctx, dut, count=len(items))] == items
+
+    simulate(dut, bench)
+
+
+def test_verilog_is_reproducible():
+    first, second = (verilog.convert(VectorEncoder(PARAMS), emit_src=False) for _ in range(2))
+    assert first == second
