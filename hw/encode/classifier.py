@@ -11,8 +11,9 @@ from hw.encode.quotient import place_layout, quotient_layout
 from hw.spec.codes import QUOTIENT_FRACTION, TABLES, CodeTable
 from hw.spec.params import CoreParams
 
-#: Tables that the encoder knows. Those with a zero level above 0 need the sums of weights.
-SUPPORTED_TABLES: tuple[CodeTable, ...] = tuple(t for t in TABLES.values() if t.zero == 0)
+#: Names of the tables that the encoder knows; those with z > 0 need the sums of weights.
+SUPPORTED_TABLES: tuple[str, ...] = tuple(t.name for t in TABLES.values() if t.zero == 0)
+_TABLES = tuple(TABLES[name] for name in SUPPORTED_TABLES)
 
 #: Time steps of a block's events: 0 fires all integers, then one step per level of the ladder.
 STEPS = 16
@@ -143,22 +144,19 @@ class Classifier(wiring.Component):
     def elaborate(self, platform):
         """Look the level up; then decide."""
         m = Module()
-        slots = {table.number: slot for slot, table in enumerate(SUPPORTED_TABLES)}
+        slots = {table.number: slot for slot, table in enumerate(_TABLES)}
         slot = Signal(range(len(slots)))
         signed_table = Signal()
         m.d.comb += [
             slot.eq(Array(slots.get(number, 0) for number in range(16))[self.table]),
-            signed_table.eq(Array(t.polarity for t in SUPPORTED_TABLES)[slot]),
+            signed_table.eq(Array(t.polarity for t in _TABLES)[slot]),
         ]
 
         m.submodules.levels = levels = Memory(
             shape=_LEVEL,
             depth=2 * len(slots) << ADDRESS_BITS,
             init=[
-                row
-                for table in SUPPORTED_TABLES
-                for codes in (False, True)
-                for row in _levels(table, codes)
+                row for table in _TABLES for codes in (False, True) for row in _levels(table, codes)
             ],
         )
         found = levels.read_port()

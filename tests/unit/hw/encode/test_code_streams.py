@@ -49,7 +49,7 @@ def full(table):
     return [[model(8 * abs(v), v < 0, table, 0, codes=True) for v in vs] for vs in values]
 
 
-CASES = [(table, inputs) for table in SUPPORTED_TABLES for inputs in (1, 95, 161)]
+CASES = [(TABLES[name], inputs) for name in SUPPORTED_TABLES for inputs in (1, 95, 161)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0].name}-{case[1]}")

@@ -86,7 +86,7 @@ def laplace(rng, size, scale):
     return [max(-32767, min(32767, round(value))) for value in values]
 
 
-@pytest.mark.parametrize("table", SUPPORTED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [TABLES[n] for n in SUPPORTED_TABLES], ids=SUPPORTED_TABLES)
 def test_random_vectors(simulate, table):
     dut = VectorEncoder(PARAMS)
 
@@ -100,7 +100,7 @@ def test_random_vectors(simulate, table):
     simulate(dut, bench)
 
 
-@pytest.mark.parametrize("table", SUPPORTED_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [TABLES[n] for n in SUPPORTED_TABLES], ids=SUPPORTED_TABLES)
 def test_codes(simulate, table):
     dut = VectorEncoder(PARAMS)
 
