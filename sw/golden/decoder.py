@@ -41,7 +41,9 @@ class GoldenModel:
     Attributes
     ----------
     counters : dict
-        Totals of the golden product since the last reset; zero if ``linear`` is given.
+        Totals of the golden product since the last `reset`; zero if ``linear`` is given.
+    golden : GoldenLinear
+        The golden product; may be exchanged for one that counts more.
     position : int
         Tokens in the cache.
 
@@ -79,16 +81,20 @@ class GoldenModel:
 
     @property
     def counters(self) -> Counters:
-        """Totals of the golden product since the last reset."""
+        """Totals of the golden product since the last `reset`."""
         return self.golden.counters
 
     def reset(self) -> None:
         """Forget all tokens and set the counters to zero."""
+        self.reset_cache()
+        self.golden.reset()
+
+    def reset_cache(self) -> None:
+        """Forget all tokens; the counters go on."""
         c = self.config
         shape = {"heads": c.kv_heads, "head_width": c.head_width, "context": c.context}
         self._caches = [(HeadCache(**shape), HeadCache(**shape)) for _ in range(c.layers)]
         self.position = 0
-        self.golden.reset()
 
     def prefill(self, tokens: Sequence[int]) -> Tensor:
         """Append tokens and return the logits after each.
@@ -128,11 +134,6 @@ class GoldenModel:
     def step(self, token: int) -> Tensor:
         """Append one token and return its logits: int32, shape (vocabulary,)."""
         return self.prefill([token])[0]
-
-    @staticmethod
-    def greedy(logits: Tensor) -> int:
-        """Pick the token of the largest logit, the lowest id among equals."""
-        return int((logits == logits.amax()).nonzero()[0])
 
     def _run(self, ids: np.ndarray) -> Tensor:
         embedding = self._matrices["embedding"]

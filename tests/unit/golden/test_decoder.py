@@ -170,8 +170,13 @@ def test_loud_weights_saturate_alike(tiny_model):
     assert together.abs().max() == 2**23 - 1
 
 
-def test_greedy_ties_go_to_the_lowest_id():
-    assert GoldenModel.greedy(torch.tensor([3, 9, -1, 9, 9], dtype=torch.int32)) == 1
+def test_reset_cache_keeps_the_counters(tiny_model):
+    model = GoldenModel(tiny_model)
+    first = model.prefill(TOKENS[:3])
+    spikes = model.counters["spikes"]
+    model.reset_cache()
+    assert model.position == 0 and torch.equal(model.prefill(TOKENS[:3]), first)
+    assert model.counters["spikes"] == 2 * spikes
 
 
 def test_refusals(tiny_model):
