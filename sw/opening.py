@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,9 +20,9 @@ from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
 from sw.load.checkpoint import Checkpoint
-from sw.load.fetch import resolve_checkpoint
+from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
-from sw.models import bundled_path
+from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
 BACKENDS = ("golden", "rtl", "cocotb")
@@ -29,7 +30,7 @@ BACKENDS = ("golden", "rtl", "cocotb")
 
 def open_checkpoint(name: str | None) -> Checkpoint:
     """Load a GGUF checkpoint by path or short name; the bundled one if ``name`` is None."""
-    path = bundled_path() if name is None or name in BUNDLED else resolve_checkpoint(name)
+    path = bundled_model() if name is None or name in BUNDLED else resolve_checkpoint(name)
     return load_gguf(path)
 
 
@@ -46,9 +47,42 @@ def open_model(name: str | None) -> ConvertedModel:
     UserError
         If there is no such model, or its file is damaged or of a kind not supported.
     """
-    if name is not None and name not in BUNDLED and Path(name).is_file() and not _is_gguf(name):
-        return load(name)
+    if _is_container(name):
+        return load(str(name))
     return convert(open_checkpoint(name))
+
+
+def open_source(name: str | None, model: ConvertedModel) -> Checkpoint | None:
+    """Load the checkpoint that a model came from, if it is at hand.
+
+    Parameters
+    ----------
+    name : str, optional
+        What `open_model` was given.
+    model : ConvertedModel
+        What it returned.
+
+    Returns
+    -------
+    Checkpoint or None
+        None if ``name`` is a container of neither the bundled nor a fetched checkpoint.
+    """
+    if not _is_container(name):
+        return open_checkpoint(name)
+    for path in (bundled_model(), cache_folder() / Path(SMOLLM2_MEMBER).name):
+        if path.is_file() and file_hash(path) == model.source["sha256"]:
+            return load_gguf(path)
+    return None
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_container(name: str | None) -> bool:
+    return name is not None and name not in BUNDLED and Path(name).is_file() and not _is_gguf(name)
 
 
 def _is_gguf(path: str) -> bool:
@@ -86,17 +120,26 @@ def check_table(name: str | None, default: str) -> str:
     return name or default
 
 
-def open_transport(params: CoreParams, *, trace: Path | None = None) -> Transport:
-    """Build and start a Verilated core in this process."""
-    verilated = importlib.import_module("sim.verilated")
-    return verilated.VerilatedTransport(params, trace=trace)
+def open_transport(
+    params: CoreParams, *, backend: str = "rtl", trace: Path | None = None
+) -> Transport:
+    """Build and start a core: Verilated in this process, or under cocotb in another."""
+    if backend == "cocotb":
+        return importlib.import_module("sim.cocotb_transport").CocotbTransport(params)
+    return importlib.import_module("sim.verilated").VerilatedTransport(params, trace=trace)
 
 
 @contextlib.contextmanager
 def open_device(
-    model: ConvertedModel, *, params: CoreParams, config: str, table: str, image: Path | None = None
+    model: ConvertedModel,
+    *,
+    params: CoreParams,
+    config: str,
+    table: str,
+    image: Path | None = None,
+    backend: str = "rtl",
 ) -> Iterator[tuple[DeviceLinear, float]]:
-    """Run a Verilated core with a model in it.
+    """Run a core with a model in it.
 
     Yields
     ------
@@ -107,7 +150,7 @@ def open_device(
     """
     check_supported(table)
     layout = load_matching_image(image, model, params, config)
-    transport = open_transport(params)
+    transport = open_transport(params, backend=backend)
     try:
         device = Device(transport, params)
         device.load(layout)

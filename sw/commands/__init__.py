@@ -1,0 +1,1 @@
+"""The subcommands of `firstspike`, one file each."""

@@ -1,0 +1,71 @@
+"""`firstspike eval`: perplexity on the rungs of the ladder."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import torch
+import typer
+
+from sw.commands import options
+from sw.errors import UserError
+from sw.evaluate import RUNGS, evaluate
+from sw.load.fetch import resolve_text
+from sw.load.tokenizer import Tokenizer
+from sw.opening import check_table, open_checkpoint, open_model, open_source
+
+
+def command(
+    model: options.Model = None,
+    text: Annotated[str, typer.Option(help="File, or novels/NAME.")] = "novels/persuasion",
+    start: Annotated[int, typer.Option("--from", metavar="CHAR", help="First character.")] = 0,
+    tokens: Annotated[int, typer.Option(help="Tokens to read.")] = 4096,
+    window: Annotated[int | None, typer.Option(help="Tokens read together; default 512.")] = None,
+    code: options.Code = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(help="Checkpoint that a container was converted from.")
+    ] = None,
+    rungs: Annotated[str, typer.Option(help="Rungs to measure.")] = ",".join(RUNGS),
+    json: options.Json = None,
+) -> None:
+    """Print the perplexity of each rung, and the shares of silent and integer codes."""
+    options.positive("--tokens", tokens)
+    if start < 0:
+        raise UserError(f"--from must be 0 or more, not {start}")
+    chosen = tuple(rungs.split(","))
+    if unknown := set(chosen) - set(RUNGS):
+        raise UserError(f"rungs are {', '.join(RUNGS)}, not {', '.join(sorted(unknown))}")
+    converted = open_model(model)
+    source = open_checkpoint(checkpoint) if checkpoint else open_source(model, converted)
+    if source is not None and source.sha256 != converted.source["sha256"]:
+        raise UserError(f"{source.name} is not the checkpoint that the container was made from")
+    table = check_table(code, converted.table)
+    characters = resolve_text(text)[start : start + 16 * tokens]
+    ids = Tokenizer.from_spec(converted.tokenizer_spec).encode(characters)[:tokens]
+    screen = options.to_screen(json)
+    result = evaluate(
+        converted,
+        source,
+        torch.tensor(ids),
+        window=window or min(512, converted.config.context),
+        table=table,
+        rungs=chosen,
+        report=lambda line: print(line, file=screen, flush=True),
+    )
+    if source is None:
+        print("the checkpoint is not at hand: name it with --checkpoint for float", file=screen)
+    if result.shares:
+        _print_shares(result.shares, screen)
+    options.write_json(json, dataclasses.asdict(result))
+
+
+def _print_shares(shares: dict, screen) -> None:
+    for weight in ("elements", "macs"):
+        share = shares[weight]
+        print(
+            f"{weight:>9}: {share['silent']:7.2%} silent, {share['integer']:6.2%} integer",
+            file=screen,
+        )
+    worst = max(shares["matrices"], key=lambda name: shares["matrices"][name]["integer"])
+    print(f"  largest: {shares['matrices'][worst]['integer']:.2%} integer ({worst})", file=screen)

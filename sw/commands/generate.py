@@ -1,0 +1,133 @@
+"""`firstspike generate`: text on any backend."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sw.commands import options
+from sw.errors import UserError
+from sw.generate import Run, encode_prompt, generate, present
+from sw.load.tokenizer import Tokenizer
+from sw.opening import BACKENDS, check_table, golden_model, open_device, open_model, open_params
+from sw.sample import Sampler
+
+
+def command(
+    model: options.Model = None,
+    prompt: Annotated[str, typer.Option(help="Text to continue.")] = "She was",
+    tokens: Annotated[int, typer.Option(help="Tokens to generate.")] = 64,
+    backend: Annotated[str, typer.Option(help=f"One of {', '.join(BACKENDS)}.")] = "golden",
+    config: options.Config = options.DEFAULT_CONFIG,
+    code: options.Code = None,
+    integrator: options.Integrator = None,
+    image: options.Image = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Put the prompt into the chat form.")
+    ] = False,
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token.")] = 0.0,
+    top_p: Annotated[float, typer.Option("--top-p", help="Nucleus of the choice.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
+    stop_at_eos: Annotated[bool, typer.Option("--stop-at-eos", help="End at end-of-text.")] = False,
+    json: options.Json = None,
+) -> None:
+    """Stream text to standard output and report the counters."""
+    sampler = Sampler(temperature=temperature, top_p=top_p, seed=seed)
+    run = generate_run(
+        model,
+        prompt=prompt,
+        tokens=tokens,
+        backend=backend,
+        config=config,
+        code=code,
+        integrator=integrator,
+        image=image,
+        chat=chat,
+        sampler=sampler,
+        seed=seed,
+        stop_at_eos=stop_at_eos,
+        screen=options.to_screen(json),
+    )
+    options.write_json(json, run.as_json())
+
+
+def generate_run(
+    model_name: str | None,
+    *,
+    prompt: str,
+    tokens: int,
+    backend: str,
+    config: str,
+    code: str | None = None,
+    integrator: str | None = None,
+    image: Path | None = None,
+    chat: bool = False,
+    sampler: Sampler | None = None,
+    seed: int = 0,
+    stop_at_eos: bool = False,
+    screen=sys.stdout,
+) -> Run:
+    """Generate text, streaming it to ``screen``; arguments as on the command line."""
+    options.positive("--tokens", tokens)
+    if backend not in BACKENDS:
+        raise UserError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    params = open_params(config, integrator)
+    model = open_model(model_name)
+    table = check_table(code, model.table)
+    tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
+    ids = encode_prompt(tokenizer, prompt, chat=chat, tokens=tokens, context=model.config.context)
+    with contextlib.ExitStack() as stack:
+        linear, build_seconds = None, 0.0
+        if backend != "golden":
+            linear, build_seconds = stack.enter_context(
+                open_device(
+                    model, params=params, config=config, table=table, image=image, backend=backend
+                )
+            )
+        golden = golden_model(model, table=table, params=params, linear=linear)
+        start = time.monotonic()
+        stream, new = tokenizer.stream(), []
+        _emit(screen, "" if chat else prompt, "")
+        text = ""
+        for token in generate(
+            golden,
+            ids,
+            tokens=tokens,
+            sampler=sampler or Sampler(),
+            stop=tokenizer.eos if stop_at_eos else None,
+            progress=_prompt_progress if linear else None,
+        ):
+            new.append(token)
+            text = _emit(screen, stream.push(token), text)
+        text = _emit(screen, stream.finish() + "\n", text)[:-1]
+        wall_seconds = time.monotonic() - start
+        counters = linear.counters if linear else golden.counters
+    return Run(
+        tokens=new,
+        text=text,
+        counters=present(counters),
+        config=config,
+        model=model.name,
+        table=table,
+        backend=backend,
+        seed=seed,
+        wall_seconds=wall_seconds,
+        build_seconds=build_seconds,
+    )
+
+
+def _emit(screen, piece: str, text: str) -> str:
+    screen.write(piece)
+    screen.flush()
+    return text + piece
+
+
+def _prompt_progress(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        end = "\r" if done < total else "\r\033[K"
+        print(f"reading the prompt: token {done} of {total}", end=end, file=sys.stderr, flush=True)

@@ -1,0 +1,63 @@
+"""Options that several subcommands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw.spec.configs import DEFAULT
+from sw.convert.container import write_whole
+from sw.errors import UserError
+
+Model = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[MODEL]",
+        help="Container, GGUF file or short name (smollm2-135m); the bundled model if absent.",
+    ),
+]
+Code = Annotated[str | None, typer.Option("--code", help="Code table; the model's own if absent.")]
+Config = Annotated[str, typer.Option("--config", help="Hardware configuration.")]
+Integrator = Annotated[
+    str | None, typer.Option("--integrator", help="Integrator; the configuration's if absent.")
+]
+Image = Annotated[
+    Path | None, typer.Option("--image", help="Device image made by `firstspike compile`.")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Write the results as JSON; - is standard output.")
+]
+DEFAULT_CONFIG = DEFAULT
+
+
+def positive(name: str, value: int) -> int:
+    """Return a count that must be at least 1.
+
+    Raises
+    ------
+    UserError
+        If it is not.
+    """
+    if value < 1:
+        raise UserError(f"{name} must be at least 1, not {value}")
+    return value
+
+
+def write_json(path: Path | None, content: dict) -> None:
+    """Write results where ``--json`` says, whole or not at all."""
+    if path is None:
+        return
+    text = json.dumps(content, indent=2) + "\n"
+    if str(path) == "-":
+        sys.stdout.write(text)
+    else:
+        write_whole(path, text.encode())
+
+
+def to_screen(json_path: Path | None):
+    """Stream for people: standard error when JSON goes to standard output."""
+    return sys.stderr if str(json_path) == "-" else sys.stdout

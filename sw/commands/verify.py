@@ -1,0 +1,145 @@
+"""`firstspike verify`: golden model and hardware side by side."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+
+from hw.spec.params import CoreParams
+from sw.commands import options
+from sw.convert.container import ConvertedModel
+from sw.driver.device import Device
+from sw.driver.linear import DeviceLinear
+from sw.errors import UserError
+from sw.fault import FaultInjector
+from sw.generate import encode_prompt
+from sw.golden.linear import input_site
+from sw.load.fetch import resolve_text
+from sw.load.tokenizer import Tokenizer
+from sw.opening import (
+    check_table,
+    golden_model,
+    load_matching_image,
+    open_device,
+    open_model,
+    open_params,
+    open_transport,
+)
+from sw.sample import Sampler
+from sw.verify import ComparingLinear, MismatchError
+
+#: Multiplications of a layer, and after all layers.
+_PER_LAYER, _AFTER = 4, 1
+
+
+def command(
+    model: options.Model = None,
+    prompt: Annotated[str | None, typer.Option(help="Text to continue.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="File, or novels/NAME, to read along (teacher-forced).")
+    ] = None,
+    tokens: Annotated[int, typer.Option(help="Tokens to generate, or to read.")] = 8,
+    config: options.Config = options.DEFAULT_CONFIG,
+    code: options.Code = None,
+    integrator: options.Integrator = None,
+    image: options.Image = None,
+    inject_fault: Annotated[
+        int | None, typer.Option("--inject-fault", metavar="SEED", help="Plant one fault first.")
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(help="FST waveform of the multiplication that differs.")
+    ] = None,
+) -> None:
+    """Compare every accumulator and counter; exit with 1 at the first difference."""
+    options.positive("--tokens", tokens)
+    if prompt is not None and text is not None:
+        raise UserError("give --prompt or --text, not both")
+    if inject_fault is not None and inject_fault < 0:
+        raise UserError(f"--inject-fault takes a seed of 0 or more, not {inject_fault}")
+    params = open_params(config, integrator)
+    converted = open_model(model)
+    table = check_table(code, converted.table)
+    ids, generated = _tokens(converted, prompt, text, tokens)
+    with open_device(converted, params=params, config=config, table=table, image=image) as (
+        device,
+        _,
+    ):
+        golden = golden_model(converted, table=table, params=params)
+        comparing = ComparingLinear(golden.golden, device)
+        golden.linear = comparing
+        if inject_fault is not None:
+            calls = _PER_LAYER * converted.config.layers + _AFTER
+            comparing.before = FaultInjector(golden.golden, device, calls=calls, seed=inject_fault)
+        try:
+            new = _read(golden, ids, generated)
+        except MismatchError as error:
+            print(error)
+            if comparing.before is not None and comparing.before.fault is not None:
+                print(f"injected: {comparing.before.fault.text}")
+            if trace is not None:
+                _trace(trace, error, converted, params, table, config, image)
+            sys.exit(1)
+    if new:
+        print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new))
+    print(
+        f"equal to the golden model: {comparing.calls} multiplications, {comparing.compared} "
+        f"accumulators and counters, 0 mismatches"
+    )
+
+
+def _tokens(
+    model: ConvertedModel, prompt: str | None, text: str | None, tokens: int
+) -> tuple[list[int], int]:
+    """Token ids to read, and how many to generate after them."""
+    tokenizer, context = Tokenizer.from_spec(model.tokenizer_spec), model.config.context
+    if text is None:
+        prompt = "She was" if prompt is None else prompt
+        ids = encode_prompt(tokenizer, prompt, chat=False, tokens=tokens, context=context)
+        return ids, tokens
+    if tokens > context:
+        raise UserError(f"--tokens {tokens} exceeds the model's context of {context}")
+    ids = tokenizer.encode(resolve_text(text)[: 64 * tokens])[:tokens]
+    if not ids:
+        raise UserError(f"{text} is empty; name a file with text")
+    return ids, 0
+
+
+def _read(golden, ids: list[int], generated: int) -> list[int]:
+    sampler, new = Sampler(), []
+    with Progress(transient=True) as progress:
+        task = progress.add_task("verifying", total=len(ids) + max(generated - 1, 0))
+        for token in ids:
+            logits = golden.step(token)
+            progress.advance(task)
+        while len(new) < generated:
+            new.append(sampler(logits.numpy()))
+            if len(new) < generated:
+                logits = golden.step(new[-1])
+                progress.advance(task)
+    return new
+
+
+def _trace(
+    path: Path,
+    error: MismatchError,
+    model: ConvertedModel,
+    params: CoreParams,
+    table: str,
+    config: str,
+    image: Path | None,
+) -> None:
+    """Repeat the multiplication that differs on a traced core."""
+    name = error.difference.matrix
+    transport = open_transport(params, trace=path)
+    try:
+        device = Device(transport, params)
+        device.load(load_matching_image(image, model, params, config))
+        linear = DeviceLinear(device, model, table=table)
+        linear(name, None, error.x)
+    finally:
+        transport.close()
+    print(f"waveform of {name} (input {input_site(name)}) in {path}")
