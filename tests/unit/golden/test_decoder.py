@@ -14,6 +14,7 @@ from sw.golden.float_model import FloatLlama
 from sw.golden.linear import GoldenLinear, input_site
 from sw.golden.matrix import Matrix
 from tests.unit.golden.models import TINY, random_model
+from tests.unit.golden.slow_decoder import SlowDecoder
 
 TOKENS = np.random.default_rng(1).integers(0, TINY.vocabulary, 71).tolist()
 LINEAR = [name for name, table in TABLES.items() if table.linear]
@@ -30,6 +31,16 @@ def test_prefill_equals_step_by_step(tiny_model, table):
     assert model.counters == counted
     assert together.shape == (71, TINY.vocabulary)
     assert model.position == 71
+
+
+@pytest.mark.parametrize("table", LINEAR)
+@pytest.mark.parametrize("interleaved, tied", [(True, True), (False, False)])
+def test_decoder_equals_the_text_number_by_number(table, interleaved, tied):
+    config = dataclasses.replace(TINY, rope_interleaved=interleaved, tied_head=tied)
+    model = random_model(config, seed=len(table))
+    slow = SlowDecoder(model, table)
+    expected = [slow.step(token) for token in TOKENS[:4]]
+    assert GoldenModel(model, table=table).prefill(TOKENS[:4]).tolist() == expected
 
 
 def test_prefill_in_parts(tiny_model):
