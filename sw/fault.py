@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from hw.spec.codes import BLOCK
+from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
 from sw.golden.classify import CodeClass
 from sw.golden.codes import encode
@@ -33,12 +35,15 @@ class Fault:
         First output that it changes.
     text : str
         Description for people.
+    plant : callable
+        Puts the fault into a device, before the multiplication.
     """
 
     kind: str
     matrix: str
     element: int
     text: str
+    plant: Callable[[Device], None]
 
 
 class FaultInjector:
@@ -77,7 +82,8 @@ class FaultInjector:
             return
         events = self._events(name, x)
         if len(events):
-            self.fault = getattr(self, f"_strike_{self._kind}")(name, matrix, events)
+            self.fault = getattr(self, f"_{self._kind}_fault")(name, matrix, events)
+            self.fault.plant(self._device.device)
 
     def _events(self, name: str, x: np.ndarray) -> np.ndarray:
         """Sort the inputs that fire as their events are: integers first, then falling levels."""
@@ -95,18 +101,22 @@ class FaultInjector:
         keys = (np.where(integer, 0, -magnitude[fires]), ~integer, fires // BLOCK)
         return fires[np.lexsort((fires, *keys))]
 
-    def _strike_weight(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _weight_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
         while True:
             column = int(self._random.choice(events))
             row = int(self._random.integers(matrix.weights.rows))
             if matrix.weights.d[row, column // BLOCK]:
                 break
         bit = int(self._random.integers(8 if matrix.weights.format.name == "w8" else 4))
-        self._device.device.flip_weight_bit(name, row, column, bit)
-        text = f"bit {bit} of weight ({row}, {column}) of {name} in device memory"
-        return Fault(kind="weight", matrix=name, element=row, text=text)
+        return Fault(
+            kind="weight",
+            matrix=name,
+            element=row,
+            text=f"bit {bit} of weight ({row}, {column}) of {name} in device memory",
+            plant=lambda device: device.flip_weight_bit(name, row, column, bit),
+        )
 
-    def _strike_event(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _event_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
         weights = matrix.weights
         while True:
             index = int(self._random.integers(len(events)))
@@ -117,14 +127,23 @@ class FaultInjector:
             if len(felt):
                 break
         bit = int(self._random.integers(self._device.device.params.code_width))
-        self._device.device.inject(kind=_FAULT_KIND["event"], index=index, bit=bit)
-        text = f"bit {bit} of the code of event {index} (input {column}) of {name}"
-        return Fault(kind="event", matrix=name, element=int(felt[0]), text=text)
+        return Fault(
+            kind="event",
+            matrix=name,
+            element=int(felt[0]),
+            text=f"bit {bit} of the code of event {index} (input {column}) of {name}",
+            plant=lambda device: device.inject(kind=_FAULT_KIND["event"], index=index, bit=bit),
+        )
 
-    def _strike_accumulator(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _accumulator_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
         params = self._device.device.params
         row = int(self._random.integers(self._device.device.outputs_at_once(name)))
         bit = int(self._random.integers(params.accumulator_width))
-        self._device.device.inject(kind=_FAULT_KIND["accumulator"], index=row, bit=bit)
-        text = f"bit {bit} of accumulator {row} of {name}"
-        return Fault(kind="accumulator", matrix=name, element=row, text=text)
+        kind = _FAULT_KIND["accumulator"]
+        return Fault(
+            kind="accumulator",
+            matrix=name,
+            element=row,
+            text=f"bit {bit} of accumulator {row} of {name}",
+            plant=lambda device: device.inject(kind=kind, index=row, bit=bit),
+        )

@@ -13,9 +13,8 @@ from hw.spec.params import CoreParams
 from sw.commands import options
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device
-from sw.driver.linear import DeviceLinear
 from sw.errors import UserError
-from sw.fault import FaultInjector
+from sw.fault import Fault, FaultInjector
 from sw.generate import encode_prompt
 from sw.golden.linear import input_site
 from sw.load.fetch import resolve_text
@@ -71,17 +70,20 @@ def command(
         golden = golden_model(converted, table=table, params=params)
         comparing = ComparingLinear(golden.golden, device)
         golden.linear = comparing
+        injector = None
         if inject_fault is not None:
             calls = _PER_LAYER * converted.config.layers + _AFTER
-            comparing.before = FaultInjector(golden.golden, device, calls=calls, seed=inject_fault)
+            injector = FaultInjector(golden.golden, device, calls=calls, seed=inject_fault)
+            comparing.before = injector
         try:
             new = _read(golden, ids, generated)
         except MismatchError as error:
             print(error)
-            if comparing.before is not None and comparing.before.fault is not None:
-                print(f"injected: {comparing.before.fault.text}")
+            fault = injector.fault if injector else None
+            if fault:
+                print(f"injected: {fault.text}")
             if trace is not None:
-                _trace(trace, error, converted, params, table, config, image)
+                _trace(trace, error, fault, converted, params, table, config, image)
             sys.exit(1)
     if new:
         print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new))
@@ -126,6 +128,7 @@ def _read(golden, ids: list[int], generated: int) -> list[int]:
 def _trace(
     path: Path,
     error: MismatchError,
+    fault: Fault | None,
     model: ConvertedModel,
     params: CoreParams,
     table: str,
@@ -138,8 +141,11 @@ def _trace(
     try:
         device = Device(transport, params)
         device.load(load_matching_image(image, model, params, config))
-        linear = DeviceLinear(device, model, table=table)
-        linear(name, None, error.x)
+        if fault:
+            fault.plant(device)
+        device.matvec(
+            name, error.x, quantizer=model.quantizer(input_site(name), table), table=table
+        )
     finally:
         transport.close()
-    print(f"waveform of {name} (input {input_site(name)}) in {path}")
+    print(f"waveform of {name} in {path}")
