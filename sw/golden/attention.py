@@ -16,9 +16,9 @@ from hw.spec.codes import DEFAULT_TABLE, TABLES, CodeTable
 from hw.spec.luts import EXP2
 from hw.spec.scales import SCALE_FRACTION
 from sw.golden.cache import Coded
-from sw.golden.classify import code_lookup, look_up
+from sw.golden.classify import code_lookup, decode
 from sw.golden.codes import encode
-from sw.golden.integers import FRACTION, bits, normalize, rescale, shift
+from sw.golden.integers import FRACTION, bits, look_up, normalize, rescale, shift
 from sw.golden.vector import Scaled, scaled
 
 _SCORE_FRACTION = 8
@@ -75,7 +75,7 @@ def scores(
 def probabilities(scores: Tensor, visible: Tensor) -> Tensor:
     """Unnormalized probabilities, 16 bits, of the scores' shape; 0 where nothing is visible."""
     below = scores.amax(-1, keepdim=True) - scores
-    return (_EXP2[below & 255] >> (below >> 8).clamp_max(31)).masked_fill(~visible, 0)
+    return (look_up(_EXP2, below & 255) >> (below >> 8).clamp_max(31)).masked_fill(~visible, 0)
 
 
 def context(p: Tensor, values: Coded, first: int, *, table: CodeTable, threshold: int) -> Tensor:
@@ -100,7 +100,7 @@ def context(p: Tensor, values: Coded, first: int, *, table: CodeTable, threshold
     top = _to_16_bits(largest, j)
     q = (_LARGEST_CODE << 23) // top.clamp_min(1)
     codes = shift(_to_16_bits(weighted, j) * q, 23)
-    decoded, _ = look_up(codes << 3, code_lookup(table, threshold, 0))
+    decoded, _ = decode(codes << 3, code_lookup(table, threshold, 0))
     heads, shared, tokens, past = p.shape
     flat = decoded.double().reshape(heads, shared * tokens, past)
     accumulator = 4 * (flat @ values.codes.double()).long().view(heads, shared, tokens, -1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hw.spec.codes import QUOTIENT_FRACTION, CodeTable
+from sw.golden.integers import look_up
 
 #: Largest decoded magnitude, reached by softmax codes and in the test mode.
 LARGEST_DECODED = 255
@@ -79,7 +80,7 @@ def code_lookup(table: CodeTable, threshold: int, silent_level: int) -> tuple[Te
     return torch.tensor(decoded), torch.tensor(classes, dtype=torch.int8)
 
 
-def look_up(quotient: Tensor, lookup: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def decode(quotient: Tensor, lookup: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     """Decode and classify quotients by a `code_lookup`."""
     entry = quotient + _LAST_QUOTIENT
-    return lookup[0][entry], lookup[1][entry]
+    return look_up(lookup[0], entry), look_up(lookup[1], entry)

@@ -18,7 +18,7 @@ from hw.spec.scales import (
     LARGEST_CODE,
     SCALE_FRACTION,
 )
-from sw.golden.classify import LARGEST_DECODED, CodeClass, code_lookup, look_up
+from sw.golden.classify import LARGEST_DECODED, CodeClass, code_lookup, decode
 from sw.golden.integers import bits
 
 #: Scale of the test mode.
@@ -125,7 +125,7 @@ def encode(
     unit = (scales << base[..., None]).double()[..., None]
     # Exact: the quotient of integers below 2^22 and 2^18 cannot round to the next integer.
     quotient = (blocks.double() * 128).div_(unit).long()
-    decoded, classes = look_up(quotient, code_lookup(table, threshold, silent_level))
+    decoded, classes = decode(quotient, code_lookup(table, threshold, silent_level))
     return _encoded(table, silent_level, x.shape[-1], decoded, classes, scales, base)
 
 

@@ -50,12 +50,14 @@ def event_counters(encoded: Encoded) -> dict[str, int]:
 
 def _occupied(levels: Tensor) -> int:
     """Count the distinct levels of each block, those below 0 left out."""
-    highest = int(levels.amax())
-    if highest < 0:
+    width = int(levels.amax()) + 2
+    if width < 2:
         return 0
-    occupied = torch.zeros((*levels.shape[:-1], highest + 2), dtype=torch.bool)
-    occupied.scatter_(-1, levels + 1, True)
-    return int(occupied[..., 1:].sum())
+    blocks = levels.view(-1, levels.shape[-1])
+    slots = blocks + torch.arange(1, len(blocks) * width, width)[:, None]
+    occupied = torch.zeros(len(blocks) * width, dtype=torch.int8)
+    occupied[slots.flatten()] = 1
+    return int(occupied.view(-1, width)[:, 1:].sum())
 
 
 def memory_counters(

@@ -66,6 +66,11 @@ def saturating_shift(x: Tensor, k: Tensor | int, width: int) -> Tensor:
     return saturate(shift(x, k), width)
 
 
+def look_up(table: Tensor, entry: Tensor) -> Tensor:
+    """Take entries of a one-dimensional table, many times faster than indexing."""
+    return table.index_select(0, entry.flatten()).view(entry.shape)
+
+
 def normalize(y: Tensor) -> tuple[Tensor, Tensor]:
     """Scale a vector by a power of two to the 16 bits of the quantizer's input.
 

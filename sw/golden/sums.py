@@ -6,14 +6,16 @@ computes, and the plain product is what the golden model runs.
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from sw.golden.classify import CodeClass
+from hw.spec.codes import CodeTable, digits
+from sw.golden.classify import LARGEST_DECODED, CodeClass
 from sw.golden.codes import Encoded
+from sw.golden.integers import look_up
 
 
 class Event(NamedTuple):
@@ -37,8 +39,7 @@ class Event(NamedTuple):
     negative: bool
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Windows:
+class Windows(NamedTuple):
     """When each element of a block fires, in both windows; shapes are those of the codes.
 
     Attributes
@@ -57,24 +58,31 @@ class Windows:
 
 
 def windows(encoded: Encoded) -> Windows:
-    """Place every non-silent code in its windows: spikes as they are, integers as digits."""
-    spike = encoded.classes == CodeClass.SPIKE
-    integer = encoded.classes == CodeClass.INTEGER
-    level = encoded.decoded + encoded.table.zero
-    if encoded.silent_level:
-        high, low = level >> 4, level & 15
-        silent_digit = torch.zeros_like(integer)
-    else:
-        high = level.sign() * ((level.abs() + 8) >> 4)
-        low = level - 16 * high
-        silent_digit = low == 0
-    fine = torch.where(integer, low, level)
-    fires = spike | (integer & ~silent_digit)
-    return Windows(
-        coarse=high.masked_fill(~integer, 0),
-        fine=fine.abs().masked_fill(~fires, -1),
-        fine_sign=torch.where(fine < 0, -1, 1),
+    """Place every code in its windows: spikes as they are, integers as digits."""
+    entry = encoded.decoded + LARGEST_DECODED
+    lookup = _window_lookup(encoded.table, encoded.silent_level)
+    return Windows(*(look_up(column, entry) for column in lookup))
+
+
+@functools.cache
+def _window_lookup(table: CodeTable, silent_level: int) -> Windows:
+    """Tabulate the windows of every decoded value from -255 to 255."""
+    values = range(-LARGEST_DECODED, LARGEST_DECODED + 1)
+    columns = zip(
+        *(_place(value + table.zero, table, silent_level) for value in values), strict=True
     )
+    return Windows(*map(torch.tensor, columns))
+
+
+def _place(level: int, table: CodeTable, silent_level: int) -> tuple[int, int, int]:
+    if level == silent_level:
+        return 0, -1, 1
+    sign = -1 if level < 0 else 1
+    if (abs(level) if table.polarity else level) in table.ladder:
+        return 0, abs(level), sign
+    high, low = digits(level, masked=silent_level != 0)
+    fires = low != 0 or silent_level != 0
+    return high, abs(low) if fires else -1, -1 if low < 0 else 1
 
 
 def events(encoded: Encoded) -> list[Event]:

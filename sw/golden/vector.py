@@ -20,6 +20,7 @@ from sw.golden.integers import (
     FRACTION,
     WORD,
     bits,
+    look_up,
     normalize,
     rescale,
     saturate,
@@ -174,7 +175,7 @@ def rotate(y: Tensor, rotary: Tensor, *, interleaved: bool) -> Tensor:
 def gate(g: Tensor, u: Tensor) -> Tensor:
     """``silu(g) * u`` with 2 F fraction bits, 47 bits."""
     entry = (g >> (FRACTION - _SIGMOID_STEPS)) + len(SIGMOID) // 2
-    sigma = _SIGMOID[(entry + 1).clamp(0, len(SIGMOID) + 1)]
+    sigma = look_up(_SIGMOID, (entry + 1).clamp(0, len(SIGMOID) + 1))
     return shift(g * sigma, 15) * u
 
 
