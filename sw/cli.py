@@ -59,6 +59,7 @@ def _run(arguments: list[str]) -> int:
     app = typer.Typer(
         rich_markup_mode=None,
         add_completion=False,
+        pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.command(name, help=COMMANDS[name])(module.command)

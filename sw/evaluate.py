@@ -116,7 +116,7 @@ def evaluate(
 def _float(rung, checkpoint, tokens, window, table) -> Perplexity:
     network = FloatLlama.from_checkpoint(checkpoint)
     if rung == "fake":
-        network.quantizers = FakeQuantizers.for_checkpoint(checkpoint, table=table)
+        network.quantizers = FakeQuantizers.from_checkpoint(checkpoint, table=table)
     return perplexity(network, tokens, window)
 
 

@@ -1,0 +1,149 @@
+"""A core made of software: the registers and the memory of the hardware, golden arithmetic inside.
+
+It decodes the same image words as the hardware, so driver and image are tested without a simulator.
+Faults are not emulated; cycles and stalls read as zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from hw.spec import registers
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.formats import FORMATS, VERSION, W4, WeightFormat
+from hw.spec.params import CoreParams
+from hw.spec.registers import COUNTERS, REGISTERS, Error
+from sw.golden.codes import Encoded, encode, from_codes
+from sw.golden.counters import event_counters, memory_counters
+
+_NAMES = {register.address: name for name, register in REGISTERS.items()}
+
+
+class GoldenTransport:
+    """Transport to a core that is computed by the golden model.
+
+    Parameters
+    ----------
+    params : CoreParams
+        Configuration that the core shall have.
+    """
+
+    def __init__(self, params: CoreParams):
+        self.params = params
+        self.build_seconds = 0.0
+        major, minor = map(int, VERSION.split("."))
+        self._registers = dict.fromkeys(REGISTERS, 0) | {
+            "magic": registers.MAGIC,
+            "version": REGISTERS["version"].pack(major=major, minor=minor),
+            "hash_low": params.hash & 0xFFFFFFFF,
+            "hash_high": params.hash >> 32,
+        }
+        self._windows = {
+            "memory": np.zeros(params.memory_beats * params.words_per_beat, np.uint32),
+            "input": np.zeros(params.max_inputs, np.uint32),
+            "output": np.zeros(2 * params.max_outputs, np.uint32),
+        }
+
+    def write(self, address: int, value: int) -> None:
+        """Write one register; ``control`` acts at once."""
+        name = _NAMES[address]
+        if name.endswith("_data"):
+            self.write_window(address, np.array([value], np.uint32))
+        elif name != "control":
+            self._registers[name] = value
+        elif REGISTERS["control"].unpack(value)["start"]:
+            error = self._execute()
+            self._registers["status"] = REGISTERS["status"].pack(done=not error, error=error)
+
+    def read(self, address: int) -> int:
+        """Read one register."""
+        name = _NAMES[address]
+        if name.endswith("_data"):
+            return int(self.read_window(address, 1)[0])
+        return self._registers[name]
+
+    def write_window(self, address: int, words: np.ndarray) -> None:
+        """Write words to a data window."""
+        window, start = self._advance(address, len(words))
+        window[start : start + len(words)] = words
+
+    def read_window(self, address: int, count: int) -> np.ndarray:
+        """Read words from a data window."""
+        window, start = self._advance(address, count)
+        return window[start : start + count].copy()
+
+    def wait(self, address: int, mask: int, value: int, max_cycles: int) -> None:
+        """Return at once: instructions take no time here."""
+        if self.read(address) & mask != value:
+            raise TimeoutError(f"register {_NAMES[address]} never became {value:#x}")
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    def _advance(self, address: int, count: int) -> tuple[np.ndarray, int]:
+        kind = _NAMES[address].removesuffix("_data")
+        start = self._registers[f"{kind}_address"]
+        self._registers[f"{kind}_address"] += count
+        return self._windows[kind], start
+
+    def _fields(self, name: str) -> dict[str, int]:
+        return REGISTERS[name].unpack(self._registers[name])
+
+    def _execute(self) -> Error:
+        shape, mode = self._fields("shape"), self._fields("mode")
+        inputs, tiles, lanes = shape["inputs"], shape["tiles"], self.params.lanes
+        layout = next(f for f in FORMATS.values() if f.number == mode["format"])
+        table = next((t for t in TABLES.values() if t.number == mode["table"]), None)
+        if not 0 < inputs <= self.params.max_inputs:
+            return Error.INPUTS
+        if not 0 < tiles * layout.outputs(lanes) <= self.params.max_outputs:
+            return Error.OUTPUTS
+        if table is None or lanes % layout.lanes_per_output:
+            return Error.MODE
+        groups = -(-inputs // BLOCK)
+        base = self._registers["weight_base"]
+        if base + tiles * groups * layout.beats > self.params.memory_beats:
+            return Error.MEMORY
+        encoded = self._encode(inputs, table, bool(mode["codes"]))
+        values = self._weights(layout, base, tiles, groups)[:, :inputs]
+        accumulators = values @ encoded.scaled.numpy()
+        self._windows["output"][: 2 * len(accumulators)] = accumulators.astype("<i8").view("<u4")
+        rows = tiles * layout.outputs(lanes)
+        counts = event_counters(encoded) | memory_counters(
+            encoded, weight_format=layout, rows=rows, lanes=lanes
+        )
+        self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
+        self._registers["scale_base"] = int(encoded.base)
+        return Error.NONE
+
+    def _encode(self, inputs: int, table, codes: bool) -> Encoded:
+        x = torch.from_numpy(self._windows["input"][:inputs].astype(np.uint16).view(np.int16))
+        if codes:
+            return from_codes(x.long(), table=table)
+        quantizer = self._fields("quantizer")
+        return encode(
+            x.long(),
+            table=table,
+            constant=quantizer["constant"],
+            threshold=quantizer["threshold"],
+            silent_level=quantizer["silent"],
+        )
+
+    def _weights(self, layout: WeightFormat, base: int, tiles: int, groups: int) -> np.ndarray:
+        """``d * w + b`` of some tiles, int64, shape (outputs, inputs with padding)."""
+        lanes, words = self.params.lanes, self.params.words_per_beat
+        beats = tiles * groups * layout.beats
+        memory = self._windows["memory"][base * words : (base + beats) * words]
+        nibbles = (memory[:, None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).astype(np.int64)
+        nibbles = nibbles.reshape(tiles, groups, layout.beats, -1)[..., :lanes]
+        scales, rows = np.split(nibbles, [layout.scale_beats], axis=2)
+        mantissas = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2) @ [1, 16]
+        mantissas = (mantissas ^ 128) - 128  # (tiles, groups, d and perhaps b, outputs)
+        w = (rows ^ 8) - 8
+        if layout is W4:
+            values = mantissas[:, :, :1] * w + mantissas[:, :, 1:]
+        else:
+            low, high = w[..., 0::2], w[..., 1::2]
+            values = mantissas * (16 * high + low + 8)
+        return values.transpose(0, 3, 1, 2).reshape(-1, groups * BLOCK)

@@ -1,0 +1,128 @@
+"""The driver on a core made of software: images, residency, refusals."""
+
+import numpy as np
+import pytest
+import torch
+
+from hw.spec.codes import TABLES
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreConfig, CoreParams
+from hw.spec.registers import REGISTERS
+from sw.compile.image import DeviceImage, pack_matrix
+from sw.convert.container import Quantizer
+from sw.driver.device import Device, DeviceError
+from sw.driver.golden_transport import GoldenTransport
+from sw.errors import UserError
+from sw.golden.codes import encode
+from sw.golden.matrix import Matrix
+from tests.unit.golden.models import random_matrix
+
+QUANTIZER = Quantizer(constant=367, threshold=4, silent_level=0)
+
+
+def image_of(params: CoreParams, **matrices) -> DeviceImage:
+    return DeviceImage(
+        name="test",
+        source={},
+        configuration=f"{params.hash:016x}",
+        matrices={name: pack_matrix(m, params.lanes) for name, m in matrices.items()},
+    )
+
+
+def params_of(**changes) -> CoreParams:
+    config = CoreConfig(lanes=8, memory_beats=1024, max_inputs=128, max_outputs=64)
+    return CoreParams(config.replace(**changes))
+
+
+@pytest.mark.parametrize(
+    ("lanes", "layout"), [(1, W4), (3, W4), (8, W4), (20, W4), (2, W8), (8, W8), (20, W8)]
+)
+@pytest.mark.parametrize(("rows", "inputs"), [(1, 1), (37, 33), (64, 128), (81, 95)])
+def test_image_holds_the_matrix(lanes, layout, rows, inputs):
+    rng = np.random.default_rng([lanes, rows])
+    params = params_of(lanes=lanes, memory_beats=64 * 36)
+    weights = random_matrix(rng, rows, inputs, layout)
+    device = Device(GoldenTransport(params), params)
+    device.load(image_of(params, m=weights))
+    x = rng.integers(-32767, 32768, inputs)
+    result = device.matvec("m", x, quantizer=QUANTIZER, table="companded")
+    encoded = encode(torch.from_numpy(x), table=TABLES["companded"], constant=QUANTIZER.constant)
+    assert np.array_equal(result.accumulators, Matrix(weights).matvec(encoded).numpy())
+    assert result.base == int(encoded.base)
+    assert result.counters["spikes"] + result.counters["silent"] <= inputs
+
+
+def test_small_memory_is_refilled_and_results_stay():
+    rng = np.random.default_rng(7)
+    params = params_of(memory_beats=200)
+    first, second = random_matrix(rng, 40, 64), random_matrix(rng, 40, 64)
+    device = Device(GoldenTransport(params), params)
+    device.load(image_of(params, first=first, second=second))
+    x = rng.integers(-999, 1000, 64)
+    results = [
+        device.matvec(name, x, quantizer=QUANTIZER, table="companded").accumulators
+        for name in ("first", "second", "first")
+    ]
+    assert np.array_equal(results[0], results[2])
+    assert not np.array_equal(results[0], results[1])
+    assert device.loaded_words == 3 * 5 * 2 * 36
+
+
+def test_codes_of_one_vector_are_counted_once():
+    params = params_of(memory_beats=80)
+    weights = random_matrix(np.random.default_rng(1), 24, 33)
+    device = Device(GoldenTransport(params), params)
+    device.load(image_of(params, m=weights))
+    x = np.arange(1, 34) * 100
+    counters = device.matvec("m", x, quantizer=QUANTIZER, table="companded").counters
+    assert counters["spikes"] + counters["silent"] + counters["integer_events"] == 33
+    assert counters["beats_read"] == counters["rows_read"] + 3 * 2 * 4
+
+
+def test_flipped_weight_bit_changes_its_output_only():
+    rng = np.random.default_rng(3)
+    params = params_of()
+    weights = random_matrix(rng, 21, 40, W8)
+    device = Device(GoldenTransport(params), params)
+    device.load(image_of(params, m=weights))
+    x = np.full(40, 500)
+    before = device.matvec("m", x, quantizer=QUANTIZER, table="companded").accumulators
+    assert weights.d[13, 1], "the seed gave a scale of 0"
+    device.flip_weight_bit("m", 13, 35, 6)
+    after = device.matvec("m", x, quantizer=QUANTIZER, table="companded").accumulators
+    assert np.flatnonzero(before != after).tolist() == [13]
+
+
+def test_another_core_is_refused():
+    params = params_of()
+    with pytest.raises(UserError, match="built for configuration .*--config"):
+        Device(GoldenTransport(params), params_of(lanes=4))
+    dead = GoldenTransport(params)
+    dead._registers["magic"] = 0xFFFFFFFF
+    with pytest.raises(UserError, match="no Firstspike core answers"):
+        Device(dead, params)
+    old = GoldenTransport(params)
+    old._registers["version"] = REGISTERS["version"].pack(major=9)
+    with pytest.raises(UserError, match="version 9.0"):
+        Device(old, params)
+
+
+def test_image_of_another_configuration_is_refused():
+    params = params_of()
+    device = Device(GoldenTransport(params), params)
+    image = image_of(params_of(lanes=4), m=random_matrix(np.random.default_rng(0), 4, 32))
+    with pytest.raises(UserError, match="compiled for configuration"):
+        device.load(image)
+    with pytest.raises(UserError, match="holds no model"):
+        device.matvec("m", np.zeros(32), quantizer=QUANTIZER, table="companded")
+
+
+def test_refused_instruction_names_the_reason():
+    params = params_of()
+    device = Device(GoldenTransport(params), params)
+    with pytest.raises(DeviceError, match="outputs"):
+        device._execute(32, 0, 0)
+    with pytest.raises(DeviceError, match="inputs"):
+        device._execute(0, 1, 0)
+    with pytest.raises(DeviceError, match="memory"):
+        device._execute(128, 8, 0)
