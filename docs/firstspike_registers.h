@@ -1,0 +1,145 @@
+/* Written by `python -m tools.docs` from hw/spec/registers.py; do not edit. */
+#ifndef FIRSTSPIKE_REGISTERS_H
+#define FIRSTSPIKE_REGISTERS_H
+
+#define FIRSTSPIKE_MAGIC_VALUE                      0x4b505346u
+#define FIRSTSPIKE_SPAN                             0x100u
+
+/* R: The bytes FSPK. */
+#define FIRSTSPIKE_MAGIC                            0x00u
+
+/* R: Version of the specification. */
+#define FIRSTSPIKE_VERSION                          0x04u
+#define FIRSTSPIKE_VERSION_MINOR_SHIFT              0
+#define FIRSTSPIKE_VERSION_MINOR_MASK               0x0000ffffu
+#define FIRSTSPIKE_VERSION_MAJOR_SHIFT              16
+#define FIRSTSPIKE_VERSION_MAJOR_MASK               0xffff0000u
+
+/* R: Configuration hash, low half. */
+#define FIRSTSPIKE_HASH_LOW                         0x08u
+
+/* R: Configuration hash, high half. */
+#define FIRSTSPIKE_HASH_HIGH                        0x0cu
+
+/* PULSE: Commands. */
+#define FIRSTSPIKE_CONTROL                          0x10u
+#define FIRSTSPIKE_CONTROL_START_SHIFT              0
+#define FIRSTSPIKE_CONTROL_START_MASK               0x00000001u
+#define FIRSTSPIKE_CONTROL_RESET_SHIFT              1
+#define FIRSTSPIKE_CONTROL_RESET_MASK               0x00000002u
+
+/* R: State of the last instruction. */
+#define FIRSTSPIKE_STATUS                           0x14u
+#define FIRSTSPIKE_STATUS_BUSY_SHIFT                0
+#define FIRSTSPIKE_STATUS_BUSY_MASK                 0x00000001u
+#define FIRSTSPIKE_STATUS_DONE_SHIFT                1
+#define FIRSTSPIKE_STATUS_DONE_MASK                 0x00000002u
+#define FIRSTSPIKE_STATUS_ERROR_SHIFT               8
+#define FIRSTSPIKE_STATUS_ERROR_MASK                0x0000ff00u
+
+/* RW: Synapse memory address in 32-bit words; a beat starts at a multiple of the words of a beat. */
+#define FIRSTSPIKE_MEMORY_ADDRESS                   0x18u
+
+/* WINDOW: Synapse memory; a beat is written with its last word, bits beyond the beat are ignored and read as zero. */
+#define FIRSTSPIKE_MEMORY_DATA                      0x1cu
+
+/* RW: Input buffer address in elements. */
+#define FIRSTSPIKE_INPUT_ADDRESS                    0x20u
+
+/* WINDOW: Input buffer, one signed 16-bit element in the low half; write only. */
+#define FIRSTSPIKE_INPUT_DATA                       0x24u
+
+/* RW: Output buffer address in words: the output's number times 2, plus 1 for the high half. */
+#define FIRSTSPIKE_OUTPUT_ADDRESS                   0x28u
+
+/* WINDOW: Accumulators, sign-extended to 64 bits; read only. */
+#define FIRSTSPIKE_OUTPUT_DATA                      0x2cu
+
+/* RW: Size of the instruction. */
+#define FIRSTSPIKE_SHAPE                            0x30u
+#define FIRSTSPIKE_SHAPE_INPUTS_SHIFT               0
+#define FIRSTSPIKE_SHAPE_INPUTS_MASK                0x0000ffffu
+#define FIRSTSPIKE_SHAPE_TILES_SHIFT                16
+#define FIRSTSPIKE_SHAPE_TILES_MASK                 0xffff0000u
+
+/* RW: Beat address of the first tile. */
+#define FIRSTSPIKE_WEIGHT_BASE                      0x34u
+
+/* RW: How to read inputs and weights. */
+#define FIRSTSPIKE_MODE                             0x38u
+#define FIRSTSPIKE_MODE_TABLE_SHIFT                 0
+#define FIRSTSPIKE_MODE_TABLE_MASK                  0x0000000fu
+#define FIRSTSPIKE_MODE_FORMAT_SHIFT                4
+#define FIRSTSPIKE_MODE_FORMAT_MASK                 0x00000010u
+#define FIRSTSPIKE_MODE_CODES_SHIFT                 5
+#define FIRSTSPIKE_MODE_CODES_MASK                  0x00000020u
+
+/* RW: Quantizer of the input tensor. */
+#define FIRSTSPIKE_QUANTIZER                        0x3cu
+#define FIRSTSPIKE_QUANTIZER_CONSTANT_SHIFT         0
+#define FIRSTSPIKE_QUANTIZER_CONSTANT_MASK          0x00000fffu
+#define FIRSTSPIKE_QUANTIZER_THRESHOLD_SHIFT        12
+#define FIRSTSPIKE_QUANTIZER_THRESHOLD_MASK         0x000ff000u
+#define FIRSTSPIKE_QUANTIZER_SILENT_SHIFT           20
+#define FIRSTSPIKE_QUANTIZER_SILENT_MASK            0x0ff00000u
+
+/* R: Base exponent of the encoded vector. */
+#define FIRSTSPIKE_SCALE_BASE                       0x40u
+
+/* RW: Fault injection for tests; acts in the next instruction. */
+#define FIRSTSPIKE_FAULT                            0x44u
+#define FIRSTSPIKE_FAULT_KIND_SHIFT                 0
+#define FIRSTSPIKE_FAULT_KIND_MASK                  0x00000003u
+#define FIRSTSPIKE_FAULT_BIT_SHIFT                  2
+#define FIRSTSPIKE_FAULT_BIT_MASK                   0x000000fcu
+#define FIRSTSPIKE_FAULT_INDEX_SHIFT                8
+#define FIRSTSPIKE_FAULT_INDEX_MASK                 0xffffff00u
+
+/* R: Codes that are levels of the ladder and not silent. */
+#define FIRSTSPIKE_SPIKES                           0x80u
+
+/* R: Silent codes, padding excluded. */
+#define FIRSTSPIKE_SILENT                           0x84u
+
+/* R: Codes beyond the ladder. */
+#define FIRSTSPIKE_INTEGER_EVENTS                   0x88u
+
+/* R: Occupied levels, coarse and fine windows together. */
+#define FIRSTSPIKE_STEPS                            0x8cu
+
+/* R: Weight rows read from synapse memory. */
+#define FIRSTSPIKE_ROWS_READ                        0x90u
+
+/* R: Beats read from synapse memory, scales included. */
+#define FIRSTSPIKE_BEATS_READ                       0x94u
+
+/* R: Clock cycles from start to done. */
+#define FIRSTSPIKE_CYCLES                           0x98u
+
+/* R: Cycles in which the rows waited for the group scaler. */
+#define FIRSTSPIKE_STALL_SCALER                     0x9cu
+
+/* Values of status.error. */
+#define FIRSTSPIKE_ERROR_NONE                       0
+#define FIRSTSPIKE_ERROR_INPUTS                     1
+#define FIRSTSPIKE_ERROR_OUTPUTS                    2
+#define FIRSTSPIKE_ERROR_MEMORY                     3
+#define FIRSTSPIKE_ERROR_MODE                       4
+#define FIRSTSPIKE_ERROR_BUSY                       5
+
+/* Values of mode.table. */
+#define FIRSTSPIKE_TABLE_TTFS8                      1
+#define FIRSTSPIKE_TABLE_TTFS                       2
+#define FIRSTSPIKE_TABLE_MTTFS                      3
+#define FIRSTSPIKE_TABLE_SIGNED8                    4
+#define FIRSTSPIKE_TABLE_SIGNED16                   5
+#define FIRSTSPIKE_TABLE_COMPANDED                  0
+#define FIRSTSPIKE_TABLE_OCTAVE                     6
+#define FIRSTSPIKE_TABLE_FP4                        7
+#define FIRSTSPIKE_TABLE_INTEGER                    8
+
+/* Values of mode.format. */
+#define FIRSTSPIKE_FORMAT_W4                        0
+#define FIRSTSPIKE_FORMAT_W8                        1
+
+#endif
