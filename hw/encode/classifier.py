@@ -119,7 +119,7 @@ def _levels(table: CodeTable, codes: bool) -> list[dict]:
 
 
 class Classifier(wiring.Component):
-    """Classifies quotients, one a cycle, in 2 cycles.
+    """Classifies quotients, one a cycle, in 4 cycles.
 
     Members
     -------
@@ -142,7 +142,7 @@ class Classifier(wiring.Component):
     classified: Out(stream.Signature(code_layout(), always_ready=True))
 
     def elaborate(self, platform):
-        """Look the level up; then decide."""
+        """Look the level up; register it; find magnitude and class; apply the sign."""
         m = Module()
         slots = {table.number: slot for slot, table in enumerate(_TABLES)}
         slot = Signal(range(len(slots)))
@@ -168,27 +168,38 @@ class Classifier(wiring.Component):
         )
         m.d.comb += found.addr.eq(Cat(address[:ADDRESS_BITS], self.codes, slot))
 
-        quotient = Signal(quotient_layout())
-        valid = Signal()
-        m.d.sync += [quotient.eq(incoming), valid.eq(self.quotients.valid)]
-
-        integer = Signal()
-        magnitude = Signal(ADDRESS_BITS)
-        silent = Signal()
-        m.d.comb += [
-            integer.eq(found.data.integer | (quotient.negative & ~signed_table)),
-            magnitude.eq(
-                Mux(integer, (quotient.quotient + 4) >> QUOTIENT_FRACTION, found.data.level)
-            ),
-            silent.eq((magnitude == 0) | (~self.codes & (quotient.quotient < self.threshold))),
-        ]
-        code = self.classified.p
+        # A block RAM is too slow for logic behind it; hence a register at once.
+        valid = Signal(4)
+        looked_up, quotient, classified = (Signal(quotient_layout()) for _ in range(3))
+        level = Signal(_LEVEL)
         m.d.sync += [
-            self.classified.valid.eq(valid),
-            code.value.eq(Mux(silent, 0, Mux(quotient.negative, -magnitude, magnitude))),
+            valid.eq(Cat(self.quotients.valid, valid)),
+            looked_up.eq(incoming),
+            level.eq(found.data),
+            quotient.eq(looked_up),
+            classified.eq(quotient),
+        ]
+
+        integer, magnitude, step = Signal(), Signal(ADDRESS_BITS), Signal(range(STEPS))
+        below = Signal()
+        found_integer = level.integer | (quotient.negative & ~signed_table)
+        m.d.sync += [
+            integer.eq(found_integer),
+            magnitude.eq(
+                Mux(found_integer, (quotient.quotient + 4) >> QUOTIENT_FRACTION, level.level)
+            ),
+            step.eq(Mux(found_integer, 0, level.step)),
+            below.eq(~self.codes & (quotient.quotient < self.threshold)),
+        ]
+
+        code = self.classified.p
+        silent = below | (magnitude == 0)
+        m.d.sync += [
+            code.value.eq(Mux(silent, 0, Mux(classified.negative, -magnitude, magnitude))),
             code.integer.eq(integer & ~silent),
             code.silent.eq(silent),
-            code.step.eq(Mux(integer, 0, found.data.step)),
-            code.place.eq(quotient.place),
+            code.step.eq(step),
+            code.place.eq(classified.place),
         ]
+        m.d.comb += self.classified.valid.eq(valid[-1])
         return m

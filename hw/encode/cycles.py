@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from hw.spec.codes import BLOCK
 
 #: Scan: from the last element's turn to the first one's turn at the quantizer.
-SETTLE = 12
+SETTLE = 13
 
 #: From ``start``, or the end of the scan, to the first element's code, less the elements.
-QUANTIZE = 7
+QUANTIZE = 10
 
 #: From a block's last code to ``encoded``, apart from its events; and if it has no events.
-STORE = 5
+STORE = 6
 STORE_NOTHING = 3
 
 
@@ -19,8 +19,8 @@ def encode_cycles(inputs: int, events: Sequence[int], *, codes: bool = False) ->
     """Cycles from ``start`` to ``encoded``.
 
     Scan and quantizer take one element a cycle each. A whole block fires while the next one is
-    quantized, so that only the last one's n events cost time: ``2 K + 24 + n`` for whole blocks, or
-    ``K + 12 + n`` in the test mode. A partial block may wait for the block before it.
+    quantized, so that only the last one's n events cost time: ``2 K + 29 + n`` for whole blocks, or
+    ``K + 16 + n`` in the test mode. A partial block may wait for the block before it.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -31,7 +31,7 @@ class EventSorter(wiring.Component):
     While one half of the buckets fills with a block, at one code a cycle, the other half fires, at
     one event a cycle without gaps. A whole block thus never waits: it takes 32 cycles to fill and
     at most 32 to fire. A shorter block may only come last, and the next vector when ``busy`` is
-    low. A block begins to fire 4 cycles after its last code, unless the one before still fires.
+    low. A block begins to fire 5 cycles after its last code, unless the one before still fires.
 
     Members
     -------
@@ -48,14 +48,14 @@ class EventSorter(wiring.Component):
     busy: Out(1)
 
     def elaborate(self, platform):
-        """Fill the buckets of one half, fire those of the other, look up what fired."""
+        """Fill one half of the buckets, fetch those of the other, fire, look the values up."""
         m = Module()
         m.submodules.rows = rows = Memory(shape=BLOCK, depth=2 * STEPS, init=[])
         m.submodules.values = values = Memory(
             shape=signed(CoreParams.code_width), depth=2 * BLOCK, init=[]
         )
 
-        # Fill.
+        # Fill. Values are stored a cycle late, because the other half still fires for a cycle.
         code = self.classified.p
         row = code.place.row
         filling = Signal()
@@ -70,6 +70,8 @@ class EventSorter(wiring.Component):
             write_bucket.addr.eq(bucket.addr),
             write_bucket.data.eq(Mux(filled.bit_select(code.step, 1), bucket.data, 0) | (1 << row)),
             write_bucket.en.eq(self.classified.valid & ~code.silent),
+        ]
+        m.d.sync += [
             write_value.addr.eq(Cat(row, filling)),
             write_value.data.eq(code.value),
             write_value.en.eq(self.classified.valid),
@@ -77,31 +79,44 @@ class EventSorter(wiring.Component):
         with m.If(self.classified.valid):
             m.d.sync += filled.eq(occupied)
 
-        # Fire.
-        firing = Signal()
-        steps = Signal(STEPS)  # occupied steps that have not begun to fire
-        pending = Signal(BLOCK)  # rows of the present step that have not fired
-        rest = Signal(BLOCK)
-        upcoming = Signal(STEPS)
-        next_firing = Signal()
-        next_bucket = rows.read_port(domain="comb")
+        # Fetch the next step's rows ahead, of the same block or of the one that waits.
+        steps = Signal(STEPS)  # occupied steps that have not been fetched
+        more = Signal()  # whether there are any
+        fetching = Signal()
+        upcoming, others = Signal(STEPS), Signal(STEPS)
+        half = Signal()
+        ahead, ahead_half = Signal(BLOCK), Signal()
+        ahead_valid = Signal()
+        fetched = rows.read_port(domain="comb")
+        taken = Signal()
         m.d.comb += [
-            rest.eq(pending & (pending - 1)),
-            upcoming.eq(Mux(steps.any(), steps, waiting)),
-            next_firing.eq(Mux(steps.any(), firing, ~filling)),
-            next_bucket.addr.eq(Cat(_first(m, "step", upcoming), next_firing)),
+            upcoming.eq(Mux(more, steps, waiting)),
+            others.eq(upcoming & (upcoming - 1)),
+            half.eq(Mux(more, fetching, ~filling)),
+            fetched.addr.eq(Cat(_first(m, "step", upcoming), half)),
         ]
-        m.d.sync += pending.eq(rest)
-        with m.If(~rest.any() & upcoming.any()):
+        with m.If(taken | ~ahead_valid):
             m.d.sync += [
-                pending.eq(next_bucket.data),
-                steps.eq(upcoming & (upcoming - 1)),
-                firing.eq(next_firing),
+                ahead.eq(fetched.data),
+                ahead_half.eq(half),
+                ahead_valid.eq(more | waiting.any()),
+                steps.eq(others),
+                more.eq(others.any()),
+                fetching.eq(half),
             ]
-            with m.If(~steps.any()):
+            with m.If(~more):
                 m.d.sync += waiting.eq(0)
         with m.If(self.classified.valid & code.place.last):
             m.d.sync += [waiting.eq(occupied), filled.eq(0), filling.eq(~filling)]
+
+        # Fire.
+        pending = Signal(BLOCK)  # rows of the present step that have not fired
+        rest = Signal(BLOCK)
+        firing = Signal()
+        m.d.comb += [rest.eq(pending & (pending - 1)), taken.eq(~_several(pending))]
+        m.d.sync += pending.eq(rest)
+        with m.If(taken):
+            m.d.sync += [pending.eq(Mux(ahead_valid, ahead, 0)), firing.eq(ahead_half)]
 
         # Look up.
         value = values.read_port()
@@ -117,7 +132,7 @@ class EventSorter(wiring.Component):
             self.fired.valid.eq(fired),
         ]
         m.d.comb += self.busy.eq(
-            waiting.any() | steps.any() | pending.any() | fired | self.fired.valid
+            waiting.any() | more | ahead_valid | pending.any() | fired | self.fired.valid
         )
         return m
 
@@ -131,3 +146,11 @@ def _first(m: Module, name: str, flags: Signal) -> Signal:
         ones = Cat(lowest[i] for i in range(len(flags)) if i >> bit & 1)
         m.d.comb += number[bit].eq(ones.any())
     return number
+
+
+def _several(flags):
+    """Whether more than one flag is set."""
+    if len(flags) == 1:
+        return Const(0)
+    low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
+    return _several(low) | _several(high) | (low.any() & high.any())

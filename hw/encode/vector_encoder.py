@@ -1,6 +1,6 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -147,29 +147,28 @@ class VectorEncoder(wiring.Component):
         ]
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
 
-        # Memories answer one cycle after the address.
-        scanning, encoding = Signal(), Signal()
+        # Two cycles from a position to its element: the memories, then a register.
+        scanning, encoding = Signal(2), Signal(2)
+        scan, encode = Signal(), Signal()
         row = Signal(range(BLOCK))
         ends = Signal()
+        scanned, quantized = block_scale.elements, quotient.elements
+        place = quantized.p.place
         m.d.sync += [
-            scanning.eq(0),
-            encoding.eq(0),
+            scanning.eq(Cat(scan, scanning)),
+            encoding.eq(Cat(encode, encoding)),
             row.eq(position % BLOCK),
             ends.eq(final | (position % BLOCK == BLOCK - 1)),
+            scanned.p.value.eq(element.data),
+            scanned.p.last.eq(ends),
+            quantized.p.value.eq(element.data),
+            quantized.p.exponent.eq(Mux(self.codes, UNIT_SCALE >> 2, scales.exponent)),
+            place.row.eq(row),
+            place.last.eq(ends),
+            place.mantissa.eq(Mux(self.codes, UNIT_SCALE & 3, scales.mantissa)),
+            place.shift.eq(Mux(self.codes, 0, scales.shift)),
         ]
-        unit_mantissa, unit_exponent = UNIT_SCALE & 3, UNIT_SCALE >> 2
-        m.d.comb += [
-            block_scale.elements.valid.eq(scanning),
-            block_scale.elements.p.value.eq(element.data),
-            block_scale.elements.p.last.eq(ends),
-            quotient.elements.valid.eq(encoding),
-            quotient.elements.p.value.eq(element.data),
-            quotient.elements.p.exponent.eq(Mux(self.codes, unit_exponent, scales.exponent)),
-            quotient.elements.p.place.row.eq(row),
-            quotient.elements.p.place.last.eq(ends),
-            quotient.elements.p.place.mantissa.eq(Mux(self.codes, unit_mantissa, scales.mantissa)),
-            quotient.elements.p.place.shift.eq(Mux(self.codes, 0, scales.shift)),
-        ]
+        m.d.comb += [scanned.valid.eq(scanning[-1]), quantized.valid.eq(encoding[-1])]
 
         with m.FSM():
             with m.State("idle"):
@@ -181,14 +180,16 @@ class VectorEncoder(wiring.Component):
                     with m.Else():
                         m.next = "scan"
             with m.State("scan"):
-                m.d.sync += [scanning.eq(1), position.eq(Mux(final, 0, position + 1))]
+                m.d.comb += scan.eq(1)
+                m.d.sync += position.eq(Mux(final, 0, position + 1))
                 with m.If(final):
                     m.next = "settle"
             with m.State("settle"):
                 with m.If(scales.received == blocks):
                     m.next = "encode"
             with m.State("encode"):
-                m.d.sync += [encoding.eq(1), position.eq(position + 1)]
+                m.d.comb += encode.eq(1)
+                m.d.sync += position.eq(position + 1)
                 with m.If(final):
                     m.next = "drain"
             with m.State("drain"):

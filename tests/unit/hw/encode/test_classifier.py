@@ -46,7 +46,7 @@ def test_classifier(pipe, name, threshold, codes):
         dut.classified,
         constants=[(dut.table, table.number), (dut.threshold, threshold), (dut.codes, codes)],
     )
-    assert [cycle for cycle, _ in results] == [i + 2 for i in range(len(cases))]
+    assert [cycle for cycle, _ in results] == [i + 4 for i in range(len(cases))]
     for i, (case, (_, got)) in enumerate(zip(cases, results, strict=True)):
         expected = model(*case, table, threshold, codes=codes)
         assert (got.place.row, got.place.last) == (i % 32, i % 7 == 0)

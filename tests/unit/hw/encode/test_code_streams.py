@@ -69,7 +69,7 @@ def test_event_sorter(pipe, blocks, idle):
     if not idle:
         cycle, cycles = 0, []
         for i, block in enumerate(blocks):
-            start = max(cycle, 32 * i + len(block) - 1 + 4)
+            start = max(cycle, 32 * i + len(block) - 1 + 5)
             events = len(event_sorter.model(block))
             cycles += range(start, start + events)
             cycle = start + events
