@@ -10,15 +10,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from hw.spec.codes import BLOCK
-from hw.spec.params import accumulator_width
+from hw.spec.scales import LARGEST_RELATIVE_SCALE
 from sw.convert.container import WeightMatrix
 from sw.golden.codes import Encoded
 from sw.golden.sums import group_sums
 
-#: Width of accumulators whose product with a 16-bit multiplier still fits int64.
-_WIDEST = 47
+#: Bits of an accumulator's magnitude: its product with a 16-bit multiplier must fit int64.
+_ACCUMULATOR_BITS = 46
 
 _CODE_RANGES = {"w4": (-8, 7), "w8": (-128, 127)}
+_LARGEST_VALUE = {"w4": 127 * (8 + 1), "w8": 127 * 128}  # of d * w + b
+_LARGEST_DECODED = 128  # of the tables for linear layers
 
 
 class Matrix:
@@ -56,8 +58,9 @@ class Matrix:
             raise ValueError("mantissas d and b must be -127..127, got -128: requantize them")
         if weights.format.name == "w8" and weights.b.any():
             raise ValueError("w8 has no offsets: b must be 0")
-        if accumulator_width(inputs) > _WIDEST:
-            raise ValueError(f"{inputs} inputs need accumulators of more than {_WIDEST} bits")
+        largest = _LARGEST_VALUE[weights.format.name] * _LARGEST_DECODED * LARGEST_RELATIVE_SCALE
+        if inputs * largest >> _ACCUMULATOR_BITS:
+            raise ValueError(f"{inputs} inputs can exceed {_ACCUMULATOR_BITS} bits: split them")
         self.weights = weights
         self.exponents = torch.from_numpy(weights.exponent.astype(np.int64))
 
