@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sw.errors import UserError
-from sw.golden.counters import Counters
 from sw.golden.decoder import GoldenModel
 from sw.load.tokenizer import Tokenizer
 from sw.sample import Sampler
@@ -47,7 +46,7 @@ class Run:
         return dataclasses.asdict(self)
 
 
-def present(counters: Counters) -> dict:
+def present(counters: Mapping[str, int | None]) -> dict:
     """Counters as JSON shows them: stalls gathered by cause."""
     shown: dict = {n: c for n, c in counters.items() if n not in STALLS.values()}
     stalls = {cause: counters.get(name) for cause, name in STALLS.items()}

@@ -46,6 +46,9 @@ def command(
     code: options.Code = None,
     integrator: options.Integrator = None,
     image: options.Image = None,
+    layer: Annotated[
+        int | None, typer.Option(help="Run only this layer's matrices on hardware.")
+    ] = None,
     inject_fault: Annotated[
         int | None, typer.Option("--inject-fault", metavar="SEED", help="Plant one fault first.")
     ] = None,
@@ -61,6 +64,10 @@ def command(
         raise UserError(f"--inject-fault takes a seed of 0 or more, not {inject_fault}")
     params = open_params(config, integrator)
     converted = open_model(model)
+    if layer is not None and not 0 <= layer < converted.config.layers:
+        raise UserError(f"--layer must be 0..{converted.config.layers - 1}, not {layer}")
+    if layer is not None and inject_fault is not None:
+        raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
     ids, generated = _tokens(converted, prompt, text, tokens)
     with open_device(converted, params=params, config=config, table=table, image=image) as (
@@ -68,7 +75,8 @@ def command(
         _,
     ):
         golden = golden_model(converted, table=table, params=params)
-        comparing = ComparingLinear(golden.golden, device)
+        only = "" if layer is None else f"layers.{layer}."
+        comparing = ComparingLinear(golden.golden, device, only=only)
         golden.linear = comparing
         injector = None
         if inject_fault is not None:
@@ -111,7 +119,8 @@ def _tokens(
 
 
 def _read(golden, ids: list[int], generated: int) -> list[int]:
-    sampler, new = Sampler(), []
+    sampler = Sampler()
+    new: list[int] = []
     with Progress(transient=True) as progress:
         task = progress.add_task("verifying", total=len(ids) + max(generated - 1, 0))
         for token in ids:

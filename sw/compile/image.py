@@ -156,9 +156,9 @@ def pack_matrix(matrix: WeightMatrix, lanes: int) -> MatrixImage:
     layout = matrix.format
     outputs, groups = layout.outputs(lanes), matrix.groups
     tiles = layout.tiles(matrix.rows, lanes)
-    codes = np.zeros((tiles * outputs, groups * BLOCK), np.int8)
-    codes[: matrix.rows, : matrix.inputs] = matrix.codes
-    codes = codes.reshape(tiles, outputs, groups, BLOCK).transpose(0, 2, 3, 1)
+    whole = np.zeros((tiles * outputs, groups * BLOCK), np.int8)
+    whole[: matrix.rows, : matrix.inputs] = matrix.codes
+    codes = whole.reshape(tiles, outputs, groups, BLOCK).transpose(0, 2, 3, 1)
     scales = [matrix.d, matrix.b] if layout is W4 else [matrix.d]
     scale_bytes = np.zeros((tiles, groups, len(scales), outputs), np.uint8)
     for i, scale in enumerate(scales):

@@ -63,7 +63,7 @@ def calibrate(
     starts = range(0, max(len(tokens) - window, 0) + 1, window)
     for start in track(starts, description="calibrating: reading", transient=True):
         golden.reset_cache()
-        golden.prefill(tokens[start : start + window])
+        golden.prefill(tokens[start : start + window].tolist())
     quantizers = {tensor: dict(tables) for tensor, tables in model.quantizers.items()}
     for tensor, vectors in track(
         recorder.seen.items(), description="calibrating: fitting", transient=True

@@ -138,8 +138,9 @@ class GoldenTransport:
         nibbles = (memory[:, None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).astype(np.int64)
         nibbles = nibbles.reshape(tiles, groups, layout.beats, -1)[..., :lanes]
         scales, rows = np.split(nibbles, [layout.scale_beats], axis=2)
-        mantissas = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2) @ [1, 16]
-        mantissas = (mantissas ^ 128) - 128  # (tiles, groups, d and perhaps b, outputs)
+        scales = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2)
+        # Shape (tiles, groups, d and perhaps b, outputs).
+        mantissas = ((scales[..., 0] + 16 * scales[..., 1]) ^ 128) - 128
         w = (rows ^ 8) - 8
         if layout is W4:
             values = mantissas[:, :, :1] * w + mantissas[:, :, 1:]

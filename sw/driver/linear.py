@@ -9,7 +9,6 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.registers import COUNTERS
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device, Result
-from sw.golden.counters import Counters
 from sw.golden.linear import input_site
 from sw.golden.matrix import Matrix
 
@@ -37,17 +36,18 @@ class DeviceLinear:
     def __init__(self, device: Device, model: ConvertedModel, *, table: str):
         self.device, self.model, self.table = device, model, table
         self.last: Result | None = None
-        self.counters: Counters = {**dict.fromkeys(COUNTERS, 0), "window_steps": 0}
+        self.counters: dict[str, int] = {**dict.fromkeys(COUNTERS, 0), "window_steps": 0}
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[np.ndarray, int]:
         """Multiply one vector; return accumulators and the base exponent."""
-        self.last = self.device.matvec(
+        result = self.device.matvec(
             name,
             np.asarray(x),
             quantizer=self.model.quantizer(input_site(name), self.table),
             table=self.table,
         )
-        for counter, count in self.last.counters.items():
+        self.last = result
+        for counter, count in result.counters.items():
             self.counters[counter] += count
         self.counters["window_steps"] += -(-len(x) // BLOCK) * TABLES[self.table].steps
-        return self.last.accumulators, self.last.base
+        return result.accumulators, result.base

@@ -7,6 +7,7 @@ norm. What this rung leaves to the integer model is the rounding of norms, table
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -141,7 +142,7 @@ class FakeQuantizers(Quantizers):
         self._probability_levels = _magnitudes(probability_table, LARGEST_PROBABILITY)
 
     @classmethod
-    def from_checkpoint(cls, checkpoint: Checkpoint, **options: object) -> FakeQuantizers:
+    def from_checkpoint(cls, checkpoint: Checkpoint, **options: Any) -> FakeQuantizers:
         """Keep the codes of a checkpoint's quantized tensors; code matrices in float in 8 bits.
 
         Parameters

@@ -225,7 +225,7 @@ class FloatLlama(nn.Module):
                 f"wanted at most {self.config.context} tokens (the model's context), "
                 f"got {time}: shorten the text or the window"
             )
-        rotary = self.cosine[:time], self.sine[:time]
+        rotary = self.cosine[:time], self.sine[:time]  # type: ignore[index]
         embedding = self.quantizers.weight(self.token_embd.weight, "token_embd.weight")
         x = functional.embedding(tokens, embedding)
         for block in self.blk:

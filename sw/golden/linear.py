@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from torch import Tensor
 
 from hw.spec.codes import CodeTable
@@ -13,7 +14,7 @@ from sw.golden.counters import Counters, accumulate, event_counters, memory_coun
 from sw.golden.matrix import Matrix
 
 #: Multiplies one vector: matrix name, matrix, int16 elements -> accumulators and base exponent E.
-Linear = Callable[[str, Matrix, Tensor], tuple[Tensor, int]]
+Linear = Callable[[str, Matrix, Tensor], tuple[Tensor | np.ndarray, Tensor | int]]
 
 #: Site whose quantizer codes the input of a matrix, by the last part of the matrix's name.
 SITES = {
