@@ -55,7 +55,7 @@ class EventSorter(wiring.Component):
             shape=signed(CoreParams.code_width), depth=2 * BLOCK, init=[]
         )
 
-        # Fill. Values are stored a cycle late, because the other half still fires for a cycle.
+        # Fill. Values are stored late: for two cycles the half that fills is still looked up.
         code = self.classified.p
         row = code.place.row
         filling = Signal()
@@ -71,10 +71,19 @@ class EventSorter(wiring.Component):
             write_bucket.data.eq(Mux(filled.bit_select(code.step, 1), bucket.data, 0) | (1 << row)),
             write_bucket.en.eq(self.classified.valid & ~code.silent),
         ]
+        late = Signal(
+            data.StructLayout(
+                {"row": range(BLOCK), "half": 1, "value": CoreParams.code_width, "valid": 1}
+            )
+        )
         m.d.sync += [
-            write_value.addr.eq(Cat(row, filling)),
-            write_value.data.eq(code.value),
-            write_value.en.eq(self.classified.valid),
+            late.row.eq(row),
+            late.half.eq(filling),
+            late.value.eq(code.value),
+            late.valid.eq(self.classified.valid),
+            write_value.addr.eq(Cat(late.row, late.half)),
+            write_value.data.eq(late.value),
+            write_value.en.eq(late.valid),
         ]
         with m.If(self.classified.valid):
             m.d.sync += filled.eq(occupied)
@@ -121,15 +130,18 @@ class EventSorter(wiring.Component):
         # Look up.
         value = values.read_port()
         fired_row = Signal(range(BLOCK))
+        fired_half = Signal()
         fired = Signal()
-        first_row = _first(m, "row", pending)
-        m.d.comb += value.addr.eq(Cat(first_row, firing))
         m.d.sync += [
-            fired_row.eq(first_row),
+            fired_row.eq(_first(m, "row", pending)),
+            fired_half.eq(firing),
             fired.eq(pending.any()),
             self.fired.p.row.eq(fired_row),
-            self.fired.p.code.eq(value.data),
             self.fired.valid.eq(fired),
+        ]
+        m.d.comb += [
+            value.addr.eq(Cat(fired_row, fired_half)),
+            self.fired.p.code.eq(value.data),
         ]
         m.d.comb += self.busy.eq(
             waiting.any() | more | ahead_valid | pending.any() | fired | self.fired.valid
