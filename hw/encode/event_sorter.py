@@ -102,7 +102,7 @@ class EventSorter(wiring.Component):
             upcoming.eq(Mux(more, steps, waiting)),
             others.eq(upcoming & (upcoming - 1)),
             half.eq(Mux(more, fetching, ~filling)),
-            fetched.addr.eq(Cat(_first(m, "step", upcoming), half)),
+            fetched.addr.eq(Cat(_first(upcoming), half)),
         ]
         with m.If(taken | ~ahead_valid):
             m.d.sync += [
@@ -133,7 +133,7 @@ class EventSorter(wiring.Component):
         fired_half = Signal()
         fired = Signal()
         m.d.sync += [
-            fired_row.eq(_first(m, "row", pending)),
+            fired_row.eq(_first(pending)),
             fired_half.eq(firing),
             fired.eq(pending.any()),
             self.fired.p.row.eq(fired_row),
@@ -149,19 +149,16 @@ class EventSorter(wiring.Component):
         return m
 
 
-def _first(m: Module, name: str, flags: Signal) -> Signal:
+def _first(flags):
     """Return the number of the lowest flag that is set."""
-    number = Signal(range(len(flags)), name=f"first_{name}")
-    lowest = Signal(len(flags), name=f"lowest_{name}")
-    m.d.comb += lowest.eq(flags & -flags)
-    for bit in range(len(number)):
-        ones = Cat(lowest[i] for i in range(len(flags)) if i >> bit & 1)
-        m.d.comb += number[bit].eq(ones.any())
-    return number
+    if len(flags) == 1:
+        return Const(0, 0)
+    low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
+    return Cat(Mux(low.any(), _first(low), _first(high)), ~low.any())
 
 
 def _several(flags):
-    """Whether more than one flag is set."""
+    """Tell whether more than one flag is set."""
     if len(flags) == 1:
         return Const(0)
     low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
