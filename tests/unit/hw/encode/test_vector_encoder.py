@@ -2,7 +2,9 @@ import random
 
 import pytest
 from amaranth.back import verilog
+from amaranth.hdl import ResetInserter, Signal
 
+from hw.encode import block_scale
 from hw.encode.cycles import encode_cycles
 from hw.encode.model import Item, encode
 from hw.encode.vector_encoder import SUPPORTED_TABLES, VectorEncoder
@@ -106,52 +108,70 @@ def test_codes(simulate, table):
 
     async def bench(ctx):
         rng = random.Random(table.number)
-        for size in (3, 64, 95):
-            bound = rng.choice([19, 255])
+        mode = {"constant": 9, "threshold": 77, "codes": True}
+        for size, bound in ((3, 19), (95, 19)):
             values = [rng.choice([0, rng.randint(-bound, bound)]) for _ in range(size)]
-            mode = {"constant": 0, "threshold": 77, "codes": True}
             await check(ctx, dut, values, table, rng, **mode)
         everything = [*range(-255, -95), *range(-95, 65), *range(65, 225), *range(96, 256)]
         for i in range(0, len(everything), 160):
-            mode = {"constant": 9, "threshold": 4, "codes": True}
             await check(ctx, dut, everything[i : i + 160], table, rng, **mode)
 
     simulate(dut, bench)
 
 
-def ties(rng):
-    """Elements around every threshold of ``companded`` at the scale that they get themselves."""
-    values = [(t * 7 << 8) // 128 + d for t in TABLES["companded"].thresholds for d in (-1, 0)]
-    return values + [0] * (32 - len(values) % 32)
+#: Elements that are their own quotients: 1016 alone asks for the scale 128 / 16.
+TIES = [1016] + [t + d for t in TABLES["companded"].thresholds for d in (-1, 0)] + [0]
+TIES += [1016, 159, 160, -159, -160, 12, 13, -12, -13]
+
+EXTREMES = [
+    [0] * 95,  # zero
+    [0],  # one
+    [32767] * 160,  # largest
+    [-32767] * 33,  # lowest
+    [0] * 40 + [-32767] + [0] * 54,  # outlier
+    [3, -2, 1, 0, 1] * 12 + [32767, -1, 1],  # outlier in noise
+    [1] * 32 + [-32767, 32767] * 16 + [0] * 32 + [40, -40] * 16 + [7],  # clamped blocks
+    [90, -70, 80, 60] * 8 + [50],  # full, then short
+    [90, -70, 80, 60] * 8 + [0],  # full, then silent
+    [0] * 32 + [90, -70, 80, 60] * 8,  # silent, then full
+    [90, -70, 80, 60] * 16 + [1, 0, 0],  # full, full, nearly empty
+    TIES,
+]
 
 
-EXTREMES = {
-    "zero": [0] * 95,
-    "one": [0],
-    "largest": [32767] * 160,
-    "lowest": [-32767] * 33,
-    "outlier": [0] * 40 + [-32767] + [0] * 54,
-    "outlier in noise": [3, -2, 1, 0, 1] * 12 + [32767, -1, 1],
-    "clamped blocks": [1] * 32 + [-32767, 32767] * 16 + [0] * 32 + [40, -40] * 16 + [7],
-    "full, then short": [90, -70, 80, 60] * 8 + [50],
-    "full, then silent": [90, -70, 80, 60] * 8 + [0],
-    "silent, then full": [0] * 32 + [90, -70, 80, 60] * 8,
-    "full, full, nearly empty": [90, -70, 80, 60] * 16 + [1, 0, 0],
-    "ties": ties(random.Random(0)),
-}
-
-
-@pytest.mark.parametrize("values", EXTREMES.values(), ids=EXTREMES)
-def test_extremes(simulate, values):
+@pytest.mark.parametrize(("constant", "threshold"), [(CONSTANT, 4), (1, 13), (4095, 0)])
+def test_extremes(simulate, constant, threshold):
     dut = VectorEncoder(PARAMS)
 
     async def bench(ctx):
         rng = random.Random(0)
-        for constant, threshold in ((CONSTANT, 4), (1, 255), (4095, 0)):
-            mode = {"constant": constant, "threshold": threshold}
+        mode = {"constant": constant, "threshold": threshold}
+        for values in EXTREMES:
             await check(ctx, dut, values, TABLES["companded"], rng, **mode)
 
     simulate(dut, bench)
+
+
+def test_abort(simulate):
+    dut, reset = VectorEncoder(PARAMS), Signal()
+    mode = {"constant": CONSTANT, "threshold": 4}
+
+    async def bench(ctx):
+        rng = random.Random(3)
+        for cycles in (1, 50, 90, 130, 190, 220):
+            await load(ctx, dut, laplace(rng, 95, 300))
+            ctx.set(dut.inputs, 95)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            await ctx.tick().repeat(cycles)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            assert not ctx.get(dut.encoded)
+            await check(ctx, dut, laplace(rng, 65, 300), TABLES["signed16"], rng, **mode)
+
+    simulate(ResetInserter(reset)(dut), bench)
 
 
 def test_fault_changes_one_code(simulate):
@@ -170,6 +190,11 @@ def test_fault_changes_one_code(simulate):
     simulate(dut, bench)
 
 
-def test_verilog_is_reproducible():
-    first, second = (verilog.convert(VectorEncoder(PARAMS), emit_src=False) for _ in range(2))
-    assert first == second
+def test_ties_are_ties():
+    for block in (TIES[:32], TIES[32:]):
+        assert block_scale.model(block, 1) == scales.GRID.index(128)
+
+
+def test_verilog():
+    text = verilog.convert(VectorEncoder(PARAMS), emit_src=False)
+    assert "input start;" in text
