@@ -100,6 +100,7 @@ class AXI4LiteSlave(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Take one request, wait for the registers, hold the response."""
         m = Module()
         axi, registers = self.axi, self.registers
         wrote = Signal()

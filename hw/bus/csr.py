@@ -71,6 +71,7 @@ class RegisterFile(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform):
+        """Decode the address; answer reads once the windows are right."""
         m = Module()
         bus = self.bus
         read_done = Signal()

@@ -38,6 +38,7 @@ class InputWindow(wiring.Component):
         super().__init__({"window": In(WindowSignature()), "input": Out(wiring.Signature(port))})
 
     def elaborate(self, platform):
+        """Pass words on to the buffer."""
         m = Module()
         window = self.window
         m.d.comb += [

@@ -53,6 +53,7 @@ class MacLanes(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Multiply, then add; one pair of lanes after the other."""
         m = Module()
         params = self._params
         beat = self.beat

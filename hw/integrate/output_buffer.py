@@ -62,6 +62,7 @@ class OutputBuffer(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Collect by stream, read out by output, store, serve the host."""
         m = Module()
         params = self._params
 

@@ -75,6 +75,7 @@ class GroupScaler(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Join control, chains, arithmetic and accumulators."""
         m = Module()
         tags, busy = self._tags(m)
         heads = self._chains(m, busy)

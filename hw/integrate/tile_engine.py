@@ -67,12 +67,14 @@ class TileEngine(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Issue one read a cycle: scales, then the rows that fire."""
         m = Module()
         event = self.events.payload
         address = Signal.like(self.weight_base)
         tiles = Signal(16)
         scales = Signal(range(W4.scale_beats))
         first = Signal()
+        waits = Signal()
         command = Signal(beat_layout(self._params))
 
         may_end = self._timers(m, ends := Signal())
@@ -130,9 +132,9 @@ class TileEngine(wiring.Component):
                         m.d.sync += [tiles.eq(tiles - 1), self.replay.eq(tiles != 1)]
                         with m.If(tiles == 1):
                             m.next = "idle"
+                m.d.comb += waits.eq(self.events.valid & ~self.events.ready)
 
-                self._count(m, self.stall_scaler, self.events.valid & ~self.events.ready)
-
+        self._count(m, self.stall_scaler, waits)
         self._count(m, self.rows_read, command.row & self.read.en)
         self._count(m, self.beats_read, self.read.en)
         self._delay(m, command)

@@ -23,8 +23,11 @@ ACCUMULATOR_LOOP = 4
 #: From the encoder's last input to the first tile's first command.
 LAUNCH = 2
 
+#: From asking for a replay to the tile's first event.
+REPLAY = 3
+
 #: From the last command to done, apart from the lanes that are read out one by one.
-TAIL = 15
+TAIL = 12
 
 
 def lanes_per_stream(params: CoreParams) -> int:
@@ -71,7 +74,8 @@ def integrate_cycles(
     group_free, tile_free = 0, 0
     for _ in range(tiles):
         for block, count in enumerate(events):
-            wanted = now + weights.scale_beats + max(count, 1)
+            head = weights.scale_beats if block else max(weights.scale_beats, REPLAY)
+            wanted = now + head + max(count, 1)
             last = block == len(events) - 1
             now = max(wanted, group_free, tile_free if last else 0)
             stalls += now - wanted

@@ -41,6 +41,7 @@ class OnChipMemory(wiring.Component):
         )
 
     def elaborate(self, platform):
+        """Join the memory, the window and the port."""
         m = Module()
         params = self._params
         m.submodules.beats = beats = memory.Memory(

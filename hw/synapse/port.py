@@ -9,7 +9,7 @@ from hw.spec.params import CoreParams
 
 
 def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads as a signature
-    """Reads of one beat.
+    """Read port for one beat a cycle.
 
     Members
     -------

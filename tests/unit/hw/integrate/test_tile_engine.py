@@ -6,7 +6,13 @@ import pytest
 from amaranth.sim import Simulator
 
 from hw.integrate.tile_engine import TileEngine
-from hw.spec.cycles import MEMORY_LATENCY, group_interval, integrate_cycles, tile_interval
+from hw.spec.cycles import (
+    MEMORY_LATENCY,
+    REPLAY,
+    group_interval,
+    integrate_cycles,
+    tile_interval,
+)
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
 
@@ -68,6 +74,7 @@ def test_beats(lanes, weights, idle):
         for _ in range(TILES):
             while not ctx.get(dut.replay):
                 await ctx.tick()
+            await ctx.tick().repeat(REPLAY)
             for item in items:
                 while draw.random() < idle:
                     await ctx.tick()
@@ -122,6 +129,6 @@ def test_beats(lanes, weights, idle):
     assert all(b - a >= closest for a, b in zip(tile_ends, tile_ends[1:], strict=False))
     if not idle:
         cycles, waited = integrate_cycles(params, weights, TILES, BLOCKS)
-        first_end = weights.scale_beats + BLOCKS[0]
+        first_end = max(weights.scale_beats, REPLAY) + BLOCKS[0]
         assert times[-1] - times[0] == cycles - first_end
         assert stalls == waited

@@ -1,0 +1,132 @@
+"""Command ``python -m hw.build``: a configuration becomes Verilog and a manifest."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from amaranth.back import verilog
+from amaranth.lib.wiring import In
+
+from hw.core import Core
+from hw.spec.configs import CONFIGS, DEFAULT
+from hw.spec.params import CoreParams
+from hw.spec.registers import REGISTERS, Register
+
+#: Name of the Verilog module.
+TOP = "firstspike"
+
+#: Contents of a blank memory; synthesis maps memories without contents to block RAM anywhere.
+_BLANK_CONTENTS = re.compile(r"  initial begin\n(?: +\S+?\[\d+\] = \d+'[dh]0+;\n)+  end\n")
+
+
+def generate(params: CoreParams) -> tuple[str, dict]:
+    """Verilog of a core, and what an integrator must know of it.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Returns
+    -------
+    text : str
+        Verilog; the same bytes for the same parameters.
+    manifest : dict
+        Top module, hash, configuration, ports and registers, ready for JSON.
+    """
+    core = Core(params)
+    text = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
+    ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
+    for (name,), member, port in core.signature.flatten(core):
+        direction = "input" if member.flow is In else "output"
+        ports.append({"name": name, "direction": direction, "width": len(port)})
+    manifest = {
+        "top": TOP,
+        "hash": f"0x{params.hash:016x}",
+        "configuration": params.describe(),
+        "ports": ports,
+        "registers": [_describe(register) for register in REGISTERS.values()],
+    }
+    return _BLANK_CONTENTS.sub("", text), manifest
+
+
+def _describe(register: Register) -> dict:
+    fields = [
+        {"name": f.name, "start": f.start, "width": f.width, "text": f.text}
+        for f in register.fields
+    ]
+    return {
+        "name": register.name,
+        "address": register.address,
+        "access": register.access.name,
+        "text": register.text,
+        "fields": fields,
+    }
+
+
+def write(name: str, folder: Path) -> list[Path]:
+    """Generate a named configuration into ``folder``; return the paths of its files."""
+    text, manifest = generate(CoreParams(CONFIGS[name]))
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = {"name": name, **manifest}
+    contents = {f"{name}.v": text, f"{name}.json": json.dumps(manifest, indent=2) + "\n"}
+    return [_replace(folder / file, content) for file, content in contents.items()]
+
+
+def _replace(path: Path, content: str) -> Path:
+    """Write a whole file or none."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _summary(name: str) -> str:
+    config = CONFIGS[name]
+    return (
+        f"{name:12} {config.lanes} lanes, {config.memory_beats} beats of synapse memory, "
+        f"{config.max_inputs} inputs, {config.max_outputs} outputs"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
+    parser.add_argument("--config", default=DEFAULT, help=f"configuration; {DEFAULT} if not given")
+    parser.add_argument("--out", type=Path, help="folder for NAME.v and NAME.json")
+    parser.add_argument("--list", action="store_true", help="list the configurations and stop")
+    options = parser.parse_args(arguments)
+    if options.list:
+        print("\n".join(map(_summary, CONFIGS)))
+        return 0
+    if options.config not in CONFIGS:
+        known = ", ".join(CONFIGS)
+        print(f"There is no configuration {options.config!r}; choose {known}.", file=sys.stderr)
+        return 2
+    if options.out is None:
+        print("Name a folder for the generated files with --out.", file=sys.stderr)
+        return 2
+    try:
+        paths = write(options.config, options.out)
+    except OSError as error:
+        print(f"Cannot write to {options.out}: {error.strerror}.", file=sys.stderr)
+        return 2
+    print("\n".join(map(str, paths)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Controller: runs one matrix-vector instruction from start to done."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.spec.cycles import CHECK
+from hw.spec.registers import Error
+
+
+class Controller(wiring.Component):
+    """Check, encode, integrate all tiles, done.
+
+    Attributes
+    ----------
+    start : In(1)
+        The host's command.
+    tiles : In(16)
+        Tiles of the instruction.
+    refused : In(8)
+        Result of the instruction check.
+    encoded : In(1)
+        The encoder has the vector.
+    tile_done : In(1)
+        The outputs of a tile have been written.
+    encode, integrate : Out(1)
+        Starts encoder, tile engine; pulses.
+    busy, done : Out(1)
+        Bits of the status register.
+    error : Out(8)
+        Why the last start was refused.
+    cycles : Out(32)
+        Clock cycles of the instruction so far.
+    """
+
+    def __init__(self):
+        super().__init__(
+            {
+                "start": In(1),
+                "tiles": In(16),
+                "refused": In(8),
+                "encoded": In(1),
+                "tile_done": In(1),
+                "encode": Out(1),
+                "integrate": Out(1),
+                "busy": Out(1),
+                "done": Out(1),
+                "error": Out(8),
+                "cycles": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Step through the phases; count the cycles."""
+        m = Module()
+        wait = Signal(range(CHECK))
+        tiles = Signal(16)
+        m.d.sync += [self.encode.eq(0), self.integrate.eq(0)]
+
+        with m.If(self.busy):
+            m.d.sync += self.cycles.eq(self.cycles + 1)
+            with m.If(self.start):
+                m.d.sync += self.error.eq(Error.BUSY)
+
+        with m.FSM():
+            with m.State("idle"):
+                with m.If(self.start):
+                    m.d.sync += [
+                        self.busy.eq(1),
+                        self.done.eq(0),
+                        self.error.eq(Error.NONE),
+                        self.cycles.eq(0),
+                        wait.eq(CHECK - 1),
+                        tiles.eq(self.tiles),
+                    ]
+                    m.next = "check"
+
+            with m.State("check"):
+                m.d.sync += wait.eq(wait - 1)
+                with m.If(wait == 0):
+                    with m.If(self.refused == Error.NONE):
+                        m.d.sync += self.encode.eq(1)
+                        m.next = "encoder-start"
+                    with m.Else():
+                        m.d.sync += [self.error.eq(self.refused), self.busy.eq(0)]
+                        m.next = "idle"
+
+            with m.State("encoder-start"):
+                m.next = "encode"
+
+            with m.State("encode"):
+                with m.If(self.encoded):
+                    m.d.sync += self.integrate.eq(1)
+                    m.next = "integrate"
+
+            with m.State("integrate"):
+                with m.If(self.tile_done):
+                    m.d.sync += tiles.eq(tiles - 1)
+                    with m.If(tiles == 1):
+                        m.d.sync += [self.busy.eq(0), self.done.eq(1)]
+                        m.next = "idle"
+        return m

@@ -1,0 +1,154 @@
+"""The core: one matrix-vector product per instruction, behind an AXI4-Lite port."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, connect
+
+from hw.bus.axi4_lite import AXI4LiteSignature, AXI4LiteSlave
+from hw.bus.csr import ADDRESS_WIDTH, RegisterFile
+from hw.bus.input_window import InputWindow
+from hw.controller import Controller
+from hw.encode.vector_encoder import VectorEncoder
+from hw.instruction import InstructionCheck
+from hw.integrate.mac import MacLanes
+from hw.integrate.output_buffer import OutputBuffer
+from hw.integrate.scaler import GroupScaler
+from hw.integrate.tile_engine import TileEngine
+from hw.spec.params import CoreParams
+from hw.synapse.onchip import OnChipMemory
+
+PREFIX = "s_axil_"
+
+
+class Core(wiring.Component):
+    """Encoder, synapse memory, lanes, scaler and output buffer with their registers.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    s_axil_awaddr, s_axil_awvalid, ...
+        AXI4-Lite slave: the members of :func:`hw.bus.axi4_lite.AXI4LiteSignature`, flat, so that
+        the ports of the Verilog have the names that system builders look for. Behind it are the
+        registers and data windows of :mod:`hw.spec.registers`.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
+        super().__init__({f"{PREFIX}{name}": member for name, member in bus.members.items()})
+
+    def elaborate(self, platform):
+        """Connect bus, registers, memories and datapath."""
+        m = Module()
+        params = self._params
+        m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
+        m.submodules.registers = registers = RegisterFile(params)
+        m.submodules.check = check = InstructionCheck(params)
+        m.submodules.synapse = synapse = OnChipMemory(params)
+        m.submodules.inputs = inputs = InputWindow(params)
+        for name, member in bus.axi.signature.members.items():
+            port, inner = getattr(self, PREFIX + name), getattr(bus.axi, name)
+            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        connect(m, bus.registers, registers.bus)
+
+        abort = ResetInserter(registers.control.reset)
+        controller, encoder = Controller(), VectorEncoder(params)
+        engine, lanes = TileEngine(params), MacLanes(params)
+        scaler, outputs = GroupScaler(params), OutputBuffer(params)
+        m.submodules.controller = abort(controller)
+        m.submodules.encoder = abort(encoder)
+        m.submodules.engine = abort(engine)
+        m.submodules.lanes = abort(lanes)
+        m.submodules.scaler = abort(scaler)
+        m.submodules.outputs = abort(outputs)
+
+        self._connect_windows(m, registers, synapse, inputs, encoder, outputs)
+        self._connect_data(m, engine, encoder, synapse, lanes, scaler, outputs)
+        self._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
+
+        status = registers.status
+        m.d.comb += [
+            controller.start.eq(registers.control.start),
+            controller.tiles.eq(registers.shape.tiles),
+            controller.refused.eq(check.error),
+            controller.encoded.eq(encoder.encoded),
+            controller.tile_done.eq(outputs.tile_done),
+            encoder.start.eq(controller.encode),
+            engine.start.eq(controller.integrate),
+            outputs.clear.eq(controller.integrate),
+            synapse.busy.eq(controller.busy),
+            status.busy.eq(controller.busy),
+            status.done.eq(controller.done),
+            status.error.eq(controller.error),
+        ]
+        for counter, source in {
+            "spikes": encoder,
+            "silent": encoder,
+            "integer_events": encoder,
+            "steps": encoder,
+            "rows_read": engine,
+            "beats_read": engine,
+            "stall_scaler": engine,
+            "cycles": controller,
+        }.items():
+            m.d.comb += getattr(registers, counter).eq(getattr(source, counter))
+        m.d.comb += registers.scale_base.eq(encoder.base)
+        return m
+
+    def _connect_windows(self, m, registers, synapse, inputs, encoder, outputs):
+        connect(m, registers.memory_data, synapse.window)
+        connect(m, registers.input_data, inputs.window)
+        connect(m, inputs.input, encoder.input)
+        window = registers.output_data
+        m.d.comb += [
+            outputs.address.eq(window.address),
+            window.read_data.eq(outputs.word),
+            window.readable.eq(window.address < 2 * self._params.max_outputs),
+        ]
+
+    def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
+        connect(m, engine.read, synapse.read)
+        connect(m, encoder.events, engine.events)
+        m.d.comb += [
+            encoder.replay.eq(engine.replay),
+            lanes.beat.eq(engine.beat),
+            lanes.weights.eq(synapse.read.data),
+            scaler.beat.eq(engine.beat),
+            scaler.weights.eq(synapse.read.data),
+            scaler.handover.eq(lanes.handover),
+            scaler.group.eq(lanes.group),
+            scaler.sums.eq(lanes.sums),
+            outputs.results.eq(scaler.results),
+            outputs.slot.eq(scaler.slot),
+            outputs.valid.eq(scaler.valid),
+            outputs.last.eq(scaler.last),
+        ]
+
+    def _connect_instruction(self, m, registers, check, encoder, engine, scaler, outputs):
+        shape, mode, quantizer = registers.shape, registers.mode, registers.quantizer
+        wide = mode.format
+        m.d.comb += [
+            check.inputs.eq(shape.inputs),
+            check.tiles.eq(shape.tiles),
+            check.weight_base.eq(registers.weight_base),
+            check.table.eq(mode.table),
+            check.wide.eq(wide),
+            encoder.inputs.eq(shape.inputs),
+            encoder.table.eq(mode.table),
+            encoder.codes.eq(mode.codes),
+            encoder.constant.eq(quantizer.constant),
+            encoder.threshold.eq(quantizer.threshold),
+            encoder.fault.eq(registers.fault.as_value()),
+            engine.tiles.eq(shape.tiles),
+            engine.weight_base.eq(registers.weight_base),
+            engine.wide.eq(wide),
+            scaler.wide.eq(wide),
+            outputs.wide.eq(wide),
+            outputs.fault.eq(registers.fault.as_value()),
+        ]

@@ -1,0 +1,87 @@
+"""Check of an instruction before it runs."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.encode.vector_encoder import SUPPORTED_TABLES
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreParams
+from hw.spec.registers import Error
+
+WORD = 32
+
+
+class InstructionCheck(wiring.Component):
+    """Says why an instruction cannot run, :data:`hw.spec.cycles.CHECK` cycles after its start.
+
+    The mode is judged first, because the other limits depend on it.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    inputs, tiles, weight_base, table, wide
+        Fields of the instruction's registers.
+    error : Out(8)
+        The :class:`hw.spec.registers.Error`.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "inputs": In(16),
+                "tiles": In(16),
+                "weight_base": In(WORD),
+                "table": In(4),
+                "wide": In(1),
+                "error": Out(8),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Compare the fields with the limits, behind three registers."""
+        m = Module()
+        params = self._params
+        most_tiles = params.max_outputs // W4.outputs(params.lanes)
+        most_wide_tiles = 0
+        if params.lanes % W8.lanes_per_output == 0:
+            most_wide_tiles = params.max_outputs // W8.outputs(params.lanes)
+
+        known_table = Signal()
+        with m.Switch(self.table):
+            with m.Case(*(TABLES[name].number for name in SUPPORTED_TABLES)):
+                m.d.comb += known_table.eq(1)
+        known_format = ~self.wide if most_wide_tiles == 0 else 1
+
+        # Both factors fit, or the instruction is refused for its inputs or outputs.
+        blocks = Signal(range(params.max_blocks + 1))
+        span = Signal(range(params.max_blocks * W4.beats + 1))
+        tiles = self.tiles[: max(most_tiles, most_wide_tiles).bit_length()]
+        needed = Signal(len(span) + len(tiles))
+        m.d.sync += [
+            blocks.eq((self.inputs + BLOCK - 1) >> 5),
+            span.eq(
+                blocks * BLOCK + Mux(self.wide, W8.scale_beats * blocks, W4.scale_beats * blocks)
+            ),
+            needed.eq(span * tiles),
+        ]
+
+        with m.If(~(known_table & known_format)):
+            m.d.sync += self.error.eq(Error.MODE)
+        with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
+            m.d.sync += self.error.eq(Error.INPUTS)
+        with m.Elif((self.tiles == 0) | (self.tiles > Mux(self.wide, most_wide_tiles, most_tiles))):
+            m.d.sync += self.error.eq(Error.OUTPUTS)
+        with m.Elif(self.weight_base + needed > params.memory_beats):
+            m.d.sync += self.error.eq(Error.MEMORY)
+        with m.Else():
+            m.d.sync += self.error.eq(Error.NONE)
+        return m

@@ -1,0 +1,177 @@
+"""The Verilated core in this process, reached through its own AXI4-Lite port."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import time
+
+import numpy as np
+
+from hw.build import TOP, generate
+from hw.spec.params import CoreParams
+from sim.verilator import build
+from sw.errors import UserError
+
+_OKAY = 0
+_NO_ANSWER = -1
+
+
+class BusError(UserError):
+    """The core refused an access."""
+
+
+class BusTimeoutError(BusError, TimeoutError):
+    """The core did not answer in time."""
+
+
+def _load(path) -> ctypes.CDLL:
+    """Library with the argument types of its functions declared."""
+    library = ctypes.CDLL(str(path))
+    words = np.ctypeslib.ndpointer(np.uint32, flags="C_CONTIGUOUS")
+    word, number, handle = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
+    for name, result, arguments in (
+        ("open", handle, (ctypes.c_char_p,)),
+        ("close", None, (handle,)),
+        ("cycles", number, (handle,)),
+        ("tick", None, (handle, number)),
+        ("write", ctypes.c_int, (handle, word, words, number)),
+        ("read", ctypes.c_int, (handle, word, words, number)),
+        ("wait", ctypes.c_int, (handle, word, word, word, number)),
+    ):
+        function = getattr(library, f"firstspike_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class VerilatedTransport:
+    """Transport of the driver to a simulated core.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core. It is built when it is first asked for, which takes up to a few minutes.
+    trace : str or path, optional
+        Write a waveform (FST) of the whole run to this file.
+
+    Attributes
+    ----------
+    cycles : int
+        Clock cycles simulated so far.
+    build_seconds : float
+        Time that generating and building took.
+
+    Raises
+    ------
+    UserError
+        If a tool that the build needs is missing.
+    """
+
+    def __init__(self, params: CoreParams, *, trace: str | os.PathLike | None = None):
+        started = time.monotonic()
+        verilog, _ = generate(params)
+        self._library = _load(build(verilog, TOP, trace=trace is not None))
+        self.build_seconds = time.monotonic() - started
+        path = os.fsencode(trace) if trace is not None else None
+        self._handle = self._library.firstspike_open(path)
+
+    def __enter__(self) -> VerilatedTransport:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles simulated so far."""
+        return self._library.firstspike_cycles(self._open())
+
+    def write(self, address: int, value: int) -> None:
+        """Write a register.
+
+        Raises
+        ------
+        BusError
+            If the core refuses, or does not answer.
+        """
+        self.write_window(address, np.array([value & 0xFFFFFFFF], np.uint32))
+
+    def read(self, address: int) -> int:
+        """Read a register.
+
+        Raises
+        ------
+        BusError
+            If the core refuses, or does not answer.
+        """
+        return int(self.read_window(address, 1)[0])
+
+    def write_window(self, address: int, values: np.ndarray) -> None:
+        """Write all values to the same address, in order.
+
+        Parameters
+        ----------
+        address : int
+            Byte address of a data window.
+        values : ndarray of uint32
+            What to write.
+
+        Raises
+        ------
+        BusError
+            If the core refuses a value, or does not answer; the values before it are written.
+        """
+        values = np.ascontiguousarray(values, np.uint32).ravel()
+        response = self._library.firstspike_write(self._open(), address, values, len(values))
+        self._judge(response, "write to", address)
+
+    def read_window(self, address: int, count: int) -> np.ndarray:
+        """Read the same address ``count`` times; returns uint32 (count,).
+
+        Raises
+        ------
+        BusError
+            If the core refuses, or does not answer.
+        """
+        values = np.zeros(count, np.uint32)
+        response = self._library.firstspike_read(self._open(), address, values, count)
+        self._judge(response, "read of", address)
+        return values
+
+    def wait(self, address: int, mask: int, value: int, max_cycles: int) -> None:
+        """Read a register until ``register & mask == value``.
+
+        Raises
+        ------
+        BusTimeoutError
+            If that is not so after ``max_cycles`` clock cycles.
+        """
+        response = self._library.firstspike_wait(self._open(), address, mask, value, max_cycles)
+        if response == _NO_ANSWER:
+            raise BusTimeoutError(
+                f"The core's register 0x{address:02x} did not become 0x{value:x} (mask "
+                f"0x{mask:x}) within {max_cycles} cycles; reset the core or allow more."
+            )
+        self._judge(response, "read of", address)
+
+    def tick(self, count: int) -> None:
+        """Let ``count`` clock cycles pass."""
+        self._library.firstspike_tick(self._open(), count)
+
+    def close(self) -> None:
+        """End the simulation and finish its waveform; may be called again."""
+        if self._handle is not None:
+            self._library.firstspike_close(self._handle)
+            self._handle = None
+
+    def _open(self) -> int:
+        if self._handle is None:
+            raise UserError("This simulation is closed; open another VerilatedTransport.")
+        return self._handle
+
+    @staticmethod
+    def _judge(response: int, what: str, address: int) -> None:
+        if response == _NO_ANSWER:
+            raise BusTimeoutError(f"The core did not answer a {what} address 0x{address:02x}.")
+        if response != _OKAY:
+            raise BusError(f"The core refused a {what} address 0x{address:02x}.")

