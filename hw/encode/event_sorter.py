@@ -151,8 +151,8 @@ class EventSorter(wiring.Component):
 
 def _first(flags):
     """Return the number of the lowest flag that is set."""
-    if len(flags) == 1:
-        return Const(0, 0)
+    if len(flags) == 2:
+        return ~flags[0]
     low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
     return Cat(Mux(low.any(), _first(low), _first(high)), ~low.any())
 
