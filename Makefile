@@ -12,7 +12,7 @@ READY := $(VENV)/.ready
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## build the hardware, run the bundled model on it, compare with the golden model
-	$(BIN)/python -m tools.run
+	$(BIN)/firstspike demo
 
 test: $(READY)  ## every test but the slow tier
 	$(BIN)/python -m pytest -q -m "not slow"

@@ -1,0 +1,158 @@
+"""The command line: what a user can get wrong is one sentence and exit code 2."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from sw import cli
+from sw.convert.convert import convert
+from sw.load.gguf import load_gguf
+from sw.models import bundled_model
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run the command line in this process; return exit code, output and errors."""
+
+    def call(*arguments: str):
+        monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return stop.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def container(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "m.safetensors"
+    convert(load_gguf(bundled_model())).save(path)
+    return path
+
+
+LONG = "It is a truth universally acknowledged. " * 60
+
+BAD = {
+    "no such command": (["frobnicate"], "there is no command 'frobnicate'"),
+    "no such option": (["generate", "--nope"], "No such option: --nope"),
+    "missing model": (["generate", "nowhere.gguf"], "no checkpoint nowhere.gguf"),
+    "negative tokens": (["generate", "--tokens", "-3"], "--tokens must be at least 1, not -3"),
+    "tokens not a number": (["generate", "--tokens", "x"], "--tokens"),
+    "unknown backend": (["generate", "--backend", "gpu"], "backend must be one of golden, rtl"),
+    "unknown table": (["generate", "--code", "morse"], "code table must be one of ttfs8, ttfs"),
+    "softmax table": (["generate", "--code", "octave"], "code table must be one of ttfs8, ttfs"),
+    "unknown configuration": (["generate", "--config", "huge"], "must be one of mac8, "),
+    "unknown integrator": (["verify", "--integrator", "sponge"], "integrator must be one of"),
+    "long prompt": (["generate", "--prompt", LONG], "the model's context is 256; shorten it"),
+    "no room": (["generate", "--tokens", "300"], "leaves room for"),
+    "empty prompt": (["generate", "--prompt", ""], "the prompt is empty"),
+    "temperature": (["generate", "--temperature", "-1"], "temperature must be 0 or more"),
+    "top-p": (["generate", "--top-p", "0"], "top-p must be above 0"),
+    "seed": (["generate", "--seed", "-1"], "seed must be 0 or more"),
+    "no chat": (["generate", "--chat"], "has no chat template"),
+    "json folder": (["generate", "--tokens", "1", "--json", "no/x"], "cannot write no/x"),
+    "table of hardware": (
+        ["generate", "--backend", "rtl", "--code", "ttfs"],
+        "no code table 'ttfs'",
+    ),
+    "prompt and text": (["verify", "--prompt", "a", "--text", "b"], "not both"),
+    "missing text": (["verify", "--text", "nowhere.txt"], "no file nowhere.txt"),
+    "unknown novel": (["eval", "--text", "novels/ulysses"], "no novel 'ulysses'"),
+    "long window": (["eval", "--window", "999", "--text", "TEXT"], "context is 256"),
+    "rungs": (["eval", "--rungs", "ladder", "--text", "TEXT"], "rungs are float, fake, golden"),
+    "layer": (["verify", "--layer", "77"], "--layer must be 0..4"),
+    "fault seed": (["verify", "--inject-fault", "-1"], "seed of 0 or more"),
+    "output folder": (["convert", "-o", "no/where"], "there is no folder no"),
+    "from": (["eval", "--from", "-1", "--text", "TEXT"], "--from must be 0 or more"),
+    "nothing to fetch": (["fetch", "gpt-5"], "fetch knows smollm2-135m, novels"),
+    "image": (["verify", "--image", "TEXT"], "not a device image"),
+    "foreign model": (["generate", "TEXT"], "not a Firstspike container"),
+}
+
+
+@pytest.mark.parametrize("case", BAD, ids=lambda case: case.replace(" ", "-"))
+def test_bad_input_is_one_sentence(case, run, tmp_path, monkeypatch):
+    text = tmp_path / "text.txt"
+    text.write_text("She was " * 400)
+    monkeypatch.chdir(tmp_path)
+    arguments, sentence = BAD[case]
+    code, _, err = run(*[str(text) if a == "TEXT" else a for a in arguments])
+    assert code == 2
+    assert err.startswith("error: ") and err.count("\n") == 1
+    assert sentence in err
+    assert [path.name for path in tmp_path.iterdir()] == ["text.txt"]
+
+
+def test_help_names_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0 and all(name in out for name in cli.COMMANDS)
+    for name in cli.COMMANDS:
+        code, out, _ = run(name, "--help")
+        assert code == 0 and f"firstspike {name}" in out
+
+
+def test_generate_writes_json(run, tmp_path):
+    path = tmp_path / "run.json"
+    code, out, _ = run("generate", "--tokens", "5", "--json", str(path))
+    assert code == 0
+    written = json.loads(path.read_text())
+    assert len(written["tokens"]) == 5
+    assert out == "She was" + written["text"] + "\n"
+    counters = written["counters"]
+    assert counters["cycles"] is None and counters["stalls"] is None
+    assert min(counters[name] for name in ("spikes", "silent", "rows_read", "steps")) > 0
+    assert counters["beats_read"] > counters["rows_read"]
+    assert counters["window_steps"] > counters["steps"]
+    assert {"config", "model", "seed", "wall_seconds", "build_seconds"} <= written.keys()
+
+
+def test_json_on_standard_output_is_nothing_else(run):
+    code, out, err = run("generate", "--tokens", "2", "--json", "-")
+    assert code == 0 and len(json.loads(out)["tokens"]) == 2
+    assert err.startswith("She was")
+
+
+def test_container_and_checkpoint_generate_the_same(run, container):
+    first = json.loads(run("generate", "--tokens", "4", "--json", "-")[1])
+    second = json.loads(run("generate", str(container), "--tokens", "4", "--json", "-")[1])
+    assert first["tokens"] == second["tokens"] and first["counters"] == second["counters"]
+
+
+def test_sampling_follows_the_seed(run):
+    def tokens(seed):
+        arguments = ["--tokens", "12", "--temperature", "1.5", "--seed", str(seed), "--json", "-"]
+        return json.loads(run("generate", *arguments)[1])["tokens"]
+
+    assert tokens(1) == tokens(1) != tokens(2)
+
+
+def test_every_linear_table_generates(run):
+    for table in ("ttfs8", "ttfs", "mttfs", "signed8", "signed16", "companded", "fp4", "integer"):
+        code, out, _ = run("generate", "--tokens", "2", "--code", table, "--json", "-")
+        assert code == 0 and json.loads(out)["table"] == table
+
+
+def test_calibrated_conversion_keeps_integers_few(run, tmp_path):
+    text = "tests/data/persuasion_excerpt.txt"
+    path = tmp_path / "m.safetensors"
+    code, out, _ = run("convert", "-o", str(path), "--calibrate", text, "--tokens", "512")
+    assert code == 0 and "fitted to" in out
+    code, out, _ = run("eval", str(path), "--text", text, "--tokens", "512", "--json", "-")
+    result = json.loads(out)
+    assert code == 0
+    shares = result["shares"]["matrices"].values()
+    assert max(share["integer"] for share in shares) < 0.06
+    assert np.isfinite(list(result["perplexity"].values())).all()
+
+
+def test_inspect_and_compile(run, container, tmp_path):
+    code, out, _ = run("inspect", str(container))
+    assert code == 0 and "layers.4.ffn_down" in out
+    image = tmp_path / "image"
+    code, out, _ = run("compile", str(container), "-o", str(image), "--config", "mac8-small")
+    assert code == 0 and "is streamed through" in out
+    code, _, err = run("verify", str(container), "--image", str(image), "--tokens", "1")
+    assert code == 2 and "compiled for configuration" in err
