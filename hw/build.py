@@ -18,12 +18,17 @@ from hw.core import Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import CoreParams
 from hw.spec.registers import REGISTERS, Register
+from hw.synapse.block_ram import VERILOG
 
 #: Name of the Verilog module.
 TOP = "firstspike"
 
-#: Contents of a blank memory; synthesis maps memories without contents to block RAM anywhere.
+#: Contents of a blank memory: synthesis maps memories without contents to block RAM anywhere.
 _BLANK_CONTENTS = re.compile(r"  initial begin\n(?: +\S+?\[\d+\] = \d+'[dh]0+;\n)+  end\n")
+
+
+class VerilogPlatform:
+    """Asks components for the form that is meant for Verilog."""
 
 
 def generate(params: CoreParams) -> tuple[str, dict]:
@@ -42,7 +47,9 @@ def generate(params: CoreParams) -> tuple[str, dict]:
         Top module, hash, configuration, ports and registers, ready for JSON.
     """
     core = Core(params)
-    text = verilog.convert(core, name=TOP, emit_src=False, strip_internal_attrs=True)
+    text = verilog.convert(
+        core, name=TOP, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
+    )
     ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
     for (name,), member, port in core.signature.flatten(core):
         direction = "input" if member.flow is In else "output"
@@ -54,7 +61,7 @@ def generate(params: CoreParams) -> tuple[str, dict]:
         "ports": ports,
         "registers": [_describe(register) for register in REGISTERS.values()],
     }
-    return _BLANK_CONTENTS.sub("", text), manifest
+    return _BLANK_CONTENTS.sub("", text) + VERILOG, manifest
 
 
 def _describe(register: Register) -> dict:

@@ -17,7 +17,7 @@ ADDRESS_WIDTH = (registers.SPAN - 1).bit_length()
 
 
 def constants(params: CoreParams) -> dict[str, int]:
-    """Registers whose value is known when the core is built."""
+    """Give the registers whose value is known when the core is built."""
     major, minor = (int(part) for part in formats.VERSION.split("."))
     return {
         "magic": registers.MAGIC,

@@ -9,7 +9,7 @@ from hw.spec.params import CoreParams
 
 
 def group_layout(params: CoreParams) -> data.StructLayout:
-    """What the scaler must know of a group.
+    """Describe a group as the scaler must know it.
 
     Members
     -------
@@ -30,7 +30,7 @@ def group_layout(params: CoreParams) -> data.StructLayout:
 
 
 def beat_layout(params: CoreParams) -> data.StructLayout:
-    """Meaning of the beat that leaves synapse memory in this cycle.
+    """Describe the beat that leaves synapse memory in this cycle.
 
     Members
     -------

@@ -76,13 +76,13 @@ class OutputBuffer(wiring.Component):
             collect.en.eq(self.valid),
         ]
 
-        m.submodules.outputs = outputs = memory.Memory(
+        m.submodules.stored = stored = memory.Memory(
             shape=self._shape, depth=params.max_outputs, init=[]
         )
         value, write, last = self._read_out(m, collected.read_port())
         number = Signal(range(params.max_outputs))
         mask = Signal(params.accumulator_width)
-        store = outputs.write_port()
+        store = stored.write_port()
         width = params.accumulator_width
         bit = self.fault.bit
         struck = (self.fault.kind == ACCUMULATOR) & (self.fault.index == number)
@@ -98,7 +98,7 @@ class OutputBuffer(wiring.Component):
         with m.Elif(write):
             m.d.sync += number.eq(number + 1)
 
-        fetch = outputs.read_port()
+        fetch = stored.read_port()
         high = Signal()
         extended = Signal(signed(2 * WORD))
         m.d.comb += [fetch.addr.eq(self.address >> 1), extended.eq(fetch.data)]

@@ -87,7 +87,7 @@ class GroupScaler(wiring.Component):
         return m
 
     def _tags(self, m):
-        """What the streams do: tag 0 in the chains' heads, tag k behind k pipeline registers."""
+        """Track the lane at the chains' heads (tag 0) and behind k pipeline registers (tag k)."""
         position = Signal.like(self.slot)
         busy = Signal()
         group = Signal.like(self.group)

@@ -141,7 +141,7 @@ class TileEngine(wiring.Component):
         return m
 
     def _timers(self, m, ends):
-        """True when the event at hand may end its group, and its tile."""
+        """Tell when the event at hand may end its group, and its tile."""
         params = self._params
         group_wait = Signal(range(group_interval(params)))
         tile_ticks = {f.number: tile_interval(params, f) for f in (W4, W8)}

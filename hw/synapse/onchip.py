@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from hw.bus.window import WORD, WindowSignature
 from hw.spec.params import CoreParams
+from hw.synapse.block_ram import BlockRAM
 from hw.synapse.port import ReadSignature
 
 
@@ -44,14 +45,11 @@ class OnChipMemory(wiring.Component):
         """Join the memory, the window and the port."""
         m = Module()
         params = self._params
-        m.submodules.beats = beats = memory.Memory(
-            shape=params.beat_bits, depth=params.memory_beats, init=[]
-        )
+        m.submodules.beats = beats = BlockRAM(width=params.beat_bits, depth=params.memory_beats)
         beat, word, inside = self._locate(m)
 
         collected = Signal((params.words_per_beat - 1) * WORD)
         assembled = Signal(params.words_per_beat * WORD)
-        write = beats.write_port()
         last = word == params.words_per_beat - 1
         m.d.comb += assembled[len(collected) :].eq(self.window.write_data)
         if params.words_per_beat > 1:
@@ -59,18 +57,17 @@ class OnChipMemory(wiring.Component):
             with m.If(self.window.write):
                 m.d.sync += collected.eq(assembled[WORD:])
         m.d.comb += [
-            write.addr.eq(beat),
-            write.data.eq(assembled),
-            write.en.eq(self.window.write & last & inside),
+            beats.write_address.eq(beat),
+            beats.write_data.eq(assembled),
+            beats.write_en.eq(self.window.write & last & inside),
         ]
 
         padding = Const(0, len(assembled) - params.beat_bits)
-        read = beats.read_port()
         m.d.comb += [
-            read.addr.eq(Mux(self.busy, self.read.address, beat)),
-            read.en.eq(self.read.en | ~self.busy),
+            beats.read_address.eq(Mux(self.busy, self.read.address, beat)),
+            beats.read_en.eq(self.read.en | ~self.busy),
         ]
-        m.d.sync += self.read.data.eq(read.data)
+        m.d.sync += self.read.data.eq(beats.read_data)
         m.d.comb += [
             self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
             self.window.readable.eq(inside & ~self.busy),
