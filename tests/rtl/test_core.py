@@ -73,6 +73,17 @@ def test_odd_lanes(host3, random_matrix, inputs):
     host3.check(random_matrix(rng, W4, 7, inputs), _vector(rng, inputs), "companded")
 
 
+@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
+@pytest.mark.parametrize("inputs", [2, 33, 70])
+def test_several_streams(host50, random_matrix, weights, inputs):
+    """Three scaler streams of unequal length, seven words a beat; tiles wait for the read-out."""
+    rng = np.random.default_rng(inputs)
+    matrix = random_matrix(rng, weights, 143, inputs)
+    x = _vector(rng, inputs)
+    host50.check(matrix, x, "companded")
+    host50.check(matrix, x * 0, "companded")
+
+
 def test_weight_base(host8, random_matrix):
     rng = np.random.default_rng(5)
     first, second = (random_matrix(rng, W4, 8, 40) for _ in range(2))

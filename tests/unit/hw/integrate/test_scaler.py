@@ -52,11 +52,9 @@ def _schedule(params, weights, tiles, rng, idle):
     return beats, handovers, now
 
 
-@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "idle"])
-def test_accumulators(params, simulate, weights, idle):
-    if params.lanes % weights.lanes_per_output:
-        pytest.skip("8-bit weights need an even number of lanes")
+def test_accumulators(shape, simulate, idle):
+    params, weights = shape
     rng = np.random.default_rng(params.lanes)
     tiles = [
         [Group(rng, params, weights, extreme=i == 0) for _ in range(count)]
