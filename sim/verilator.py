@@ -106,11 +106,11 @@ def build(verilog: str, top: str, *, trace: bool = False) -> Path:
 
 def _compile(work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str]) -> None:
     verilate = ["verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *flags]
-    verilate += ["--Mdir", "objects", "-CFLAGS", "-fPIC", "-LDFLAGS", "-shared"]
+    verilate += ["--Mdir", "objects", "-CFLAGS", "-fPIC"]
     verilate += ["-CFLAGS", f"-I{WAVEFORM}", "-o", LIBRARY, "core.v", str(SHIM)]
     # CFG_CXXFLAGS_PCH_I: large models otherwise look for precompiled headers that do not exist.
     make = ["make", "-C", "objects", "-f", "Vcore.mk", "-j", "2", "CFG_CXXFLAGS_PCH_I=-include"]
-    make += [f"OPT_FAST={_OPTIMIZE}", "LDLIBS="]
+    make += [f"OPT_FAST={_OPTIMIZE}", "LDLIBS=-shared -pthread"]
     for step, command in (("translating Verilog to C++", verilate), ("compiling C++", make)):
         print(f"simulation: {step} (once; kept in {cache_folder()})", file=sys.stderr, flush=True)
         program = _which(command[0], tools["PATH"]) or command[0]

@@ -79,10 +79,10 @@ class CoreParams:
         lanes = config.lanes
         if not 1 <= lanes <= 256:
             raise ValueError(f"lanes must be 1..256, not {lanes}; choose e.g. 8, 32 or 128")
-        if config.max_inputs < 1 or config.max_inputs % codes.BLOCK:
+        if config.max_inputs < 2 * codes.BLOCK or config.max_inputs % codes.BLOCK:
             raise ValueError(
-                f"max_inputs must be a positive multiple of {codes.BLOCK}, not "
-                f"{config.max_inputs}; round it up"
+                f"max_inputs must be a multiple of {codes.BLOCK} and at least {2 * codes.BLOCK}, "
+                f"not {config.max_inputs}; round it up"
             )
         if config.max_outputs < lanes:
             raise ValueError(

@@ -69,7 +69,7 @@ def test_ports_are_those_of_the_verilog(built):
 def test_depth_costs_no_text():
     """Synapse memory has no contents to list, however deep it is."""
     texts = [
-        generate(CoreParams(CoreConfig(lanes=2, memory_beats=beats, max_inputs=32, max_outputs=2)))
+        generate(CoreParams(CoreConfig(lanes=2, memory_beats=beats, max_inputs=64, max_outputs=2)))
         for beats in (36, 1 << 20)
     ]
     assert abs(len(texts[0][0]) - len(texts[1][0])) < 2000
