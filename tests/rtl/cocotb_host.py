@@ -17,8 +17,8 @@ from sim.cocotb_axi import BUS, PERIOD, reset_core, start_core
 #: The core under test: a beat is half a word.
 CONFIG = CoreConfig(lanes=4, memory_beats=2048, max_inputs=128, max_outputs=64)
 
-#: Most clock cycles of one access or instruction.
-BOUND = 100_000
+#: Most clock cycles of an access, and most polls of an instruction.
+BOUND = 5000
 
 #: Clock cycles in which nothing may come out of an idle core.
 QUIET = 300

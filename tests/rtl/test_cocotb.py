@@ -67,8 +67,7 @@ def test_bench(tmp_path):
         child.wait(300)
     finally:
         cocotb_runner.kill(child)
-    log = (tmp_path / cocotb_runner.LOG).read_text("utf-8")
-    print(log)
+        print((tmp_path / cocotb_runner.LOG).read_text("utf-8"))
     tests, failed = get_results(tmp_path / cocotb_runner.RESULTS)
     assert failed == 0, f"{failed} of {tests} cocotb tests failed with seed {SEED}"
     assert tests >= TESTS and child.returncode == 0
