@@ -70,7 +70,11 @@ def build(verilog: str, top: str) -> Path:
         (work / "core.v").write_text(verilog, encoding="utf-8")
         (work / "ports.vlt").write_text(_PORTS.format(top=top), encoding="utf-8")
         child = _start(work, "build", top, environment={**tools, "MAKEFLAGS": _MAKE_FLAGS})
-        if child.wait():
+        try:
+            child.wait()
+        finally:
+            kill(child)  # its session does not see an interrupt
+        if child.returncode:
             tail = "\n".join((work / LOG).read_text(errors="replace").splitlines()[-15:])
             raise UserError(f"Building the simulation for cocotb failed:\n{tail}")
         result = work / "result"
