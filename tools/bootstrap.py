@@ -64,7 +64,7 @@ def install(python: Path, downloads: Path, index: str) -> None:
     print(f"downloaded {volume / 1e6:.0f} MB in {time.monotonic() - start:.0f} s", flush=True)
     start = time.monotonic()
     local = ["--no-index", "--find-links", str(downloads)]
-    run([*pip, "install", "-q", "-r", lock, *local])
+    run([*pip, "install", "-qq", "-r", lock, *local])
     run([*pip, "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     shutil.rmtree(downloads)
     print(f"installed in {time.monotonic() - start:.0f} s", flush=True)
