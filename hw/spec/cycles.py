@@ -27,7 +27,7 @@ LAUNCH = 2
 REPLAY = 3
 
 #: From the last command to done, apart from the lanes that are read out one by one.
-TAIL = 12
+TAIL = 14
 
 
 def lanes_per_stream(params: CoreParams) -> int:
@@ -48,9 +48,18 @@ def tile_interval(params: CoreParams, weights: WeightFormat) -> int:
 
 
 def integrate_cycles(
-    params: CoreParams, weights: WeightFormat, tiles: int, events: Sequence[int]
+    params: CoreParams,
+    weights: WeightFormat,
+    tiles: int,
+    items: Sequence[int],
+    *,
+    sums: bool = False,
 ) -> tuple[int, int]:
     """Cycles of all tiles of an instruction, without launch and tail.
+
+    An item is one cycle of the lanes. For ``mac`` that is an event, or an empty block. For
+    ``spike`` it may also be a gap, and a block's last gap shares the cycle of the next block's
+    first item; the last block's is that of the flush.
 
     Parameters
     ----------
@@ -60,8 +69,10 @@ def integrate_cycles(
         Format of the weights.
     tiles : int
         Tiles of outputs.
-    events : sequence of int
-        Events (spikes and integers) of each block of the vector.
+    items : sequence of int
+        Items from one handover to the next, that one included, for each block of the vector.
+    sums : bool
+        Row sums lie in memory.
 
     Returns
     -------
@@ -73,10 +84,10 @@ def integrate_cycles(
     now, stalls = 0, 0
     group_free, tile_free = 0, 0
     for _ in range(tiles):
-        for block, count in enumerate(events):
-            head = weights.scale_beats if block else max(weights.scale_beats, REPLAY)
-            wanted = now + head + max(count, 1)
-            last = block == len(events) - 1
+        for block, count in enumerate(items):
+            head = weights.head_beats(sums=sums)
+            wanted = now + (head if block else max(head, REPLAY)) + max(count, 1)
+            last = block == len(items) - 1
             now = max(wanted, group_free, tile_free if last else 0)
             stalls += now - wanted
             group_free = now + group_interval(params)
@@ -88,8 +99,10 @@ def instruction_cycles(
     params: CoreParams,
     weights: WeightFormat,
     tiles: int,
-    events: Sequence[int],
+    items: Sequence[int],
     encode: int,
+    *,
+    sums: bool = False,
 ) -> int:
     """Cycles of an instruction from start to done: the register ``cycles``.
 
@@ -101,11 +114,13 @@ def instruction_cycles(
         Format of the weights.
     tiles : int
         Tiles of outputs.
-    events : sequence of int
-        Events (spikes and integers) of each block of the vector.
+    items : sequence of int
+        Items up to each handover, as for :func:`integrate_cycles`.
     encode : int
         Cycles that the vector encoder takes for the vector.
+    sums : bool
+        Row sums lie in memory.
     """
-    integrate, _ = integrate_cycles(params, weights, tiles, events)
+    integrate, _ = integrate_cycles(params, weights, tiles, items, sums=sums)
     readout = lanes_per_stream(params) + weights.outputs(params.lanes)
     return CHECK + encode + LAUNCH + integrate + TAIL + readout
