@@ -149,7 +149,7 @@ def open_device(
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
     check_supported(table)
-    layout = load_matching_image(image, model, params, config)
+    layout = load_matching_image(image, model, params, config, table)
     transport = open_transport(params, backend=backend)
     try:
         device = Device(transport, params)
@@ -160,11 +160,11 @@ def open_device(
 
 
 def load_matching_image(
-    path: Path | None, model: ConvertedModel, params: CoreParams, config: str
+    path: Path | None, model: ConvertedModel, params: CoreParams, config: str, table: str
 ) -> DeviceImage:
     """Device image from a file, or made now."""
     if path is None:
-        return compile_model(model, params, name=config)
+        return compile_model(model, params, name=config, table=table)
     image = load_image(path)
     if image.source != model.source:
         raise UserError(f"{path} was compiled from {image.name}, not from {model.name}")

@@ -11,7 +11,7 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
-from sw.compile.image import DeviceImage, MatrixImage
+from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
 from sw.driver.transport import Transport
 from sw.errors import UserError
@@ -119,8 +119,18 @@ class Device:
             Scale constant, threshold and silent level of this input.
         table : str
             Code table.
+
+        Raises
+        ------
+        UserError
+            If the image was compiled for a table with other needs of row sums.
         """
         matrix = self._matrix(name)
+        if matrix.sums != needs_sums(table, quantizer.silent_level):
+            raise UserError(
+                f"the image was compiled for code table {self._image.table}, whose row sums do not "
+                f"suit {table}; compile the model with --code {table}"
+            )
         if x.shape != (matrix.inputs,):
             raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
         self._write_input(x)
@@ -132,7 +142,9 @@ class Device:
                 silent=quantizer.silent_level,
             ),
         )
-        mode = REGISTERS["mode"].pack(table=TABLES[table].number, format=matrix.format.number)
+        mode = REGISTERS["mode"].pack(
+            table=TABLES[table].number, format=matrix.format.number, sums=matrix.sums
+        )
         self._write("mode", mode)
         return self._run_tiles(name, matrix)
 
@@ -156,7 +168,8 @@ class Device:
         base = self._ensure_resident(name, matrix, tile - tile % chunk, chunk)
         groups = matrix.words.shape[1]
         group = (tile % chunk) * groups + column // BLOCK
-        beat = base + group * layout.beats + layout.scale_beats + column % BLOCK
+        head = layout.head_beats(sums=matrix.sums)
+        beat = base + group * matrix.group_beats + head + column % BLOCK
         words_per_beat, window = self.params.words_per_beat, REGISTERS["memory_data"].address
         self._write("memory_address", beat * words_per_beat)
         words = self.transport.read_window(window, words_per_beat).copy()
