@@ -52,7 +52,7 @@ def test_manifest(built):
     assert addresses == {name: register.address for name, register in REGISTERS.items()}
     mode = next(r for r in manifest["registers"] if r["name"] == "mode")
     assert mode["access"] == "RW"
-    assert [f["name"] for f in mode["fields"]] == ["table", "format", "codes"]
+    assert [f["name"] for f in mode["fields"]] == ["table", "format", "codes", "sums"]
 
 
 def test_ports_are_those_of_the_verilog(built):
@@ -85,6 +85,7 @@ def test_list(capsys):
     ("arguments", "message"),
     [
         (["--config", "mac9", "--out", "x"], "There is no configuration 'mac9'; choose mac8, "),
+        (["--integrator", "lif"], "There is no integrator 'lif'; choose mac or spike."),
         ([], "Name a folder for the generated files with --out."),
         (["--config", SMALL, "--out", "/dev/null/x"], "Cannot write to /dev/null/x: "),
     ],
