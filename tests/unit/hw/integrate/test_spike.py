@@ -20,17 +20,20 @@ def _operations(codes, integer_from):
         high, low = digits(code) if abs(code) >= integer_from else (0, code)
         coarse += [(abs(high), row, high < 0)] if high else []
         fine += [(abs(low), row, low < 0)] if low else []
-    yield "restart", True
     for window in (coarse, fine):
         window.sort(reverse=True)
+        if window or window is coarse:
+            yield "restart", True
         levels = [level for level, _, _ in window] + [0]
         for (level, *event), following in zip(window, levels[1:], strict=True):
             yield "fire", event
+            if window is fine and coarse and (level, *event) == fine[0]:
+                yield "times16", True  # only now: this event shares the coarse window's last gap
             steps = level - following
             shifts = [2] * (steps // 4) + [1] * (steps % 4 // 2) + [0] * (steps % 2)
             yield from (("gap", shift) for shift in shifts)
-        if window is coarse and coarse:
-            yield from (("times16", True), ("restart", True))
+    if coarse and not fine:
+        yield "times16", True
     yield "last", True
 
 
@@ -56,7 +59,7 @@ def _items(blocks, integer_from):
 def _blocks(lanes, seed):
     """Codes (32,) and weights (32, lanes): extreme, empty and random ones."""
     rng = np.random.default_rng([lanes, seed])
-    for code in (255, -255, 0, 1, -8, 0):
+    for code in (255, -255, 0, 1, -8, 0, 16):
         for weight in (-8, 7):
             yield np.full(32, code), np.full((32, lanes), weight)
     one = np.zeros(32, int)
