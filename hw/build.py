@@ -116,7 +116,8 @@ def _replace(path: Path, content: str) -> Path:
 def _summary(name: str) -> str:
     config = CONFIGS[name]
     return (
-        f"{name:12} {config.lanes} {config.integrator} lanes, {config.memory_beats} beats of synapse memory, "
+        f"{name:12} {config.lanes} {config.integrator} lanes, "
+        f"{config.memory_beats} beats of synapse memory, "
         f"{config.max_inputs} inputs, {config.max_outputs} outputs"
     )
 

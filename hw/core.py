@@ -151,6 +151,7 @@ class Core(wiring.Component):
             encoder.codes.eq(mode.codes),
             encoder.constant.eq(quantizer.constant),
             encoder.threshold.eq(quantizer.threshold),
+            encoder.silent_level.eq(quantizer.silent),
             encoder.fault.eq(registers.fault.as_value()),
             engine.tiles.eq(shape.tiles),
             engine.weight_base.eq(registers.weight_base),

@@ -1,4 +1,4 @@
-"""Group scaler: ``acc += S_g * (d * (P + (m - z) * R) + b * X)`` (``docs/arithmetic.md`` §5)."""
+"""Group scaler: ``acc += S_g * (d * P + b * X)`` (``docs/arithmetic.md`` §5)."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class GroupScaler(wiring.Component):
     loads sums and scales into chains that shift by one lane a cycle. Handovers come at least
     :func:`hw.spec.cycles.group_interval` apart.
 
-    The lanes' sums are those of the codes that are not silent; the others add ``silent * R``, where
-    it is not 0. With ``wide`` (8-bit weights) an even lane waits for its odd neighbour, and the pair gives one
-    output ``16 * P_h + P_l + 8 * X``.
+    The lanes' sums are P less ``silent * R``, which is added first. With ``wide`` (8-bit weights)
+    an even lane waits for its odd neighbour, and the pair gives one output
+    ``16 * P_h + P_l + 8 * X``.
 
     Parameters
     ----------
@@ -158,8 +158,9 @@ class GroupScaler(wiring.Component):
         return chains
 
     def _term(self, m, tags, *, sum_head, row_sum_head, d_head, b_head):
-        """One stream's ``S_g * (d * (P + silent * R) + b * X)``, behind seven pipeline registers."""
-        heard, whole = Signal(signed(self._params.sum_width)), Signal(signed(self._params.sum_width))
+        """One stream's ``S_g * (d * P + b * X)``, behind seven pipeline registers."""
+        heard = Signal(signed(self._params.sum_width))
+        whole = Signal(signed(self._params.sum_width))
         unheard = Signal(signed(ROW_SUM_WIDTH + SILENT_WIDTH))
         d_early, b_early = Signal(2 * SCALE_WIDTH), Signal(2 * SCALE_WIDTH)
         m.d.sync += [

@@ -37,7 +37,7 @@ class Item(NamedTuple):
 
 
 def model(items: Sequence[Item], rows: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Sums that the lanes hand over, in exact integers.
+    """Integrate items in exact integers.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def model(items: Sequence[Item], rows: Sequence[Sequence[int]]) -> list[list[int
     Returns
     -------
     list of list of int
-        Sums P of each group that ends, one for each lane.
+        Sums P that are handed over, of each group one for each lane.
     """
     lanes = len(rows[0])
     currents, potentials, sums = [0] * lanes, [0] * lanes, []

@@ -23,8 +23,8 @@ ACCUMULATOR_LOOP = 4
 #: From the encoder's last input to the first tile's first command.
 LAUNCH = 2
 
-#: From asking for a replay to the tile's first event.
-REPLAY = 3
+#: From asking for a replay to the tile's first event, by integrator.
+REPLAY = {"mac": 3, "spike": 4}
 
 #: From the last command to done, apart from the lanes that are read out one by one.
 TAIL = 14
@@ -86,7 +86,7 @@ def integrate_cycles(
     for _ in range(tiles):
         for block, count in enumerate(items):
             head = weights.head_beats(sums=sums)
-            wanted = now + (head if block else max(head, REPLAY)) + max(count, 1)
+            wanted = now + (head if block else max(head, REPLAY[params.integrator])) + max(count, 1)
             last = block == len(items) - 1
             now = max(wanted, group_free, tile_free if last else 0)
             stalls += now - wanted

@@ -71,9 +71,7 @@ def test_image(tmp_path, layout, lanes, sums):
     rows, inputs = 17, 77
     matrix = random_matrix(np.random.default_rng(lanes), rows, inputs, layout)
     packed = {"head": pack_matrix(matrix, lanes, sums=sums)}
-    image = DeviceImage(
-        name="n", source={}, configuration="0" * 16, table="mttfs", matrices=packed
-    )
+    image = DeviceImage(name="n", source={}, configuration="0" * 16, table="mttfs", matrices=packed)
     image.save(tmp_path / "image")
     header, tensors = read(tmp_path / "image", "firstspike image")
     assert header["matrices"] == {"head": [layout.name, rows, inputs]}

@@ -104,7 +104,7 @@ def test_beats(lanes, weights, sums, idle, integrator):
         for _ in range(TILES):
             while not ctx.get(dut.replay):
                 await ctx.tick()
-            await ctx.tick().repeat(REPLAY)
+            await ctx.tick().repeat(REPLAY[integrator])
             for item in items:
                 while draw.random() < idle:
                     await ctx.tick()
@@ -161,6 +161,6 @@ def test_beats(lanes, weights, sums, idle, integrator):
     assert all(b - a >= closest for a, b in zip(tile_ends, tile_ends[1:], strict=False))
     if not idle:
         cycles, waited = integrate_cycles(params, weights, TILES, BLOCKS, sums=sums)
-        first_end = max(head, REPLAY) + BLOCKS[0]
+        first_end = max(head, REPLAY[integrator]) + BLOCKS[0]
         assert times[-1] - times[0] == cycles - first_end
         assert stalls == waited
