@@ -10,7 +10,8 @@ from hw.encode.cycles import sort_cycles
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.params import CoreConfig, CoreParams
 
-PARAMS = {name: CoreParams(CoreConfig(max_inputs=256, integrator=name)) for name in ("mac", "spike")}
+INTEGRATORS = ("mac", "spike")
+PARAMS = {name: CoreParams(CoreConfig(max_inputs=256, integrator=name)) for name in INTEGRATORS}
 
 
 def block(rng, table, size):

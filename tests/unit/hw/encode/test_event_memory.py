@@ -5,7 +5,8 @@ import pytest
 from hw.encode.event_memory import EventMemory
 from hw.spec.params import CoreConfig, CoreParams
 
-PARAMS = {name: CoreParams(CoreConfig(max_inputs=160, integrator=name)) for name in ("mac", "spike")}
+INTEGRATORS = ("mac", "spike")
+PARAMS = {name: CoreParams(CoreConfig(max_inputs=160, integrator=name)) for name in INTEGRATORS}
 
 
 def event(rng, integrator):
@@ -93,12 +94,12 @@ def meaning(taken):
     ]
 
 
-INTEGRATORS = pytest.mark.parametrize("integrator", ["mac", "spike"])
+BOTH = pytest.mark.parametrize("integrator", INTEGRATORS)
 
 COUNTS = [[0], [1], [32], [0, 0, 0], [1, 0, 1, 1, 0], [32, 31, 0, 1, 32], [32] * 5, [0, 5, 2]]
 
 
-@INTEGRATORS
+@BOTH
 @pytest.mark.parametrize("seed", range(3))
 def test_replays(simulate, seed, integrator):
     dut = EventMemory(PARAMS[integrator])
@@ -118,7 +119,7 @@ def test_replays(simulate, seed, integrator):
     simulate(dut, bench)
 
 
-@INTEGRATORS
+@BOTH
 @pytest.mark.parametrize(("bit", "index"), [(0, 0), (8, 36), (9, 35), (63, 4), (3, 70), (3, 71)])
 def test_fault(simulate, bit, index, integrator):
     dut = EventMemory(PARAMS[integrator])
