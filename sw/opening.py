@@ -192,4 +192,6 @@ def golden_model(
     model: ConvertedModel, *, table: str, params: CoreParams, linear=None
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
-    return GoldenModel(model, table=table, lanes=params.lanes, linear=linear)
+    return GoldenModel(
+        model, table=table, lanes=params.lanes, integrator=params.integrator, linear=linear
+    )

@@ -37,9 +37,7 @@ def encode_cycles(
         True in the test mode, in which nothing is scanned.
     """
     first_code = QUANTIZE + (0 if codes else inputs + SETTLE)
-    return first_code + (
-        inputs + STORE if digits is None else sort_cycles(inputs, digits) + DRAIN
-    )
+    return first_code + (inputs + STORE if digits is None else sort_cycles(inputs, digits) + DRAIN)
 
 
 def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> int:

@@ -112,7 +112,11 @@ class GoldenTransport:
         self._windows["output"][: 2 * len(accumulators)] = accumulators.astype("<i8").view("<u4")
         rows = tiles * layout.outputs(lanes)
         counts = event_counters(encoded) | memory_counters(
-            encoded, weight_format=layout, rows=rows, lanes=lanes
+            encoded,
+            weight_format=layout,
+            rows=rows,
+            lanes=lanes,
+            integrator=self.params.integrator,
         )
         self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
         self._registers["scale_base"] = int(encoded.base)

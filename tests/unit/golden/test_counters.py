@@ -93,9 +93,7 @@ def test_memory_counters():
 def test_row_sums_are_read_where_silence_is_not_zero():
     """Four more beats for each group, unless m is z."""
     for m, beats in ((8, 4), (5, 8)):
-        encoded = encode(
-            torch.arange(-40, 41), table=TABLES["mttfs"], constant=367, silent_level=m
-        )
+        encoded = encode(torch.arange(-40, 41), table=TABLES["mttfs"], constant=367, silent_level=m)
         reads = memory_counters(encoded, weight_format=W4, rows=8, lanes=8)
         assert reads["beats_read"] - reads["rows_read"] == 3 * beats
 

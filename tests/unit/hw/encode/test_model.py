@@ -64,9 +64,10 @@ def check(values, golden, **mode):
         handovers = np.flatnonzero(ends)
         cycles = counters.lane_cycles(golden, integrator)
         assert np.diff(handovers, prepend=-1).tolist() == cycles.tolist()
-        assert sum(not item.empty for item in ours.items) == counters.row_events(
-            golden, integrator
-        ).sum()
+        assert (
+            sum(not item.empty for item in ours.items)
+            == counters.row_events(golden, integrator).sum()
+        )
 
 
 @pytest.mark.parametrize("name", SUPPORTED_TABLES)
