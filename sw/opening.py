@@ -148,7 +148,6 @@ def open_device(
     build_seconds : float
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
-    check_supported(table)
     layout = load_matching_image(image, model, params, config, table)
     transport = open_transport(params, backend=backend)
     try:
@@ -169,23 +168,6 @@ def load_matching_image(
     if image.source != model.source:
         raise UserError(f"{path} was compiled from {image.name}, not from {model.name}")
     return image
-
-
-def check_supported(table: str) -> None:
-    """Refuse a code table that the core does not have.
-
-    Raises
-    ------
-    UserError
-        Naming those that it has.
-    """
-    supported = importlib.import_module("hw.encode.vector_encoder").SUPPORTED_TABLES
-    if table not in supported:
-        usable = [name for name in supported if TABLES[name].linear]
-        raise UserError(
-            f"the core has no code table {table!r} yet; it has {', '.join(usable)}, the golden "
-            "backend has all"
-        )
 
 
 def golden_model(

@@ -10,8 +10,9 @@ from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.registers import REGISTERS
 from sw.compile.image import DeviceImage, pack_matrix
 from sw.convert.container import Quantizer
-from sw.driver.device import Device, DeviceError
+from sw.driver.device import Device
 from sw.driver.golden_transport import GoldenTransport
+from sw.driver.result import DeviceError
 from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.matrix import Matrix
