@@ -66,6 +66,14 @@ def test_ports_are_those_of_the_verilog(built):
     assert {"clk", "rst", "s_axil_awvalid", "s_axil_wstrb", "s_axil_rresp"} <= names
 
 
+def test_integrator_is_the_user_s_choice(tmp_path, capsys):
+    assert main(["--config", SMALL, "--integrator", "spike", "--out", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / f"{SMALL}.json").read_bytes())
+    params = CoreParams(CONFIGS[SMALL].replace(integrator="spike"))
+    assert manifest["configuration"] == params.describe()
+    assert int(manifest["hash"], 16) == params.hash != CoreParams(CONFIGS[SMALL]).hash
+
+
 def test_depth_costs_no_text():
     """Synapse memory has no contents to list, however deep it is."""
     texts = [
