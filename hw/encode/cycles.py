@@ -7,24 +7,24 @@ from hw.spec.codes import BLOCK
 #: Scan: from the last element's turn to the first one's turn at the quantizer.
 SETTLE = 13
 
-#: From ``start``, or the end of the scan, to the first element's code, less the element itself.
-QUANTIZE = 12
+#: From ``start``, or the end of the scan, to the first element's code.
+QUANTIZE = 13
 
-#: From a vector's last code to ``encoded`` for ``mac``; for ``spike``, what the sorter leaves.
-STORE = 3
-DRAIN = 2
+#: From a block's last code, or its last event in the sorter, until it is stored.
+STORE = 2
 
-#: From a change of blocks in the sorter to the first event, and from the last event to the next.
+#: From a change of blocks in the sorter to the first event.
 FIRE = 2
 
 
-def encode_cycles(
+def stored_cycles(
     inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
-) -> int:
-    """Cycles from ``start`` to ``encoded``.
+) -> list[int]:
+    """Cycles from ``start`` until each block is stored.
 
-    Scan and quantizer take one element a cycle each: ``2 K + 28`` for ``mac``, or ``K + 15`` in the
-    test mode.
+    A replay that chases the encoder offers a block as late as if it were asked for then. Scan and
+    quantizer take one element a cycle each, so that the first block of 32 is stored after
+    ``K + 60`` cycles, or 47 in the test mode; for ``spike`` add two passes of its events.
 
     Parameters
     ----------
@@ -37,22 +37,41 @@ def encode_cycles(
         True in the test mode, in which nothing is scanned.
     """
     first_code = QUANTIZE + (0 if codes else inputs + SETTLE)
-    return first_code + (inputs + STORE if digits is None else sort_cycles(inputs, digits) + DRAIN)
+    if digits is None:
+        ends = [min(end, inputs) for end in range(BLOCK, inputs + BLOCK, BLOCK)]
+    else:
+        ends = sort_cycles(inputs, digits)
+    return [first_code + end + STORE for end in ends]
 
 
-def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> int:
-    """Cycles from the first code to when no event is left.
+def encode_cycles(
+    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+) -> int:
+    """Cycles from ``start`` to ``encoded``: those of the last block of :func:`stored_cycles`.
+
+    ``2 K + 28`` for ``mac``, or ``K + 15`` in the test mode.
+    """
+    return stored_cycles(inputs, digits, codes=codes)[-1]
+
+
+def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> list[int]:
+    """Cycles from the first code until all events of each block have left the sorter.
 
     Blocks are sorted in slots. In the slot of block b, its codes are split, the fine events of
     block b - 1 go from pass to pass, and fine events of b - 2 and coarse ones of b - 1 fire. A slot
     ends when all of that is done; after the last block come two slots without codes.
     """
-    cycles = 0
+    now = -1
+    complete = []
     before, older = (0, 0), (0, 0)
     for number, block in enumerate([*digits, (0, 0), (0, 0)]):
-        events = max(before[1], older[1] + before[0])
-        drain = FIRE + events if events else 1
+        if number >= 2:
+            complete.append(now + _drain(older[1]))
         size = max(0, min(BLOCK, inputs - BLOCK * number))
-        cycles += max(size, drain)
+        now += max(size, _drain(max(before[1], older[1] + before[0])))
         before, older = block, before
-    return cycles - 1
+    return complete
+
+
+def _drain(events: int) -> int:
+    return FIRE + events if events else 1

@@ -58,12 +58,15 @@ class EventSorter(wiring.Component):
         a vector's last code, nothing may come until ``busy`` is low.
     fired : Out(stream)
         Events; see :func:`fired_layout`; must always be accepted.
+    complete : Out(1)
+        All events of one more block have been fired, in earlier cycles; pulses.
     busy : Out(1)
         Events of complete blocks are still to come.
     """
 
     split: In(stream.Signature(split_layout()))
     fired: Out(stream.Signature(fired_layout(), always_ready=True))
+    complete: Out(1)
     busy: Out(1)
 
     def elaborate(self, platform):
@@ -103,23 +106,27 @@ class EventSorter(wiring.Component):
         with m.If(~high.busy):
             m.d.comb += self.fired.payload.eq(coarse.popped.payload)
 
-        # A vector's last slot has no block to split.
-        complete = Signal()  # the block that is split has ended
+        # A vector's last slots have no block to split.
+        waits = Signal()  # the block that is split has ended
         between = Signal(init=1)  # no block is being split
         passing = Signal()  # a block is between its passes
+        firing = Signal()  # the fine window of a block fires
         ends = taken & split.code.place.last
-        full = complete | ends
+        full = waits | ends
         idle = ~(coarse.busy | low.busy | high.busy)
         swap = Signal()
         m.d.comb += [
-            self.split.ready.eq(~complete),
+            self.split.ready.eq(~waits),
             swap.eq(idle & (full | (between & ~self.split.valid & passing))),
-            self.busy.eq(full | ~idle | passing),
+            self.complete.eq(firing & ~high.busy),
+            self.busy.eq(full | ~idle | passing | firing),
             *(stacks.swap.eq(swap) for stacks in (coarse, low, high)),
         ]
+        m.d.sync += waits.eq(full & ~swap)
         with m.If(taken):
             m.d.sync += between.eq(split.code.place.last)
-        m.d.sync += complete.eq(full & ~swap)
+        with m.If(self.complete):
+            m.d.sync += firing.eq(0)
         with m.If(swap):
-            m.d.sync += passing.eq(full)
+            m.d.sync += [passing.eq(full), firing.eq(passing)]
         return m

@@ -167,12 +167,11 @@ class Scheduler(wiring.Component):
             item.code_sum.eq(ended.code_sum),
         ]
 
+        # What a block's end takes before the next event does not wait for that.
+        offers = self.events.valid | flush | (begins & ~consumed)
         with m.If(advance):
-            m.d.sync += [
-                self.items.valid.eq(self.events.valid | flush),
-                self.items.payload.eq(item),
-            ]
-        with m.If(advance & (self.events.valid | flush)):
+            m.d.sync += [self.items.valid.eq(offers), self.items.payload.eq(item)]
+        with m.If(advance & offers):
             m.d.sync += [level.eq(level - passed), times16.eq(0)]
             with m.If(arrives & changes):
                 m.d.sync += [coarse.eq(0), times16.eq(1)]

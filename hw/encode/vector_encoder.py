@@ -1,6 +1,6 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
-from amaranth.hdl import Cat, Const, EnableInserter, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -132,7 +132,7 @@ class VectorEncoder(wiring.Component):
             ]
         connect(m, summary.summary, memory.header)
         fire = self._fire_in_time if params.integrator == "spike" else self._fire_in_rows
-        busy = fire(m, digits.split, memory, go)
+        fire(m, digits.split, memory, go)
         m.d.comb += [
             block_scale.constant.eq(self.constant),
             classifier.table.eq(self.table),
@@ -151,6 +151,7 @@ class VectorEncoder(wiring.Component):
         final = Signal()
         blocks = Signal(range(params.max_blocks + 1))
         m.d.comb += [
+            memory.blocks.eq(blocks),
             final.eq(position + 1 == self.inputs),
             element.addr.eq(position),
             element.en.eq(go),
@@ -207,7 +208,7 @@ class VectorEncoder(wiring.Component):
                 with m.If(final & go):
                     m.next = "drain"
             with m.State("drain"):
-                with m.If((memory.headers == blocks) & ~busy):
+                with m.If(memory.completed == blocks):
                     m.d.sync += self.encoded.eq(1)
                     m.next = "idle"
         return m
@@ -219,9 +220,9 @@ class VectorEncoder(wiring.Component):
             fired.p.row.eq(code.place.row),
             fired.p.code.eq(code.level),
             fired.valid.eq(split.valid & ~code.silent),
+            memory.complete.eq(memory.header.valid),
         ]
         connect(m, memory.events, flipped(self.events))
-        return Const(0)
 
     def _fire_in_time(self, m, split, memory, go):
         """Sort before the event memory, schedule behind it."""
@@ -234,5 +235,5 @@ class VectorEncoder(wiring.Component):
             sorter.split.payload.eq(split.payload),
             sorter.split.valid.eq(split.valid),
             go.eq(~split.valid | sorter.split.ready),
+            memory.complete.eq(sorter.complete),
         ]
-        return sorter.busy

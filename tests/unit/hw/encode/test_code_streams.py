@@ -1,5 +1,6 @@
 """Digits, and the readers of split codes: counters, summary and sorter."""
 
+import itertools
 import random
 
 import pytest
@@ -101,7 +102,7 @@ def test_digits(pipe):
 def test_event_sorter(simulate, blocks, idle):
     dut = event_sorter.EventSorter()
     rng = random.Random(1)
-    fired = []
+    fired, complete = [], []
 
     async def bench(ctx):
         items, cycle = split(blocks), 0
@@ -115,16 +116,24 @@ def test_event_sorter(simulate, blocks, idle):
             if ctx.get(dut.fired.valid):
                 event = ctx.get(dut.fired.payload)
                 fired.append(tuple(int(event[name]) for name in event_sorter.Fired._fields))
+            if ctx.get(dut.complete):
+                complete.append((cycle, len(fired)))
             await ctx.tick()
             cycle += 1
             assert cycle < 9999, "never done"
         if not idle:
             windows = [[digits.model(code) for code in block] for block in blocks]
             counts = [(sum(c != 0 for c, _ in w), sum(f != 0 for _, f in w)) for w in windows]
-            assert cycle == sort_cycles(sum(map(len, blocks)), counts)
+            expected = sort_cycles(sum(map(len, blocks)), counts)
+            assert [cycle for cycle, _ in complete] == expected
+            assert cycle == expected[-1] + 1
 
     simulate(dut, bench)
-    assert fired == [event for block in blocks for event in event_sorter.model(block)]
+    events = [event_sorter.model(block) for block in blocks]
+    assert fired == [event for block in events for event in block]
+    stored = itertools.accumulate(map(len, events))
+    assert len(complete) == len(blocks)
+    assert all(number >= least for (_, number), least in zip(complete, stored, strict=True))
 
 
 def test_model_is_in_time_order(blocks):

@@ -63,7 +63,11 @@ async def write(ctx, dut, blocks):
             ctx.set(stream.payload, value)
             await ctx.tick()
         ctx.set(stream.valid, 0)
-    assert ctx.get(dut.headers) == len(blocks)
+    ctx.set(dut.blocks, len(blocks))
+    ctx.set(dut.complete, 1)
+    await ctx.tick().repeat(len(blocks))
+    ctx.set(dut.complete, 0)
+    assert ctx.get(dut.completed) == len(blocks)
     await ctx.tick()
 
 
