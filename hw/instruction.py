@@ -93,9 +93,9 @@ class InstructionCheck(wiring.Component):
         suits = Signal()
         with m.Switch(self.table):
             for table in (TABLES[name] for name in SUPPORTED_TABLES):
-                least = table.lowest if table.masked else table.silent_level
-                most = table.highest if table.masked else table.silent_level
-                level = (self.silent_level >= least) & (self.silent_level <= most)
+                level = self.silent_level == table.silent_level
+                if table.masked:
+                    level = self.silent_level <= table.highest
                 mode = ~self.codes if table.zero else 1 if table.linear else self.codes
                 with m.Case(table.number):
                     m.d.comb += [
