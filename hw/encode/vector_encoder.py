@@ -37,9 +37,10 @@ class VectorEncoder(wiring.Component):
 
     The vector is read twice: a scan finds the scales of all blocks and the base exponent, then the
     elements are quantized, block by block, and for ``spike`` sorted by level; ``mac`` takes them in
-    the order of rows. :func:`hw.encode.cycles.encode_cycles` is the exact time. A replay offers its
-    first item 3 cycles after ``replay``, or 4 for ``spike``. Mode ports (``inputs`` to ``fault``)
-    must not change from ``start`` to the last replay's end.
+    the order of rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
+    A replay offers its first item 3 cycles after ``replay``, or 4 for ``spike``; the first one may
+    chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
+    last replay's end.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector once, while ``encoded`` and after earlier replays.
+        Starts to stream the vector once, after ``start`` and after earlier replays; a block that
+        is not stored yet is waited for.
     events : Out(stream)
         See :func:`hw.encode.event.event_layout`.
     base : Out(4)

@@ -64,7 +64,8 @@ def _occupied(levels: Tensor) -> int:
 def row_events(encoded: Encoded, integrator: str) -> Tensor:
     """Rows that each block reads: for ``spike`` one per digit, shape (..., G)."""
     if integrator == "spike":
-        return sum((levels != 0).sum(-1) for levels in windows(encoded))
+        coarse, fine = windows(encoded)
+        return (coarse != 0).sum(-1) + (fine != 0).sum(-1)
     return (relative_levels(encoded) != 0).sum(-1)
 
 

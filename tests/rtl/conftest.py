@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw.encode.cycles import encode_cycles
+from hw.encode.cycles import stored_cycles
 from hw.spec.codes import TABLES
 from hw.spec.cycles import instruction_cycles, integrate_cycles
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
@@ -84,13 +84,15 @@ class Host:
         rows = tiles * encoded.rows(params.integrator)
         digits = [(len(coarse), len(fine)) for coarse, fine in encoded.windows]
         spike = params.integrator == "spike"
-        encoding = encode_cycles(len(x), digits if spike else None, codes=codes)
+        stored = stored_cycles(len(x), digits if spike else None, codes=codes)
         assert self.counters() == {
             **encoded.counters,
             "rows_read": rows,
             "beats_read": rows + tiles * len(items) * weights.head_beats(sums=sums),
-            "cycles": instruction_cycles(params, weights, tiles, items, encoding, sums=sums),
-            "stall_scaler": integrate_cycles(params, weights, tiles, items, sums=sums)[1],
+            "cycles": instruction_cycles(params, weights, tiles, items, stored, sums=sums),
+            "stall_scaler": integrate_cycles(
+                params, weights, tiles, items, sums=sums, stored=stored
+            )[1],
         }
 
 
