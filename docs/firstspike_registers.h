@@ -73,6 +73,8 @@
 #define FIRSTSPIKE_MODE_FORMAT_MASK                 0x00000010u
 #define FIRSTSPIKE_MODE_CODES_SHIFT                 5
 #define FIRSTSPIKE_MODE_CODES_MASK                  0x00000020u
+#define FIRSTSPIKE_MODE_SUMS_SHIFT                  6
+#define FIRSTSPIKE_MODE_SUMS_MASK                   0x00000040u
 
 /* RW: Quantizer of the input tensor. */
 #define FIRSTSPIKE_QUANTIZER                        0x3cu

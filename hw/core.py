@@ -15,11 +15,15 @@ from hw.instruction import InstructionCheck
 from hw.integrate.mac import MacLanes
 from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
+from hw.integrate.spike import SpikeLanes
 from hw.integrate.tile_engine import TileEngine
 from hw.spec.params import CoreParams
 from hw.synapse.onchip import OnChipMemory
 
 PREFIX = "s_axil_"
+
+#: Lanes of every integrator.
+LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
 class Core(wiring.Component):
@@ -59,7 +63,7 @@ class Core(wiring.Component):
 
         abort = ResetInserter(registers.control.reset)
         controller, encoder = Controller(), VectorEncoder(params)
-        engine, lanes = TileEngine(params), MacLanes(params)
+        engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
         m.submodules.encoder = abort(encoder)
@@ -77,11 +81,10 @@ class Core(wiring.Component):
             controller.start.eq(registers.control.start),
             controller.tiles.eq(registers.shape.tiles),
             controller.refused.eq(check.error),
-            controller.encoded.eq(encoder.encoded),
             controller.tile_done.eq(outputs.tile_done),
-            encoder.start.eq(controller.encode),
-            engine.start.eq(controller.integrate),
-            outputs.clear.eq(controller.integrate),
+            encoder.start.eq(controller.launch),
+            engine.start.eq(controller.launch),
+            outputs.clear.eq(controller.launch),
             synapse.busy.eq(controller.busy),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
@@ -139,16 +142,22 @@ class Core(wiring.Component):
             check.weight_base.eq(registers.weight_base),
             check.table.eq(mode.table),
             check.wide.eq(wide),
+            check.codes.eq(mode.codes),
+            check.sums.eq(mode.sums),
+            check.silent_level.eq(quantizer.silent),
             encoder.inputs.eq(shape.inputs),
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.constant.eq(quantizer.constant),
             encoder.threshold.eq(quantizer.threshold),
+            encoder.silent_level.eq(quantizer.silent),
             encoder.fault.eq(registers.fault.as_value()),
             engine.tiles.eq(shape.tiles),
             engine.weight_base.eq(registers.weight_base),
             engine.wide.eq(wide),
+            engine.sums.eq(mode.sums),
             scaler.wide.eq(wide),
+            scaler.silent.eq(check.silent),
             outputs.wide.eq(wide),
             outputs.fault.eq(registers.fault.as_value()),
         ]

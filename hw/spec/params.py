@@ -9,7 +9,7 @@ import math
 
 from hw.spec import codes, formats, scales
 
-INTEGRATORS = ("mac",)
+INTEGRATORS = ("mac", "spike")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class CoreConfig:
     max_outputs : int
         Most outputs of one instruction.
     integrator : str
-        ``"mac"``: event-driven multiply-accumulate.
+        ``"mac"``: event-driven multiply-accumulate. ``"spike"``: two adders a lane, which sum up
+        the weights that have fired, and that current over the time steps.
     """
 
     lanes: int = 8

@@ -27,7 +27,7 @@ class Error(enum.IntEnum):
     OUTPUTS = 2
     #: weight_base plus the instruction's tiles exceed the memory
     MEMORY = 3
-    #: unknown or unsupported code table or weight format
+    #: unknown or unsupported code table or weight format, or a silent level that does not suit them
     MODE = 4
     #: start while busy
     BUSY = 5
@@ -179,6 +179,7 @@ REGISTERS: dict[str, Register] = {
             _f("table", 0, 4, "number of the code table"),
             _f("format", 4, 1, "number of the weight format"),
             _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
+            _f("sums", 6, 1, "row sums lie in memory; needed where m is not the table's z"),
         ),
         _r(
             "quantizer",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from hw.spec import registers
@@ -11,36 +9,14 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
-from sw.compile.image import DeviceImage, MatrixImage
+from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
+from sw.driver.result import DeviceError, Result
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
 #: Counters of the encoding, which several instructions on one vector must not add up.
 ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
-
-
-class DeviceError(RuntimeError):
-    """The core refused an instruction that the driver made; a defect, not a user's mistake."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Result:
-    """What a matrix-vector product left behind.
-
-    Attributes
-    ----------
-    accumulators : numpy.ndarray
-        int64, one per output.
-    base : int
-        Base exponent E of the encoded vector.
-    counters : dict of str to int
-        Every counter of ``hw/spec/registers.py``.
-    """
-
-    accumulators: np.ndarray
-    base: int
-    counters: dict[str, int]
 
 
 class Device:
@@ -119,8 +95,18 @@ class Device:
             Scale constant, threshold and silent level of this input.
         table : str
             Code table.
+
+        Raises
+        ------
+        UserError
+            If the image was compiled for a table with other needs of row sums.
         """
         matrix = self._matrix(name)
+        if matrix.sums != needs_sums(table, quantizer.silent_level):
+            raise UserError(
+                f"the image was compiled for code table {self._loaded().table}, whose row sums do "
+                f"not suit {table}; compile the model with --code {table}"
+            )
         if x.shape != (matrix.inputs,):
             raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
         self._write_input(x)
@@ -132,7 +118,9 @@ class Device:
                 silent=quantizer.silent_level,
             ),
         )
-        mode = REGISTERS["mode"].pack(table=TABLES[table].number, format=matrix.format.number)
+        mode = REGISTERS["mode"].pack(
+            table=TABLES[table].number, format=matrix.format.number, sums=matrix.sums
+        )
         self._write("mode", mode)
         return self._run_tiles(name, matrix)
 
@@ -156,7 +144,8 @@ class Device:
         base = self._ensure_resident(name, matrix, tile - tile % chunk, chunk)
         groups = matrix.words.shape[1]
         group = (tile % chunk) * groups + column // BLOCK
-        beat = base + group * layout.beats + layout.scale_beats + column % BLOCK
+        head = layout.head_beats(sums=matrix.sums)
+        beat = base + group * matrix.group_beats + head + column % BLOCK
         words_per_beat, window = self.params.words_per_beat, REGISTERS["memory_data"].address
         self._write("memory_address", beat * words_per_beat)
         words = self.transport.read_window(window, words_per_beat).copy()
@@ -164,10 +153,13 @@ class Device:
         self._write("memory_address", beat * words_per_beat)
         self.transport.write_window(window, words)
 
-    def _matrix(self, name: str) -> MatrixImage:
+    def _loaded(self) -> DeviceImage:
         if self._image is None:
             raise UserError("the device holds no model; call load first")
-        return self._image.matrices[name]
+        return self._image
+
+    def _matrix(self, name: str) -> MatrixImage:
+        return self._loaded().matrices[name]
 
     def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
         per_tile = matrix.format.outputs(self.params.lanes)
@@ -223,7 +215,7 @@ class Device:
         self._write("control", REGISTERS["control"].pack(start=1))
         blocks = -(-inputs // BLOCK)
         longest = (
-            4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (64 + self.params.lanes)
+            4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (256 + self.params.lanes)
         )
         status = REGISTERS["status"]
         self.transport.wait(status.address, status.pack(busy=1), 0, longest)

@@ -43,6 +43,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
+    integrator : str
+        That core's integrator.
 
     Attributes
     ----------
@@ -50,8 +52,15 @@ class GoldenLinear:
         Totals since `GoldenLinear.reset`, as of `no_counters`.
     """
 
-    def __init__(self, model: ConvertedModel, *, table: CodeTable, lanes: int | None = None):
-        self.model, self.table, self.lanes = model, table, lanes
+    def __init__(
+        self,
+        model: ConvertedModel,
+        *,
+        table: CodeTable,
+        lanes: int | None = None,
+        integrator: str = "mac",
+    ):
+        self.model, self.table, self.lanes, self.integrator = model, table, lanes, integrator
         self.reset()
 
     def reset(self) -> None:
@@ -74,7 +83,11 @@ class GoldenLinear:
         if self.lanes is not None:
             weights = matrix.weights
             reads = memory_counters(
-                encoded, weight_format=weights.format, rows=weights.rows, lanes=self.lanes
+                encoded,
+                weight_format=weights.format,
+                rows=weights.rows,
+                lanes=self.lanes,
+                integrator=self.integrator,
             )
             accumulate(self.counters, reads)
         return matrix.matvec(encoded), encoded.base
