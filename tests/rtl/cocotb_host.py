@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 import cocotb
 import numpy as np
@@ -14,8 +15,17 @@ from hw.spec.params import CoreConfig
 from hw.spec.registers import COUNTERS, REGISTERS, Access
 from sim.cocotb_axi import BUS, PERIOD, reset_core, start_core
 
+#: Names the integrator of the core under test.
+INTEGRATOR_VARIABLE = "FIRSTSPIKE_INTEGRATOR"
+
 #: The core under test: a beat is half a word.
-CONFIG = CoreConfig(lanes=4, memory_beats=2048, max_inputs=128, max_outputs=64)
+CONFIG = CoreConfig(
+    lanes=4,
+    memory_beats=2048,
+    max_inputs=128,
+    max_outputs=64,
+    integrator=os.environ.get(INTEGRATOR_VARIABLE, "mac"),
+)
 
 #: Most clock cycles of an access, and most polls of an instruction.
 BOUND = 5000

@@ -10,7 +10,7 @@ import torch
 from hw.spec.codes import TABLES
 from hw.spec.formats import FORMATS
 from hw.spec.registers import Error
-from sw.compile.image import pack_matrix
+from sw.compile.image import needs_sums, pack_matrix
 from sw.golden.codes import Encoded, encode, from_codes
 from sw.golden.counters import event_counters, memory_counters
 from sw.golden.matrix import Matrix
@@ -35,7 +35,10 @@ class Instruction:
         torch.set_num_threads(1)
         rng = self.rng
         self.weights = random_matrix(rng, self.rows, self.inputs, FORMATS[self.format])
-        self.image = pack_matrix(self.weights, CONFIG.lanes).words
+        table = TABLES[self.table]
+        self.silent = int(rng.integers(16)) if table.masked else table.silent_level
+        self.sums = needs_sums(self.table, self.silent)
+        self.image = pack_matrix(self.weights, CONFIG.lanes, sums=self.sums).words
         beats = self.image.size  # a beat takes one word
         self.base = int(rng.choice([0, rng.integers(CONFIG.memory_beats - beats + 1)]))
         self.constant, self.threshold = int(rng.integers(1, 2000)), int(rng.choice([4, 0, 23]))
@@ -52,15 +55,23 @@ class Instruction:
         await host.write("shape", inputs=self.inputs, tiles=len(self.image))
         await host.write("weight_base", self.base)
         table, layout = TABLES[self.table].number, FORMATS[self.format].number
-        await host.write("mode", table=table, format=layout, codes=int(self.codes))
-        await host.write("quantizer", self.constant | self.threshold << 12)
+        codes, sums = int(self.codes), int(self.sums)
+        await host.write("mode", table=table, format=layout, codes=codes, sums=sums)
+        quantizer = self.constant | self.threshold << 12 | self.silent << 20
+        await host.write("quantizer", quantizer)
 
     def encoded(self) -> Encoded:
         """Vector as the golden model sees it."""
         x, table = torch.from_numpy(self.x), TABLES[self.table]
         if self.codes:
             return from_codes(x, table=table)
-        return encode(x, table=table, constant=self.constant, threshold=self.threshold)
+        return encode(
+            x,
+            table=table,
+            constant=self.constant,
+            threshold=self.threshold,
+            silent_level=self.silent,
+        )
 
     async def check(self, host: Host, status: dict = DONE) -> None:
         """Wait for the end; outputs, base exponent and counters are the golden model's."""
@@ -70,7 +81,11 @@ class Instruction:
         assert await host.outputs(self.rows) == Matrix(self.weights).matvec(encoded).tolist()
         assert await host.read("scale_base") == int(encoded.base)
         expected = event_counters(encoded) | memory_counters(
-            encoded, weight_format=layout, rows=self.rows, lanes=CONFIG.lanes
+            encoded,
+            weight_format=layout,
+            rows=self.rows,
+            lanes=CONFIG.lanes,
+            integrator=CONFIG.integrator,
         )
         counted = await host.counters()
         del expected["window_steps"]

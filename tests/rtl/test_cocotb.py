@@ -15,7 +15,7 @@ from cocotb_tools.runner import get_results
 from hw.build import TOP, generate
 from hw.spec.codes import TABLES
 from hw.spec.formats import W8
-from hw.spec.params import CoreParams
+from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import MAGIC, REGISTERS
 from sim import cocotb_runner, cocotb_transport
 from sim.cocotb_transport import CocotbTransport
@@ -27,7 +27,7 @@ from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.counters import event_counters, memory_counters
 from sw.golden.matrix import Matrix
-from tests.rtl.cocotb_host import CONFIG
+from tests.rtl.cocotb_host import CONFIG, INTEGRATOR_VARIABLE
 from tests.unit.golden.models import random_matrix
 
 pytestmark = pytest.mark.rtl
@@ -38,7 +38,7 @@ SEED = os.environ.get("FIRSTSPIKE_SEED", "1")
 BENCH = "tests.rtl.cocotb_core,tests.rtl.cocotb_bus"
 
 #: Least number of tests in the bench: none may go missing.
-TESTS = 32
+TESTS = 34
 
 PARAMS = CoreParams(CONFIG)
 
@@ -57,11 +57,13 @@ def doomed(tmp_path, monkeypatch):
         yield transport
 
 
-def test_bench(tmp_path):
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_bench(tmp_path, integrator):
     """Run all tests of the bench in one simulation."""
     print(f"seed {SEED}: FIRSTSPIKE_SEED sets another")
-    simulation = cocotb_runner.build(generate(PARAMS)[0], TOP)
-    variables = {"COCOTB_RANDOM_SEED": SEED}
+    params = CoreParams(CONFIG.replace(integrator=integrator))
+    simulation = cocotb_runner.build(generate(params)[0], TOP)
+    variables = {"COCOTB_RANDOM_SEED": SEED, INTEGRATOR_VARIABLE: integrator}
     child = cocotb_runner.start(simulation, TOP, BENCH, folder=tmp_path, variables=variables)
     try:
         child.wait(300)
@@ -80,6 +82,7 @@ def test_device(transport):
     image = DeviceImage(
         name="test",
         source={},
+        table="companded",
         configuration=f"{PARAMS.hash:016x}",
         matrices={"m": pack_matrix(weights, PARAMS.lanes)},
     )
@@ -142,7 +145,7 @@ def test_dead_host_ends_the_simulation(tmp_path):
     """No process stays behind, however this one ends."""
     script = (
         "import os\n"
-        "from hw.spec.params import CoreParams\n"
+        "from hw.spec.params import INTEGRATORS, CoreParams\n"
         "from sim.cocotb_transport import CocotbTransport\n"
         "from tests.rtl.cocotb_host import CONFIG\n"
         "print(CocotbTransport(CoreParams(CONFIG))._child.pid, flush=True)\n"
