@@ -13,7 +13,6 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from sw.convert.container import write_whole
@@ -80,26 +79,25 @@ def speed() -> list[Row]:
 
 
 def hardware(folder: Path) -> list[Row]:
-    """Bundled model and one layer of SmolLM2 in RTL."""
-    result = folder / "rtl.json"
-    run("generate", "--backend", "rtl", "--tokens", "1")  # builds the simulation
-    run("generate", "--backend", "rtl", "--tokens", "64", "--json", str(result))
-    measured = json.loads(result.read_text())
-    cycles, seconds = measured["counters"]["cycles"], measured["wall_seconds"]
+    """Bundled model on both integrators, and one layer of SmolLM2 in RTL."""
+    rows, result = [], folder / "rtl.json"
     steps = 64 + 1  # the prompt has two tokens; the last token is not read
-    layer = ["verify", "smollm2-135m", "--config", "mac64", "--layer", "7", "--tokens", "1"]
-    started = time.monotonic()
-    verdict = run(*layer, "--prompt", "The capital").strip().splitlines()[-1]
-    command = "`firstspike generate --backend rtl --tokens 64`"
-    return [
-        ("bundled model, `mac8`, cycles a token", f"{cycles / steps:,.0f}", command),
-        ("the same, simulated", f"{steps / seconds:.1f} tokens a second", command),
-        (
-            f"SmolLM2 layer 7, seven matrices in RTL ({time.monotonic() - started:.0f} s)",
-            verdict,
-            f'`firstspike {" ".join(layer)} --prompt "The capital"`',
-        ),
-    ]
+    for config in ("mac8", "spike8"):
+        arguments = ["generate", "--backend", "rtl", "--config", config, "--tokens"]
+        run(*arguments, "1")  # builds the simulation
+        run(*arguments, "64", "--json", str(result))
+        measured = json.loads(result.read_text())
+        cycles, seconds = measured["counters"]["cycles"], measured["wall_seconds"]
+        figure = f"{cycles / steps:,.0f} cycles a token, {steps / seconds:.1f} simulated a second"
+        rows.append(
+            (f"bundled model, `{config}`", figure, f"`firstspike {' '.join(arguments)} 64`")
+        )
+    for config in ("mac64", "spike64"):
+        layer = ["verify", "smollm2-135m", "--config", config, "--layer", "7", "--tokens", "1"]
+        verdict = run(*layer, "--prompt", "The capital").strip().splitlines()[-1]
+        command = f'`firstspike {" ".join(layer)} --prompt "The capital"`'
+        rows.append(("SmolLM2 layer 7, seven matrices in RTL", verdict, command))
+    return rows
 
 
 def faults() -> list[Row]:
