@@ -23,6 +23,8 @@ class Controller(wiring.Component):
         Result of the instruction check.
     encoded : In(1)
         The encoder has the vector.
+    draining : In(1)
+        Memory still answers an instruction that was stopped; none may start.
     tile_done : In(1)
         The outputs of a tile have been written.
     encode, integrate : Out(1)
@@ -42,6 +44,7 @@ class Controller(wiring.Component):
                 "tiles": In(16),
                 "refused": In(8),
                 "encoded": In(1),
+                "draining": In(1),
                 "tile_done": In(1),
                 "encode": Out(1),
                 "integrate": Out(1),
@@ -64,9 +67,12 @@ class Controller(wiring.Component):
             with m.If(self.start):
                 m.d.sync += self.error.eq(Error.BUSY)
 
+        with m.If(self.draining & self.start):
+            m.d.sync += self.error.eq(Error.BUSY)
+
         with m.FSM():
             with m.State("idle"):
-                with m.If(self.start):
+                with m.If(self.start & ~self.draining):
                     m.d.sync += [
                         self.busy.eq(1),
                         self.done.eq(0),

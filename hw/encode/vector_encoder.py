@@ -1,14 +1,14 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
-from hw.encode.classifier import SUPPORTED_TABLES, Classifier
+from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
 from hw.encode.event_memory import EventMemory
@@ -65,6 +65,8 @@ class VectorEncoder(wiring.Component):
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
         Starts to stream the vector once, while ``encoded`` and after earlier replays.
+    classified : Out(stream)
+        Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
         See :func:`hw.encode.event.event_layout`.
     base : Out(4)
@@ -87,6 +89,7 @@ class VectorEncoder(wiring.Component):
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
                 "replay": In(1),
+                "classified": Out(stream.Signature(code_layout())),
                 "events": Out(EventSignature(params)),
                 "base": Out(4),
                 **{name: Out(32) for name in Counts._fields},
@@ -116,10 +119,15 @@ class VectorEncoder(wiring.Component):
 
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
-        for reader in (counters, summary, sorter):
+        for classified in (
+            counters.classified,
+            summary.classified,
+            sorter.classified,
+            self.classified,
+        ):
             m.d.comb += [
-                reader.classified.payload.eq(classifier.classified.payload),
-                reader.classified.valid.eq(classifier.classified.valid),
+                classified.payload.eq(classifier.classified.payload),
+                classified.valid.eq(classifier.classified.valid),
             ]
         connect(m, summary.summary, memory.header)
         connect(m, sorter.fired, memory.fired)

@@ -19,7 +19,8 @@ class TileEngine(wiring.Component):
     """For every tile: replays the vector, reads each group's scales and the rows that fire.
 
     Groups follow each other in memory, so addresses only ever run on. The last row of a group is
-    asked for only when the scaler will be free for its sums; behind that point nothing waits.
+    asked for only when the scaler will be free for its sums; behind that point nothing waits. A
+    group is begun only when memory has all of it.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class TileEngine(wiring.Component):
         Synapse memory.
     beat : Out(beat_layout)
         Meaning of the beat that the memory gives in this cycle.
-    rows_read, beats_read, stall_scaler : Out(32)
+    rows_read, beats_read, stall_scaler, stall_memory : Out(32)
         Counters, cleared at ``start``.
     """
 
@@ -63,6 +64,7 @@ class TileEngine(wiring.Component):
                 "rows_read": Out(32),
                 "beats_read": Out(32),
                 "stall_scaler": Out(32),
+                "stall_memory": Out(32),
             }
         )
 
@@ -73,8 +75,10 @@ class TileEngine(wiring.Component):
         address = Signal.like(self.weight_base)
         tiles = Signal(16)
         scales = Signal(range(W4.scale_beats))
+        scale_beats = Mux(self.wide, W8.scale_beats, W4.scale_beats)
         first = Signal()
-        waits = Signal()
+        entered = Signal()  # a beat of this group has been read
+        waits, starves = Signal(), Signal()
         command = Signal(beat_layout(self._params))
 
         may_end = self._timers(m, ends := Signal())
@@ -84,6 +88,7 @@ class TileEngine(wiring.Component):
             command.scale.eq(0),
             command.row.eq(0),
             self.read.en.eq(0),
+            self.read.next.eq(0),
             self.replay.eq(0),
         ]
 
@@ -95,26 +100,33 @@ class TileEngine(wiring.Component):
                         tiles.eq(self.tiles),
                         scales.eq(0),
                         first.eq(1),
+                        entered.eq(0),
                         self.replay.eq(1),
                     ]
                     m.next = "scales"
 
             with m.State("scales"):
-                m.d.sync += [
-                    command.scale.eq(1),
-                    self.read.en.eq(1),
-                    self.read.address.eq(address),
-                    address.eq(address + 1),
-                    scales.eq(scales + 1),
-                ]
-                with m.If(scales == Mux(self.wide, W8.scale_beats - 1, W4.scale_beats - 1)):
-                    m.d.sync += scales.eq(0)
-                    m.next = "rows"
+                m.d.comb += starves.eq(~entered & ~self.read.ready)
+                with m.If(~starves):
+                    m.d.sync += [
+                        command.scale.eq(1),
+                        self.read.en.eq(1),
+                        self.read.next.eq(~entered),
+                        entered.eq(1),
+                        self.read.address.eq(address),
+                        self.read.place.eq(scales),
+                        address.eq(address + 1),
+                        scales.eq(scales + 1),
+                    ]
+                    with m.If(scales == scale_beats - 1):
+                        m.d.sync += scales.eq(0)
+                        m.next = "rows"
 
             with m.State("rows"):
                 m.d.comb += self.events.ready.eq(may_end | ~event.last)
                 m.d.sync += [
                     self.read.address.eq(address + event.row),
+                    self.read.place.eq(scale_beats + event.row),
                     self.read.en.eq(taken & ~event.empty),
                     command.row.eq(taken),
                     command.code.eq(Mux(event.empty, 0, event.code)),
@@ -126,7 +138,11 @@ class TileEngine(wiring.Component):
                     command.group.last.eq(event.last_block),
                 ]
                 with m.If(ends):
-                    m.d.sync += [address.eq(address + BLOCK), first.eq(event.last_block)]
+                    m.d.sync += [
+                        address.eq(address + BLOCK),
+                        first.eq(event.last_block),
+                        entered.eq(0),
+                    ]
                     m.next = "scales"
                     with m.If(event.last_block):
                         m.d.sync += [tiles.eq(tiles - 1), self.replay.eq(tiles != 1)]
@@ -135,6 +151,7 @@ class TileEngine(wiring.Component):
                 m.d.comb += waits.eq(self.events.valid & ~self.events.ready)
 
         self._count(m, self.stall_scaler, waits)
+        self._count(m, self.stall_memory, starves)
         self._count(m, self.rows_read, command.row & self.read.en)
         self._count(m, self.beats_read, self.read.en)
         self._delay(m, command)

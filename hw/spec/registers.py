@@ -18,7 +18,7 @@ class Access(enum.Enum):
 
 
 class Error(enum.IntEnum):
-    """Why the core refused an instruction."""
+    """Why the core refused or stopped an instruction."""
 
     NONE = 0
     #: inputs is 0 or above the configuration's max_inputs
@@ -31,6 +31,8 @@ class Error(enum.IntEnum):
     MODE = 4
     #: start while busy
     BUSY = 5
+    #: external memory answered with SLVERR or DECERR; the instruction was stopped
+    RESPONSE = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,6 +98,8 @@ COUNTERS: dict[str, str] = {
     "beats_read": "beats read from synapse memory, scales included",
     "cycles": "clock cycles from start to done",
     "stall_scaler": "cycles in which the rows waited for the group scaler",
+    "stall_memory": "cycles in which the lanes waited for external memory",
+    "beats_hole": "beats that were read through: rows of external memory that do not fire",
 }
 
 _COUNTER_BASE = 0x80

@@ -18,7 +18,7 @@ Counters = dict[str, int | None]
 
 def no_counters() -> Counters:
     """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
-    measured = ("cycles", "stall_scaler")
+    measured = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
     names = (*COUNTERS, "window_steps")
     return {name: None if name in measured else 0 for name in names}
 

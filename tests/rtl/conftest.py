@@ -13,6 +13,8 @@ from hw.spec.cycles import instruction_cycles, integrate_cycles
 from hw.spec.formats import W4, WeightFormat
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS
+from hw.synapse import row_masks
+from sim.memory import MemoryModel
 from sim.verilated import VerilatedTransport
 
 
@@ -159,9 +161,9 @@ def _beat(nibbles: np.ndarray) -> np.ndarray:
 class Host:
     """Registers by name, over a transport."""
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, memory: MemoryModel | None = None):
         self.params = CoreParams(config)
-        self.transport = VerilatedTransport(self.params)
+        self.transport = VerilatedTransport(self.params, memory=memory)
 
     def write(self, name: str, value: int | None = None, **fields: int) -> None:
         word = REGISTERS[name].pack(**fields) if value is None else value
@@ -180,7 +182,10 @@ class Host:
     def start(self, x, image, tiles, weights, table, *, base=0, constant=367, threshold=4,
               codes=False):  # fmt: skip
         """Load everything and start; does not wait."""
-        self.window("memory", base * self.params.words_per_beat, image)
+        if self.params.external:
+            self.transport.load(base * self.params.beat_bits // 8, image)
+        else:
+            self.window("memory", base * self.params.words_per_beat, image)
         self.window("input", 0, x.astype(np.int64) & 0xFFFFFFFF)
         self.write("shape", len(x) | tiles << 16)
         self.write("weight_base", base)
@@ -209,10 +214,10 @@ class Host:
     def expected(self, matrix: Matrix, x: np.ndarray, table: str, **options) -> list[int]:
         return list(matrix.product(encode(x, table, **options)))
 
-    def check(self, matrix: Matrix, x: np.ndarray, table: str, *, codes=False, **options):
+    def check(self, matrix: Matrix, x, table: str, *, base=0, codes=False, **options):
         """Run an instruction; outputs, status, counters and cycles must be those of the models."""
         encoded = encode(x, table, codes=codes, **options)
-        got = self.multiply(matrix, x, table, codes=codes, **options)
+        got = self.multiply(matrix, x, table, base=base, codes=codes, **options)
         assert list(got) == list(matrix.product(encoded))
         assert self.status() == {"busy": 0, "done": 1, "error": 0}
         assert self.read("scale_base") == encoded.base
@@ -221,18 +226,42 @@ class Host:
         tiles = weights.tiles(len(matrix.codes), params.lanes)
         rows = tiles * sum(events)
         encoding = encode_cycles(len(x), events, codes=codes)
-        assert self.counters() == {
+        expected = {
             **encoded.counters,
             "rows_read": rows,
             "beats_read": rows + tiles * len(events) * weights.scale_beats,
             "cycles": instruction_cycles(params, weights, tiles, events, encoding),
             "stall_scaler": integrate_cycles(params, weights, tiles, events)[1],
+            "stall_memory": 0,
+            "beats_hole": 0,
         }
+        counters = self.counters()
+        if params.external:
+            for measured in ("cycles", "stall_scaler", "stall_memory"):
+                expected[measured] = counters[measured]
+            masks = [row_masks.model(list(block != 0), params.hole) for block in encoded.decoded]
+            expected["beats_hole"] = tiles * sum(mask.holes for mask in masks)
+        assert counters == expected
+        return counters
 
 
 @pytest.fixture
 def random_matrix():
     return Matrix.random
+
+
+@pytest.fixture(scope="session")
+def open_host():
+    """Opens hosts by configuration and memory model; closes them at the end."""
+    hosts = []
+
+    def open_one(config: CoreConfig, memory: MemoryModel | None = None) -> Host:
+        hosts.append(Host(config, memory))
+        return hosts[-1]
+
+    yield open_one
+    for host in hosts:
+        host.transport.close()
 
 
 @pytest.fixture(scope="session")
