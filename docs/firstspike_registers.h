@@ -119,6 +119,12 @@
 /* R: Cycles in which the rows waited for the group scaler. */
 #define FIRSTSPIKE_STALL_SCALER                     0x9cu
 
+/* R: Cycles in which the lanes waited for external memory. */
+#define FIRSTSPIKE_STALL_MEMORY                     0xa0u
+
+/* R: Beats that were read through: rows of external memory that do not fire. */
+#define FIRSTSPIKE_BEATS_HOLE                       0xa4u
+
 /* Values of status.error. */
 #define FIRSTSPIKE_ERROR_NONE                       0
 #define FIRSTSPIKE_ERROR_INPUTS                     1
@@ -126,6 +132,7 @@
 #define FIRSTSPIKE_ERROR_MEMORY                     3
 #define FIRSTSPIKE_ERROR_MODE                       4
 #define FIRSTSPIKE_ERROR_BUSY                       5
+#define FIRSTSPIKE_ERROR_RESPONSE                   6
 
 /* Values of mode.table. */
 #define FIRSTSPIKE_TABLE_TTFS8                      1

@@ -35,7 +35,7 @@ def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads
             "address": Out(range(params.memory_beats)),
             "place": Out(range(GROUP_PLACES)),
             "next": Out(1),
-            "ready": In(1),
+            "ready": In(1, init=1),
             "data": In(params.beat_bits),
         }
     )

@@ -19,6 +19,9 @@ from sw.errors import UserError
 #: Counters of the encoding, which several instructions on one vector must not add up.
 ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
 
+#: How many times longer than on chip an instruction may take with external memory.
+SLOWEST_MEMORY = 32
+
 
 class DeviceError(RuntimeError):
     """The core refused an instruction that the driver made; a defect, not a user's mistake."""
@@ -56,7 +59,7 @@ class Device:
     Attributes
     ----------
     loaded_words : int
-        32-bit words of weights that went through the memory window so far.
+        32-bit words of weights that were written to synapse memory so far.
 
     Raises
     ------
@@ -157,12 +160,9 @@ class Device:
         groups = matrix.words.shape[1]
         group = (tile % chunk) * groups + column // BLOCK
         beat = base + group * layout.beats + layout.scale_beats + column % BLOCK
-        words_per_beat, window = self.params.words_per_beat, REGISTERS["memory_data"].address
-        self._write("memory_address", beat * words_per_beat)
-        words = self.transport.read_window(window, words_per_beat).copy()
+        words = self._read_beat(beat)
         words[lane // 8] ^= np.uint32(1 << lane % 8 * 4 + bit % 4)
-        self._write("memory_address", beat * words_per_beat)
-        self.transport.write_window(window, words)
+        self._write_beats(beat, words)
 
     def _matrix(self, name: str) -> MatrixImage:
         if self._image is None:
@@ -206,12 +206,28 @@ class Device:
             beats = words.size // words.shape[-1]
             if self._free + beats > self.params.memory_beats:
                 self._forget()
-            self._write("memory_address", self._free * self.params.words_per_beat)
-            self.transport.write_window(REGISTERS["memory_data"].address, words.reshape(-1))
+            self._write_beats(self._free, words.reshape(-1))
             self.loaded_words += words.size
             self._resident[key] = self._free
             self._free += beats
         return self._resident[key]
+
+    def _write_beats(self, beat: int, words: np.ndarray) -> None:
+        """Write synapse memory, external memory directly."""
+        if self.params.external:
+            self.transport.load(beat * self.params.beat_bits // 8, words)
+        else:
+            self._write("memory_address", beat * self.params.words_per_beat)
+            self.transport.write_window(REGISTERS["memory_data"].address, words)
+
+    def _read_beat(self, beat: int) -> np.ndarray:
+        """Words of a beat."""
+        size = self.params.beat_bits // 8
+        if self.params.external:
+            return self.transport.dump(beat * size, size).view(np.uint32)
+        self._write("memory_address", beat * self.params.words_per_beat)
+        window = REGISTERS["memory_data"].address
+        return self.transport.read_window(window, self.params.words_per_beat).copy()
 
     def _forget(self) -> None:
         self._resident.clear()
@@ -225,6 +241,8 @@ class Device:
         longest = (
             4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (64 + self.params.lanes)
         )
+        if self.params.external:
+            longest *= SLOWEST_MEMORY
         status = REGISTERS["status"]
         self.transport.wait(status.address, status.pack(busy=1), 0, longest)
         state = status.unpack(self._read("status"))

@@ -94,4 +94,6 @@ def test_names_are_those_of_the_hardware():
     assert {name for name, count in no_counters().items() if count is None} == {
         "cycles",
         "stall_scaler",
+        "stall_memory",
+        "beats_hole",
     }
