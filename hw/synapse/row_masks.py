@@ -78,10 +78,10 @@ class RowMasks(wiring.Component):
         """Collect a block's rows, extending each downwards over the hole before it."""
         m = Module()
         params = self._params
-        m.submodules.masks = masks = memory.Memory(
+        m.submodules.kept = kept = memory.Memory(
             shape=mask_layout(), depth=params.max_blocks, init=[]
         )
-        write, read = masks.write_port(), masks.read_port()
+        write, read = kept.write_port(), kept.read_port()
 
         code, valid = self.classified.p, self.classified.valid
         collected, grown = Signal(mask_layout()), Signal(mask_layout())

@@ -2,11 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
 
+from hw.spec.codes import TABLES
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig
 from hw.spec.registers import Error
 from sim.memory import MemoryModel
+from sw.compile.image import DeviceImage, pack_matrix
+from sw.convert.container import Quantizer
+from sw.driver.device import Device
+from sw.errors import UserError
+from sw.golden.codes import encode
+from sw.golden.matrix import Matrix
+from tests.unit.golden.models import random_matrix as weights_of
 
 pytestmark = pytest.mark.rtl
 
@@ -160,3 +169,40 @@ def test_start_while_draining(open_host, random_matrix):
     host.wait(5000)
     assert host.status() == {"busy": 0, "done": 0, "error": Error.BUSY}
     _check(host, matrix, x)
+
+
+@pytest.mark.parametrize("layout", [W4, W8], ids=["w4", "w8"])
+def test_driver(open_host, layout):
+    """The driver loads external memory, in parts where it is small, and can spoil a weight."""
+    config = NARROW.replace(memory_beats=400, max_outputs=24)
+    host = open_host(config, MEMORIES["dram"])
+    rng = np.random.default_rng(2)
+    weights = weights_of(rng, 53, 70, layout)
+    device = Device(host.transport, host.params)
+    device.load(
+        DeviceImage(
+            name="test",
+            source={},
+            configuration=f"{host.params.hash:016x}",
+            matrices={"m": pack_matrix(weights, 8)},
+        )
+    )
+    x = _vector(rng, 70)
+    quantizer = Quantizer(constant=367, threshold=4, silent_level=0)
+    encoded = encode(torch.from_numpy(x), table=TABLES["companded"], constant=367, threshold=4)
+    right = Matrix(weights).matvec(encoded).numpy()
+    for _ in range(2):
+        result = device.matvec("m", x, quantizer=quantizer, table="companded")
+        assert np.array_equal(result.accumulators, right)
+    device.flip_weight_bit("m", 1, int(np.abs(x).argmax()), 2)
+    result = device.matvec("m", x, quantizer=quantizer, table="companded")
+    assert list(np.flatnonzero(result.accumulators != right)) == [1]
+
+
+def test_memory_ends(open_host):
+    host = open_host(NARROW)
+    octets = np.arange(12, dtype=np.uint8)
+    host.transport.load(3000 * 4 - 12, octets)
+    assert list(host.transport.dump(3000 * 4 - 12, 12)) == list(octets)
+    with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x2ed5"):
+        host.transport.load(3000 * 4 - 11, octets)
