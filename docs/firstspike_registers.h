@@ -73,6 +73,8 @@
 #define FIRSTSPIKE_MODE_FORMAT_MASK                 0x00000010u
 #define FIRSTSPIKE_MODE_CODES_SHIFT                 5
 #define FIRSTSPIKE_MODE_CODES_MASK                  0x00000020u
+#define FIRSTSPIKE_MODE_SUMS_SHIFT                  6
+#define FIRSTSPIKE_MODE_SUMS_MASK                   0x00000040u
 
 /* RW: Quantizer of the input tensor. */
 #define FIRSTSPIKE_QUANTIZER                        0x3cu
@@ -107,10 +109,10 @@
 /* R: Occupied levels, coarse and fine windows together. */
 #define FIRSTSPIKE_STEPS                            0x8cu
 
-/* R: Weight rows read from synapse memory. */
+/* R: Weight rows read from synapse memory; from external memory, each once for a tile. */
 #define FIRSTSPIKE_ROWS_READ                        0x90u
 
-/* R: Beats read from synapse memory, scales included. */
+/* R: Beats read from synapse memory, scales and row sums included. */
 #define FIRSTSPIKE_BEATS_READ                       0x94u
 
 /* R: Clock cycles from start to done. */
@@ -119,7 +121,7 @@
 /* R: Cycles in which the rows waited for the group scaler. */
 #define FIRSTSPIKE_STALL_SCALER                     0x9cu
 
-/* R: Cycles in which the lanes waited for external memory. */
+/* R: Cycles in which the lanes waited for external memory and for nothing else. */
 #define FIRSTSPIKE_STALL_MEMORY                     0xa0u
 
 /* R: Beats that were read through: rows of external memory that do not fire. */

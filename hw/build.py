@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In
 
 from hw.core import Core
 from hw.spec.configs import CONFIGS, DEFAULT
-from hw.spec.params import CoreParams
+from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import REGISTERS, Register
 from hw.synapse.block_ram import VERILOG
 
@@ -78,9 +78,21 @@ def _describe(register: Register) -> dict:
     }
 
 
-def write(name: str, folder: Path) -> list[Path]:
-    """Generate a named configuration into ``folder``; return the paths of its files."""
-    text, manifest = generate(CoreParams(CONFIGS[name]))
+def write(name: str, folder: Path, *, integrator: str | None = None) -> list[Path]:
+    """Generate a named configuration into ``folder``; return the paths of its files.
+
+    Parameters
+    ----------
+    name : str
+        Name in :data:`hw.spec.configs.CONFIGS`.
+    folder : Path
+        Where NAME.v and NAME.json go; made if it is not there.
+    integrator : str, optional
+        Used instead of the configuration's.
+    """
+    config = CONFIGS[name]
+    params = CoreParams(config.replace(integrator=integrator) if integrator else config)
+    text, manifest = generate(params)
     folder.mkdir(parents=True, exist_ok=True)
     manifest = {"name": name, **manifest}
     contents = {f"{name}.v": text, f"{name}.json": json.dumps(manifest, indent=2) + "\n"}
@@ -104,7 +116,8 @@ def _replace(path: Path, content: str) -> Path:
 def _summary(name: str) -> str:
     config = CONFIGS[name]
     return (
-        f"{name:12} {config.lanes} lanes, {config.memory_beats} beats of synapse memory, "
+        f"{name:12} {config.lanes} {config.integrator} lanes, "
+        f"{config.memory_beats} beats of synapse memory, "
         f"{config.max_inputs} inputs, {config.max_outputs} outputs"
     )
 
@@ -114,6 +127,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
     parser.add_argument("--config", default=DEFAULT, help=f"configuration; {DEFAULT} if not given")
     parser.add_argument("--out", type=Path, help="folder for NAME.v and NAME.json")
+    parser.add_argument("--integrator", help="mac or spike; the configuration's if not given")
     parser.add_argument("--list", action="store_true", help="list the configurations and stop")
     options = parser.parse_args(arguments)
     if options.list:
@@ -123,11 +137,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = ", ".join(CONFIGS)
         print(f"There is no configuration {options.config!r}; choose {known}.", file=sys.stderr)
         return 2
+    if options.integrator not in (None, *INTEGRATORS):
+        known = " or ".join(INTEGRATORS)
+        print(f"There is no integrator {options.integrator!r}; choose {known}.", file=sys.stderr)
+        return 2
     if options.out is None:
         print("Name a folder for the generated files with --out.", file=sys.stderr)
         return 2
     try:
-        paths = write(options.config, options.out)
+        paths = write(options.config, options.out, integrator=options.integrator)
     except OSError as error:
         print(f"Cannot write to {options.out}: {error.strerror}.", file=sys.stderr)
         return 2

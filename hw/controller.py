@@ -11,7 +11,9 @@ from hw.spec.registers import Error
 
 
 class Controller(wiring.Component):
-    """Check, encode, integrate all tiles, done.
+    """Check, encode and integrate all tiles, done.
+
+    Both begin together: the tile engine's first replay chases the encoder.
 
     Attributes
     ----------
@@ -21,14 +23,12 @@ class Controller(wiring.Component):
         Tiles of the instruction.
     refused : In(8)
         Result of the instruction check.
-    encoded : In(1)
-        The encoder has the vector.
     draining : In(1)
         Memory still answers an instruction that was stopped; none may start.
     tile_done : In(1)
         The outputs of a tile have been written.
-    encode, integrate : Out(1)
-        Starts encoder, tile engine; pulses.
+    launch : Out(1)
+        Starts encoder and tile engine; pulses.
     busy, done : Out(1)
         Bits of the status register.
     error : Out(8)
@@ -43,11 +43,9 @@ class Controller(wiring.Component):
                 "start": In(1),
                 "tiles": In(16),
                 "refused": In(8),
-                "encoded": In(1),
                 "draining": In(1),
                 "tile_done": In(1),
-                "encode": Out(1),
-                "integrate": Out(1),
+                "launch": Out(1),
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(8),
@@ -60,7 +58,7 @@ class Controller(wiring.Component):
         m = Module()
         wait = Signal(range(CHECK))
         tiles = Signal(16)
-        m.d.sync += [self.encode.eq(0), self.integrate.eq(0)]
+        m.d.sync += self.launch.eq(0)
 
         with m.If(self.busy):
             m.d.sync += self.cycles.eq(self.cycles + 1)
@@ -87,19 +85,11 @@ class Controller(wiring.Component):
                 m.d.sync += wait.eq(wait - 1)
                 with m.If(wait == 0):
                     with m.If(self.refused == Error.NONE):
-                        m.d.sync += self.encode.eq(1)
-                        m.next = "encoder-start"
+                        m.d.sync += self.launch.eq(1)
+                        m.next = "integrate"
                     with m.Else():
                         m.d.sync += [self.error.eq(self.refused), self.busy.eq(0)]
                         m.next = "idle"
-
-            with m.State("encoder-start"):
-                m.next = "encode"
-
-            with m.State("encode"):
-                with m.If(self.encoded):
-                    m.d.sync += self.integrate.eq(1)
-                    m.next = "integrate"
 
             with m.State("integrate"):
                 with m.If(self.tile_done):

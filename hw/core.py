@@ -15,9 +15,10 @@ from hw.instruction import InstructionCheck
 from hw.integrate.mac import MacLanes
 from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
+from hw.integrate.spike import SpikeLanes
 from hw.integrate.tile_engine import TileEngine
 from hw.spec.codes import BLOCK
-from hw.spec.formats import W4, W8
+from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
 from hw.spec.registers import Error
 from hw.synapse.external import ExternalMemory, axi_signature
@@ -25,6 +26,9 @@ from hw.synapse.onchip import OnChipMemory
 
 PREFIX = "s_axil_"
 MEMORY_PREFIX = "m_axi_"
+
+#: Lanes of every integrator.
+LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
 class Core(wiring.Component):
@@ -71,7 +75,7 @@ class Core(wiring.Component):
         stop = Signal()
         abort = ResetInserter(stop)
         controller, encoder = Controller(), VectorEncoder(params)
-        engine, lanes = TileEngine(params), MacLanes(params)
+        engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
         m.submodules.encoder = abort(encoder)
@@ -89,11 +93,10 @@ class Core(wiring.Component):
             controller.start.eq(registers.control.start),
             controller.tiles.eq(registers.shape.tiles),
             controller.refused.eq(check.error),
-            controller.encoded.eq(encoder.encoded),
             controller.tile_done.eq(outputs.tile_done),
-            encoder.start.eq(controller.encode),
-            engine.start.eq(controller.integrate),
-            outputs.clear.eq(controller.integrate),
+            encoder.start.eq(controller.launch),
+            engine.start.eq(controller.launch),
+            outputs.clear.eq(controller.launch),
             stop.eq(registers.control.reset),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
@@ -129,14 +132,15 @@ class Core(wiring.Component):
     def _connect_external(self, m, registers, synapse, encoder, controller, stop):
         self._export(m, MEMORY_PREFIX, synapse.axi)
         connect(m, encoder.classified, synapse.classified)
-        shape, status = registers.shape, registers.status
+        shape, mode, status = registers.shape, registers.mode, registers.status
+        scale_beats = Mux(mode.format, W8.scale_beats, W4.scale_beats)
         m.d.comb += [
-            synapse.start.eq(controller.encode),
+            synapse.start.eq(controller.launch),
             synapse.abort.eq(registers.control.reset),
             synapse.tiles.eq(shape.tiles),
             synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
-            synapse.head_beats.eq(Mux(registers.mode.format, W8.scale_beats, W4.scale_beats)),
+            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
             stop.eq(registers.control.reset | synapse.failed),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
@@ -181,16 +185,22 @@ class Core(wiring.Component):
             check.weight_base.eq(registers.weight_base),
             check.table.eq(mode.table),
             check.wide.eq(wide),
+            check.codes.eq(mode.codes),
+            check.sums.eq(mode.sums),
+            check.silent_level.eq(quantizer.silent),
             encoder.inputs.eq(shape.inputs),
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.constant.eq(quantizer.constant),
             encoder.threshold.eq(quantizer.threshold),
+            encoder.silent_level.eq(quantizer.silent),
             encoder.fault.eq(registers.fault.as_value()),
             engine.tiles.eq(shape.tiles),
             engine.weight_base.eq(registers.weight_base),
             engine.wide.eq(wide),
+            engine.sums.eq(mode.sums),
             scaler.wide.eq(wide),
+            scaler.silent.eq(check.silent),
             outputs.wide.eq(wide),
             outputs.fault.eq(registers.fault.as_value()),
         ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.formats import W4, W8
+from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
 from hw.spec.registers import Error
 
@@ -27,10 +27,12 @@ class InstructionCheck(wiring.Component):
 
     Attributes
     ----------
-    inputs, tiles, weight_base, table, wide
+    inputs, tiles, weight_base, table, wide, codes, sums, silent_level
         Fields of the instruction's registers.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
+    silent : Out(signed(8))
+        Value m - z that silent codes stand for, at once.
     """
 
     def __init__(self, params: CoreParams):
@@ -42,7 +44,11 @@ class InstructionCheck(wiring.Component):
                 "weight_base": In(WORD),
                 "table": In(4),
                 "wide": In(1),
+                "codes": In(1),
+                "sums": In(1),
+                "silent_level": In(8),
                 "error": Out(8),
+                "silent": Out(signed(8)),
             }
         )
 
@@ -55,22 +61,18 @@ class InstructionCheck(wiring.Component):
         if params.lanes % W8.lanes_per_output == 0:
             most_wide_tiles = params.max_outputs // W8.outputs(params.lanes)
 
-        known_table = Signal()
-        with m.Switch(self.table):
-            with m.Case(*(TABLES[name].number for name in SUPPORTED_TABLES)):
-                m.d.comb += known_table.eq(1)
+        known_table = self._judge_table(m)
         known_format = ~self.wide if most_wide_tiles == 0 else 1
+        head = Mux(self.wide, W8.scale_beats, W4.scale_beats) + Mux(self.sums, SUM_BEATS, 0)
 
         # Both factors fit, or the instruction is refused for its inputs or outputs.
         blocks = Signal(range(params.max_blocks + 1))
-        span = Signal(range(params.max_blocks * W4.beats + 1))
+        span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         tiles = self.tiles[: max(most_tiles, most_wide_tiles).bit_length()]
         needed = Signal(len(span) + len(tiles))
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) >> 5),
-            span.eq(
-                blocks * BLOCK + Mux(self.wide, W8.scale_beats * blocks, W4.scale_beats * blocks)
-            ),
+            span.eq(blocks * BLOCK + blocks * head),
             needed.eq(span * tiles),
         ]
 
@@ -85,3 +87,19 @@ class InstructionCheck(wiring.Component):
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)
         return m
+
+    def _judge_table(self, m):
+        """Tell whether there is such a table, and whether mode and silent level suit it."""
+        suits = Signal()
+        with m.Switch(self.table):
+            for table in (TABLES[name] for name in SUPPORTED_TABLES):
+                level = self.silent_level == table.silent_level
+                if table.masked:
+                    level = self.silent_level <= table.highest
+                mode = ~self.codes if table.zero else 1 if table.linear else self.codes
+                with m.Case(table.number):
+                    m.d.comb += [
+                        suits.eq(level & mode),
+                        self.silent.eq(self.silent_level - table.zero),
+                    ]
+        return suits & (self.sums | (self.silent == 0))

@@ -148,8 +148,7 @@ def open_device(
     build_seconds : float
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
-    check_supported(table)
-    layout = load_matching_image(image, model, params, config)
+    layout = load_matching_image(image, model, params, config, table)
     transport = open_transport(params, backend=backend)
     try:
         device = Device(transport, params)
@@ -160,36 +159,26 @@ def open_device(
 
 
 def load_matching_image(
-    path: Path | None, model: ConvertedModel, params: CoreParams, config: str
+    path: Path | None, model: ConvertedModel, params: CoreParams, config: str, table: str
 ) -> DeviceImage:
     """Device image from a file, or made now."""
     if path is None:
-        return compile_model(model, params, name=config)
+        return compile_model(model, params, name=config, table=table)
     image = load_image(path)
     if image.source != model.source:
         raise UserError(f"{path} was compiled from {image.name}, not from {model.name}")
     return image
 
 
-def check_supported(table: str) -> None:
-    """Refuse a code table that the core does not have.
-
-    Raises
-    ------
-    UserError
-        Naming those that it has.
-    """
-    supported = importlib.import_module("hw.encode.vector_encoder").SUPPORTED_TABLES
-    if table not in supported:
-        usable = [name for name in supported if TABLES[name].linear]
-        raise UserError(
-            f"the core has no code table {table!r} yet; it has {', '.join(usable)}, the golden "
-            "backend has all"
-        )
-
-
 def golden_model(
     model: ConvertedModel, *, table: str, params: CoreParams, linear=None
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
-    return GoldenModel(model, table=table, lanes=params.lanes, linear=linear)
+    return GoldenModel(
+        model,
+        table=table,
+        lanes=params.lanes,
+        integrator=params.integrator,
+        memory=params.config.memory,
+        linear=linear,
+    )

@@ -27,7 +27,7 @@ def main() -> None:
 
 def check_tools() -> None:
     """Stop with one sentence if the machine lacks what no package brings."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - an older interpreter may run this script
         found = ".".join(map(str, sys.version_info[:2]))
         sys.exit(f"error: Python 3.11 or newer is needed, this is {found}; try PYTHON=python3.12")
     for tool, package in (("g++", "g++"), ("make", "make"), ("perl", "perl")):
@@ -64,7 +64,7 @@ def install(python: Path, downloads: Path, index: str) -> None:
     print(f"downloaded {volume / 1e6:.0f} MB in {time.monotonic() - start:.0f} s", flush=True)
     start = time.monotonic()
     local = ["--no-index", "--find-links", str(downloads)]
-    run([*pip, "install", "-q", "-r", lock, *local])
+    run([*pip, "install", "-qq", "-r", lock, *local])
     run([*pip, "install", "-q", "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     shutil.rmtree(downloads)
     print(f"installed in {time.monotonic() - start:.0f} s", flush=True)

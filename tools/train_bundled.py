@@ -147,12 +147,9 @@ def main() -> None:
     """Train, measure and export."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--float-steps", type=int, default=3600)
-    parser.add_argument("--aware-steps", type=int, default=1800)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument(
-        "--float-state", type=Path, help="keep the float model here; continue from it if it exists"
-    )
+    parser.add_argument("--float-steps", type=int, default=3000)
+    parser.add_argument("--aware-steps", type=int, default=1500)
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--output", type=Path, default=bundled_model())
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -167,21 +164,15 @@ def main() -> None:
     console.print(f"{len(tokens)} tokens to train on, {len(held_out)} held out")
 
     model = FloatLlama(CONFIG, generator=torch.Generator().manual_seed(options.seed))
-    state = options.float_state
-    if state and state.exists():
-        model.load_state_dict(torch.load(state))
-    else:
-        phase = Phase(
-            name="float",
-            steps=options.float_steps,
-            warmup=100,
-            batch=options.batch,
-            rate=4e-3,
-            seed=options.seed,
-        )
-        train(model, tokens, phase)
-        if state:
-            torch.save(model.state_dict(), state)
+    phase = Phase(
+        name="float",
+        steps=options.float_steps,
+        warmup=100,
+        batch=options.batch,
+        rate=4e-3,
+        seed=options.seed,
+    )
+    train(model, tokens, phase)
     report(model, held_out, len(held_out_text), "float phase, float")
     model.quantizers = FakeQuantizers()
     report(model, held_out, len(held_out_text), "float phase, fake-quantized")

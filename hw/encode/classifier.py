@@ -7,20 +7,22 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.encode.quotient import place_layout, quotient_layout
+from hw.encode.quotient import QUOTIENT_BITS, place_layout, quotient_layout
 from hw.spec.codes import QUOTIENT_FRACTION, TABLES, CodeTable
 from hw.spec.params import CoreParams
 
-#: Names of the tables that the encoder knows; those with z > 0 need the sums of weights.
-SUPPORTED_TABLES: tuple[str, ...] = tuple(t.name for t in TABLES.values() if t.zero == 0)
-_TABLES = tuple(TABLES[name] for name in SUPPORTED_TABLES)
+#: Names of the tables that the encoder knows; ``octave`` in the test mode only.
+SUPPORTED_TABLES: tuple[str, ...] = tuple(TABLES)
 
-#: Time steps of a block's events: 0 fires all integers, then one step per level of the ladder.
-STEPS = 16
+#: Tables whose levels are looked up; those with z > 0 have every level, so that rounding is enough.
+_LADDERS = tuple(table for table in TABLES.values() if table.zero == 0)
 
 #: Thresholds are multiples of 4, so that 8 bits of a quotient are enough to find the level.
 ADDRESS_BITS = 8
 THRESHOLD_FRACTION = 2
+
+#: Cycles from a quotient to its code.
+LATENCY = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,96 +32,101 @@ class Code:
     Attributes
     ----------
     value : int
-        Decoded value D, -255..255; 0 if silent.
+        Decoded value D, -255..255.
+    level : int
+        Level relative to the silent one, v - m, -255..255: what is fired.
     integer : bool
         True for a code beyond the ladder.
-    step : int
-        Time step 0..15 in which it fires, if it is not silent.
     """
 
     value: int
+    level: int
     integer: bool
-    step: int
 
     @property
     def silent(self) -> bool:
         """Whether the code fires no event."""
-        return self.value == 0
-
-
-SILENT = Code(0, False, 0)
+        return self.level == 0
 
 
 def model(
-    quotient: int, negative: bool, table: CodeTable, threshold: int, *, codes: bool = False
+    quotient: int,
+    negative: bool,
+    table: CodeTable,
+    threshold: int,
+    *,
+    silent: int | None = None,
+    codes: bool = False,
 ) -> Code:
     """Classify one element.
 
     Parameters
     ----------
     quotient : int
-        Magnitude in 1/8 of the scale, 0..1023; in the test mode 8 times a code's magnitude.
+        Magnitude in 1/8 of the scale, 0..1016; in the test mode 8 times a code's magnitude.
     negative : bool
         Sign of the element.
     table : CodeTable
         A table of ``SUPPORTED_TABLES``.
     threshold : int
         Silence threshold in 1/8 of the scale, 0..255.
+    silent : int, optional
+        Silent level m; the table's default if absent.
     codes : bool
-        True in the test mode, in which elements are decoded values.
+        True in the test mode, in which elements are decoded values; only where z = 0.
 
     Returns
     -------
     Code
-        The decoded value, its class and its time step.
+        The decoded value, its level and its class.
     """
-    signless = negative and not table.polarity
-    if codes:
-        magnitude = quotient >> QUOTIENT_FRACTION
-        integer = magnitude not in table.ladder or signless
-        silent = magnitude == 0
-    else:
-        magnitude, integer = table.magnitude(quotient)
-        if signless:
-            magnitude, integer = quotient + 4 >> QUOTIENT_FRACTION, True
-        silent = quotient < threshold or magnitude == 0
-    if silent:
-        return SILENT
-    step = 0 if integer else STEPS - table.ladder.index(magnitude)
-    return Code(-magnitude if negative else magnitude, integer, step)
+    silent_value = (table.silent_level if silent is None else silent) - table.zero
+    signed_quotient = -quotient if negative else quotient
+    magnitude, integer = quotient + 4 >> QUOTIENT_FRACTION, True
+    if table.zero:
+        level = (-magnitude if negative else magnitude) + table.zero
+        integer = not 0 <= level <= table.highest
+    elif table.polarity or not negative:
+        if codes:
+            integer = magnitude not in table.ladder
+        else:
+            magnitude, integer = table.magnitude(quotient)
+    value = -magnitude if negative else magnitude
+    below = abs(signed_quotient - 8 * silent_value) < threshold and not codes
+    if below or value == silent_value:
+        return Code(silent_value, 0, False)
+    return Code(value, value - silent_value, integer)
 
 
 def code_layout() -> data.StructLayout:
-    """One classified element; see :class:`Code`. A ``silent`` one has value 0."""
+    """One classified element; see :class:`Code`. A ``silent`` one has level 0."""
     return data.StructLayout(
         {
             "value": signed(CoreParams.code_width),
+            "level": signed(CoreParams.code_width),
             "integer": 1,
             "silent": 1,
-            "step": range(STEPS),
             "place": place_layout(),
         }
     )
 
 
-_LEVEL = data.StructLayout({"level": ADDRESS_BITS, "integer": 1, "step": range(STEPS)})
+_LEVEL = data.StructLayout({"level": ADDRESS_BITS, "integer": 1})
 
 
 def _levels(table: CodeTable, codes: bool) -> list[dict]:
-    """Return level, class and step of every magnitude."""
-    shift = QUOTIENT_FRACTION if codes else THRESHOLD_FRACTION
+    """Return level and class of every magnitude."""
     rows = []
     for address in range(1 << ADDRESS_BITS):
-        integer, level = address not in table.ladder, address
+        level, integer = address, address not in table.ladder
         if not codes:
-            level, integer = table.magnitude(address << shift)
-        step = 0 if integer or not level else STEPS - table.ladder.index(level)
-        rows.append({"level": 0 if integer else level, "integer": integer, "step": step})
+            level, integer = table.magnitude(address << THRESHOLD_FRACTION)
+        rows.append({"level": 0 if integer else level, "integer": integer})
     return rows
 
 
 class Classifier(wiring.Component):
-    """Classifies quotients, one a cycle, in 4 cycles.
+    """Classifies quotients, one a cycle, in ``LATENCY`` cycles.
 
     Members
     -------
@@ -129,6 +136,8 @@ class Classifier(wiring.Component):
         Number of a table of ``SUPPORTED_TABLES``.
     threshold : In(8)
         Silence threshold in 1/8 of the scale.
+    silent : In(8)
+        Silent level m; 0 where z = 0.
     codes : In(1)
         Test mode.
     classified : Out(stream)
@@ -138,68 +147,95 @@ class Classifier(wiring.Component):
     quotients: In(stream.Signature(quotient_layout(), always_ready=True))
     table: In(4)
     threshold: In(8)
+    silent: In(8)
     codes: In(1)
     classified: Out(stream.Signature(code_layout(), always_ready=True))
 
     def elaborate(self, platform):
-        """Look the level up; register it; find magnitude and class; apply the sign."""
+        """Look up; register; magnitude and distance from silence; sign; level and class."""
         m = Module()
-        slots = {table.number: slot for slot, table in enumerate(_TABLES)}
-        slot = Signal(range(len(slots)))
-        signed_table = Signal()
-        m.d.comb += [
-            slot.eq(Array(slots.get(number, 0) for number in range(16))[self.table]),
-            signed_table.eq(Array(t.polarity for t in _TABLES)[slot]),
-        ]
+        rounds, polarity, zero, highest = self._table(m)
+        silent_value = Signal(signed(CoreParams.code_width))
+        m.d.comb += silent_value.eq(self.silent - zero)
 
-        m.submodules.levels = levels = Memory(
-            shape=_LEVEL,
-            depth=2 * len(slots) << ADDRESS_BITS,
-            init=[
-                row for table in _TABLES for codes in (False, True) for row in _levels(table, codes)
-            ],
-        )
-        found = levels.read_port()
-        incoming = self.quotients.p
-        address = Mux(
-            self.codes,
-            incoming.quotient[QUOTIENT_FRACTION:],
-            incoming.quotient[THRESHOLD_FRACTION:],
-        )
-        m.d.comb += found.addr.eq(Cat(address[:ADDRESS_BITS], self.codes, slot))
-
-        # A block RAM is too slow for logic behind it; hence a register at once.
-        valid = Signal(4)
-        looked_up, quotient, classified = (Signal(quotient_layout()) for _ in range(3))
-        level = Signal(_LEVEL)
+        valid = Signal(LATENCY)
+        waiting = [Signal(quotient_layout(), name=f"quotient_{i}") for i in range(LATENCY - 1)]
         m.d.sync += [
             valid.eq(Cat(self.quotients.valid, valid)),
-            looked_up.eq(incoming),
-            level.eq(found.data),
-            quotient.eq(looked_up),
-            classified.eq(quotient),
+            *(b.eq(a) for a, b in zip([self.quotients.p, *waiting], waiting, strict=False)),
         ]
+        m.d.comb += self.classified.valid.eq(valid[-1])
 
-        integer, magnitude, step = Signal(), Signal(ADDRESS_BITS), Signal(range(STEPS))
-        below = Signal()
-        found_integer = level.integer | (quotient.negative & ~signed_table)
+        # A block RAM is too slow for logic behind it; hence a register at once.
+        level = Signal(_LEVEL)
+        m.d.sync += level.eq(self._look_up(m))
+
+        quotient = waiting[1]
+        found_integer = Signal()
+        integer, magnitude = Signal(), Signal(ADDRESS_BITS)
+        distance = Signal(signed(QUOTIENT_BITS + 2))
+        size = Signal(signed(QUOTIENT_BITS + 1))
+        m.d.comb += [
+            found_integer.eq(rounds | level.integer | (quotient.negative & ~polarity)),
+            size.eq(Mux(quotient.negative, -quotient.quotient, quotient.quotient)),
+        ]
         m.d.sync += [
             integer.eq(found_integer),
             magnitude.eq(
                 Mux(found_integer, (quotient.quotient + 4) >> QUOTIENT_FRACTION, level.level)
             ),
-            step.eq(Mux(found_integer, 0, level.step)),
-            below.eq(~self.codes & (quotient.quotient < self.threshold)),
+            distance.eq(size - (silent_value << QUOTIENT_FRACTION)),
+        ]
+
+        value = Signal(signed(CoreParams.code_width))
+        below, beyond = Signal(), Signal()
+        m.d.sync += [
+            value.eq(Mux(waiting[2].negative, -magnitude, magnitude)),
+            below.eq(~self.codes & (abs(distance) < self.threshold)),
+            beyond.eq(integer),
         ]
 
         code = self.classified.p
-        silent = below | (magnitude == 0)
+        silent = below | (value == silent_value)
+        window = Mux(rounds, (value < -zero) | (value > highest - zero), beyond)
         m.d.sync += [
-            code.value.eq(Mux(silent, 0, Mux(classified.negative, -magnitude, magnitude))),
-            code.integer.eq(integer & ~silent),
+            code.value.eq(Mux(silent, silent_value, value)),
+            code.level.eq(Mux(silent, 0, value - silent_value)),
+            code.integer.eq(window & ~silent),
             code.silent.eq(silent),
-            code.step.eq(step),
-            code.place.eq(classified.place),
+            code.place.eq(waiting[3].place),
         ]
-        m.d.comb += self.classified.valid.eq(valid[-1])
         return m
+
+    def _table(self, m):
+        """Tell what the table is: whether rounding finds its levels, polarity, z, top level."""
+        properties = []
+        for name, of in (
+            ("rounds", lambda t: t.zero > 0),
+            ("polarity", lambda t: t.polarity),
+            ("zero", lambda t: t.zero),
+            ("highest", lambda t: t.highest if t.zero else 0),
+        ):
+            by_number = {t.number: int(of(t)) for t in TABLES.values()}
+            values = [by_number.get(number, 0) for number in range(16)]
+            properties.append(Signal(range(max(values) + 1), name=name))
+            m.d.comb += properties[-1].eq(Array(values)[self.table])
+        return properties
+
+    def _look_up(self, m):
+        """Read the level of a quotient, or the class of a code in the test mode."""
+        slots = {table.number: slot for slot, table in enumerate(_LADDERS)}
+        slot = Signal(range(len(slots)))
+        m.submodules.levels = levels = Memory(
+            shape=_LEVEL,
+            depth=2 * len(slots) << ADDRESS_BITS,
+            init=[row for t in _LADDERS for codes in (False, True) for row in _levels(t, codes)],
+        )
+        found = levels.read_port()
+        quotient = self.quotients.p.quotient
+        address = Mux(self.codes, quotient[QUOTIENT_FRACTION:], quotient[THRESHOLD_FRACTION:])
+        m.d.comb += [
+            slot.eq(Array(slots.get(number, 0) for number in range(16))[self.table]),
+            found.addr.eq(Cat(address[:ADDRESS_BITS], self.codes, slot)),
+        ]
+        return found.data

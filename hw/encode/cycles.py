@@ -7,36 +7,71 @@ from hw.spec.codes import BLOCK
 #: Scan: from the last element's turn to the first one's turn at the quantizer.
 SETTLE = 13
 
-#: From ``start``, or the end of the scan, to the first element's code, less the elements.
-QUANTIZE = 10
+#: From ``start``, or the end of the scan, to the first element's code.
+QUANTIZE = 13
 
-#: From a block's last code to ``encoded``, apart from its events; and if it has no events.
-STORE = 6
-STORE_NOTHING = 3
+#: From a block's last code, or its last event in the sorter, until it is stored.
+STORE = 2
+
+#: From a change of blocks in the sorter to the first event.
+FIRE = 2
 
 
-def encode_cycles(inputs: int, events: Sequence[int], *, codes: bool = False) -> int:
-    """Cycles from ``start`` to ``encoded``.
+def stored_cycles(
+    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+) -> list[int]:
+    """Cycles from ``start`` until each block is stored.
 
-    Scan and quantizer take one element a cycle each. A whole block fires while the next one is
-    quantized, so that only the last one's n events cost time: ``2 K + 29 + n`` for whole blocks, or
-    ``K + 16 + n`` in the test mode. A partial block may wait for the block before it.
+    A replay that chases the encoder offers a block as late as if it were asked for then. Scan and
+    quantizer take one element a cycle each, so that the first block of 32 is stored after
+    ``K + 60`` cycles, or 47 in the test mode; for ``spike`` add two passes of its events.
 
     Parameters
     ----------
     inputs : int
         Elements of the vector, K.
-    events : sequence of int
-        Events (spikes and integers) of each block of the vector.
+    digits : sequence of (int, int)
+        Of the ``spike`` integrator: the events of each block in the coarse window and in the fine
+        one. None for ``mac``.
     codes : bool
         True in the test mode, in which nothing is scanned.
     """
-    last_code = inputs + QUANTIZE + (0 if codes else inputs + SETTLE)
-    size = inputs - BLOCK * (len(events) - 1)
-    before, last = [0, *events][-2:]
-    wait = before - size
-    return last_code + max(
-        STORE_NOTHING,
-        STORE + wait if before else 0,
-        STORE + max(wait, 0) + last if last else 0,
-    )
+    first_code = QUANTIZE + (0 if codes else inputs + SETTLE)
+    if digits is None:
+        ends = [min(end, inputs) for end in range(BLOCK, inputs + BLOCK, BLOCK)]
+    else:
+        ends = sort_cycles(inputs, digits)
+    return [first_code + end + STORE for end in ends]
+
+
+def encode_cycles(
+    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+) -> int:
+    """Cycles from ``start`` to ``encoded``: those of the last block of :func:`stored_cycles`.
+
+    ``2 K + 28`` for ``mac``, or ``K + 15`` in the test mode.
+    """
+    return stored_cycles(inputs, digits, codes=codes)[-1]
+
+
+def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> list[int]:
+    """Cycles from the first code until all events of each block have left the sorter.
+
+    Blocks are sorted in slots. In the slot of block b, its codes are split, the fine events of
+    block b - 1 go from pass to pass, and fine events of b - 2 and coarse ones of b - 1 fire. A slot
+    ends when all of that is done; after the last block come two slots without codes.
+    """
+    now = -1
+    complete = []
+    before, older = (0, 0), (0, 0)
+    for number, block in enumerate([*digits, (0, 0), (0, 0)]):
+        if number >= 2:
+            complete.append(now + _drain(older[1]))
+        size = max(0, min(BLOCK, inputs - BLOCK * number))
+        now += max(size, _drain(max(before[1], older[1] + before[0])))
+        before, older = block, before
+    return complete
+
+
+def _drain(events: int) -> int:
+    return FIRE + events if events else 1

@@ -10,41 +10,59 @@ from hw.spec.params import CoreParams
 
 
 def event_layout(params: CoreParams) -> data.StructLayout:
-    """One item of an event stream.
-
-    A block is a run of items that ends with ``last``. A block without events is a single item with
-    ``empty``. The block's scale and sum stand beside each of its items.
+    """One item of an event stream; ``params.integrator`` decides what it holds.
 
     Members
     -------
     row : unsigned(5)
         Row of the group: the input's place in its block (the AER address).
-    code : signed
-        Decoded value relative to the silent one, by which the row is multiplied.
     empty : unsigned(1)
-        No row fires; ``row`` and ``code`` mean nothing.
+        No row fires; ``row``, ``code`` and ``negative`` mean nothing.
+    mantissa, shift, code_sum, last_block
+        Of the block that ends with this item: mantissa of its relative scale, minus 4; exponent of
+        that, 0..8; sum X of its decoded codes; whether it is the vector's last. For ``mac`` they
+        stand beside every item of the block, for ``spike`` they mean nothing elsewhere.
+
+    Of the ``mac`` integrator, where a block is a run of items, a single one if nothing fires:
+
+    code : signed
+        Level of the event relative to the silent one, v - m, by which the row is multiplied.
     last : unsigned(1)
         Last item of the block.
-    last_block : unsigned(1)
-        The block is the vector's last.
-    mantissa : unsigned(2)
-        Mantissa of the block's relative scale, minus 4.
-    shift : unsigned(4)
-        Exponent of the block's relative scale, 0..8.
-    code_sum : signed
-        Sum X of the block's decoded codes.
+
+    Of the ``spike`` integrator, where an item is what the lanes do to the current I and the
+    potential V in one cycle, in this order:
+
+    times16 : unsigned(1)
+        V is multiplied by 16: the coarse window is over, and its last gap has been added.
+    gap : unsigned(1)
+        ``V += I << gap_shift``: some time steps pass.
+    gap_shift : unsigned(2)
+        0, 1 or 2, for 1, 2 or 4 steps of level.
+    ends_group : unsigned(1)
+        V is the sum of the block before the one that this item belongs to. It is handed to the
+        scaler; V restarts at 0. The first item of a vector lacks it, as nothing is before it; the
+        last one, an ``empty`` flush, has ``last_block`` too. A row that fires in the same item
+        belongs to the block that begins.
+    restart : unsigned(1)
+        I is 0 from here on: a block, or its fine window, begins.
+    negative : unsigned(1)
+        ``I -= w`` instead of ``I += w``, unless ``empty``. Lanes negate exactly, with one more bit
+        in their adder: ``(2 * I + 1) + (2 * (w ^ -negative) + negative) >> 1``.
     """
+    block = {
+        "last_block": 1,
+        "mantissa": 2,
+        "shift": 4,
+        "code_sum": signed(params.code_sum_width),
+    }
+    if params.integrator == "mac":
+        return data.StructLayout(
+            {"row": range(BLOCK), "code": signed(params.code_width), "empty": 1, "last": 1} | block
+        )
+    lanes = ("negative", "empty", "gap", "restart", "times16", "ends_group")
     return data.StructLayout(
-        {
-            "row": range(BLOCK),
-            "code": signed(params.code_width),
-            "empty": 1,
-            "last": 1,
-            "last_block": 1,
-            "mantissa": 2,
-            "shift": 4,
-            "code_sum": signed(params.code_sum_width),
-        }
+        {"row": range(BLOCK), "gap_shift": 2, **dict.fromkeys(lanes, 1)} | block
     )
 
 

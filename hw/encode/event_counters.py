@@ -5,15 +5,16 @@ from typing import NamedTuple
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.encode.classifier import STEPS, Code, code_layout
-from hw.spec.codes import digits
+from hw.encode import digits
+from hw.encode.classifier import Code
+from hw.encode.digits import LARGEST_COARSE, split_layout
 from hw.spec.params import CoreParams
 
-LARGEST = (1 << CoreParams.code_width - 1) - 1
-LARGEST_COARSE, _ = digits(LARGEST, masked=False)
-LARGEST_FINE = 8
+#: Fine levels are marked in words of this many bits.
+WORD = 16
 
 
 class Counts(NamedTuple):
@@ -35,10 +36,8 @@ def model(blocks: Sequence[Sequence[Code]]) -> Counts:
     """
     steps = 0
     for block in blocks:
-        split = [digits(abs(code.value), masked=False) for code in block if code.integer]
-        levels = {abs(code.value) for code in block if not code.integer}
-        steps += len({hi for hi, _ in split} - {0})
-        steps += len((levels | {abs(lo) for _, lo in split}) - {0})
+        for window in zip(*map(digits.model, block), strict=True):
+            steps += len({abs(level) for level in window} - {0})
     codes = [code for block in blocks for code in block]
     integers = sum(code.integer for code in codes)
     silent = sum(code.silent for code in codes)
@@ -46,7 +45,7 @@ def model(blocks: Sequence[Sequence[Code]]) -> Counts:
 
 
 class EventCounters(wiring.Component):
-    """Counts one code a cycle; the counters are right 3 cycles after the last code.
+    """Counts one code a cycle; the counters are right 2 cycles after the last code.
 
     Parameters
     ----------
@@ -57,8 +56,8 @@ class EventCounters(wiring.Component):
     -------
     clear : In(1)
         Sets all counters to 0; no code may be on its way.
-    classified : In(stream)
-        See :func:`hw.encode.classifier.code_layout`; always ready.
+    split : In(stream)
+        See :func:`hw.encode.digits.split_layout`; always ready.
     spikes, silent, integer_events, steps : Out(32)
         Counters.
     """
@@ -68,56 +67,23 @@ class EventCounters(wiring.Component):
         super().__init__(
             {
                 "clear": In(1),
-                "classified": In(stream.Signature(code_layout(), always_ready=True)),
+                "split": In(stream.Signature(split_layout(), always_ready=True)),
                 **{name: Out(32) for name in Counts._fields},
             }
         )
 
     def elaborate(self, platform):
-        """Split integers into digits; find levels that are new in their block; count them."""
+        """Find levels that are new in their block; count them, and the classes."""
         m = Module()
-        code = self.classified.p
-
-        magnitude = Signal(range(LARGEST + 1))
-        hi = Signal(range(LARGEST_COARSE + 1))
-        m.d.comb += [magnitude.eq(abs(code.value)), hi.eq((magnitude + 8) >> 4)]
-
-        coarse = Signal(range(LARGEST_COARSE + 1))
-        fine = Signal(range(LARGEST_FINE + 1))
-        step = Signal(range(STEPS))
-        last = Signal()
-        valid = Signal()
-        m.d.sync += [
-            coarse.eq(Mux(code.integer, hi, 0)),
-            fine.eq(Mux(code.integer, abs(magnitude - (hi << 4)), 0)),
-            step.eq(0),
-            last.eq(code.place.last),
-            valid.eq(self.classified.valid),
-        ]
-        with m.If(~code.integer & ~code.silent):
-            with m.If(magnitude <= LARGEST_FINE):
-                m.d.sync += fine.eq(magnitude)
-            with m.Else():
-                m.d.sync += step.eq(code.step)
-
-        # Digit 0, and step 0 of the integers, count as seen from the start: nothing to count.
-        news = []
-        for name, level, size in (
-            ("coarse", coarse, LARGEST_COARSE + 1),
-            ("fine", fine, LARGEST_FINE + 1),
-            ("steps", step, STEPS),
-        ):
-            seen = Signal(size, init=1, name=f"{name}_seen")
-            new = Signal(name=f"{name}_new")
-            m.d.sync += new.eq(valid & ~seen.bit_select(level, 1))
-            with m.If(valid):
-                m.d.sync += seen.eq(Mux(last, 1, seen | (1 << level)))
-            news.append(new)
-
+        code = self.split.p.code
+        new_steps = Signal(range(3))
         classes = Signal(3)
-        m.d.sync += classes.eq(0)
-        with m.If(self.classified.valid):
-            m.d.sync += classes.eq(1 << Mux(code.silent, 1, Mux(code.integer, 2, 0)))
+        m.d.sync += [classes.eq(0), new_steps.eq(0)]
+        with m.If(self.split.valid):
+            m.d.sync += [
+                classes.eq(1 << Mux(code.silent, 1, Mux(code.integer, 2, 0))),
+                new_steps.eq(self._new_coarse(m) + self._new_fine(m)),
+            ]
 
         elements = range(self.params.max_inputs + 1)
         for i, name in enumerate(("spikes", "silent", "integer_events")):
@@ -125,6 +91,31 @@ class EventCounters(wiring.Component):
             m.d.sync += counter.eq(Mux(self.clear, 0, counter + classes[i]))
             m.d.comb += getattr(self, name).eq(counter)
         counter = Signal(range(2 * self.params.max_inputs + 1), name="steps_counter")
-        m.d.sync += counter.eq(Mux(self.clear, 0, counter + sum(news)))
+        m.d.sync += counter.eq(Mux(self.clear, 0, counter + new_steps))
         m.d.comb += self.steps.eq(counter)
         return m
+
+    def _new_coarse(self, m):
+        """Mark the coarse level; level 0 counts as seen from the start."""
+        level, last = self.split.p.coarse, self.split.p.code.place.last
+        seen = Signal(LARGEST_COARSE + 1, init=1)
+        m.d.sync += seen.eq(Mux(last, 1, seen | (1 << level)))
+        return ~seen.bit_select(level, 1)
+
+    def _new_fine(self, m):
+        """Mark the fine level in a memory of words, of which those in use are known."""
+        level, last = self.split.p.fine, self.split.p.code.place.last
+        m.submodules.words = words = Memory(shape=WORD, depth=WORD, init=[])
+        read, write = words.read_port(domain="comb"), words.write_port()
+        used = Signal(WORD)
+        high, low = level[4:], level[:4]
+        word = Signal(WORD)
+        m.d.comb += [
+            read.addr.eq(high),
+            word.eq(Mux(used.bit_select(high, 1), read.data, 0)),
+            write.addr.eq(high),
+            write.data.eq(word | (1 << low)),
+            write.en.eq(self.split.valid),
+        ]
+        m.d.sync += used.eq(Mux(last, 0, used | (1 << high)))
+        return (level != 0) & ~word.bit_select(low, 1)

@@ -1,22 +1,49 @@
 """Keeps the events of an encoded vector, and replays them for every tile of outputs."""
 
-from amaranth.hdl import Array, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.encode import event_sorter
 from hw.encode.block_summary import summary_layout
-from hw.encode.event import EventSignature, event_layout
-from hw.encode.event_sorter import fired_layout
+from hw.encode.digits import LARGEST
+from hw.encode.event import event_layout
 from hw.integrate.fault import CODE, fault_layout
+from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
 
+def fired_layout(params: CoreParams) -> data.StructLayout:
+    """One event: a ``row`` and its ``code`` v - m for ``mac``, a digit in time for ``spike``."""
+    if params.integrator == "spike":
+        return event_sorter.fired_layout()
+    return data.StructLayout({"row": range(BLOCK), "code": signed(params.code_width)})
+
+
+def replay_layout(params: CoreParams) -> data.StructLayout:
+    """One event and its block: for ``mac`` what leaves the encoder, for ``spike`` the raw event.
+
+    The ``spike`` members are those of :func:`hw.encode.event_sorter.fired_layout`, and of ``mac``
+    except ``code``.
+    """
+    if params.integrator == "mac":
+        return event_layout(params)
+    block = {
+        "mantissa": 2,
+        "shift": 4,
+        "code_sum": signed(params.code_sum_width),
+    }
+    flags = dict.fromkeys(("coarse", "negative", "empty", "last", "last_block"), 1)
+    return data.StructLayout({"row": range(BLOCK), "level": range(LARGEST + 1)} | flags | block)
+
+
 class EventMemory(wiring.Component):
-    """Event memory of one vector, at one event per input.
+    """Event memory of one vector, at one event per input, or two of them for ``spike``.
 
     A replay streams the vector once, one item a cycle as long as they are taken, without gaps
-    between blocks. The first item is offered 3 cycles after ``replay``.
+    between blocks. The first item is offered 3 cycles after ``replay``. The first replay may chase
+    the encoder: a block is offered 4 cycles after ``complete`` at the earliest.
 
     Parameters
     ----------
@@ -31,28 +58,35 @@ class EventMemory(wiring.Component):
         Events in order, block after block; always ready.
     header : In(stream)
         One per block, see :func:`hw.encode.block_summary.summary_layout`; always ready.
-    headers : Out
-        Headers received since ``clear``.
+    complete : In(1)
+        One more block is stored, header and events, this cycle's included; pulses.
+    completed : Out
+        Blocks that have been stored since ``clear``.
+    blocks : In
+        Blocks of the vector, at the latest when the first one is complete.
     fault : In(struct)
-        Fault to inject into the codes that are written; see
+        Fault to inject into the codes (``spike``: levels) that are written; see
         :func:`hw.integrate.fault.fault_layout`.
     replay : In(1)
-        Starts a replay; earlier ones must have ended, and the vector must be complete for a cycle.
+        Starts a replay; earlier ones must have ended. Not together with ``clear``.
     events : Out(stream)
-        See :func:`hw.encode.event.event_layout`.
+        See :func:`replay_layout`.
     """
 
     def __init__(self, params: CoreParams):
         self.params = params
+        self._depth = params.max_inputs * (2 if params.integrator == "spike" else 1)
         super().__init__(
             {
                 "clear": In(1),
-                "fired": In(stream.Signature(fired_layout(), always_ready=True)),
+                "fired": In(stream.Signature(fired_layout(params), always_ready=True)),
                 "header": In(stream.Signature(summary_layout(), always_ready=True)),
-                "headers": Out(range(params.max_blocks + 1)),
+                "complete": In(1),
+                "completed": Out(range(params.max_blocks + 1)),
+                "blocks": In(range(params.max_blocks + 1)),
                 "fault": In(fault_layout()),
                 "replay": In(1),
-                "events": Out(EventSignature(params)),
+                "events": Out(stream.Signature(replay_layout(params))),
             }
         )
 
@@ -60,7 +94,7 @@ class EventMemory(wiring.Component):
         """Write with faults; walk the headers; fetch the events; offer them."""
         m = Module()
         m.submodules.events = events = Memory(
-            shape=fired_layout(), depth=self.params.max_inputs, init=[]
+            shape=fired_layout(self.params), depth=self._depth, init=[]
         )
         m.submodules.headers = headers = Memory(
             shape=summary_layout(), depth=self.params.max_blocks, init=[]
@@ -70,26 +104,29 @@ class EventMemory(wiring.Component):
         return m
 
     def _write(self, m: Module, event, header):
-        fired = Signal(range(self.params.max_inputs + 1))
-        code_width = self.params.code_width
-        flip = Signal(code_width)
+        fired = Signal(range(self._depth + 1))
+        headers = Signal(range(self.params.max_blocks))
+        faulty = "level" if self.params.integrator == "spike" else "code"
+        width = len(event.data[faulty])
+        flip = Signal(width)
         hit = (self.fault.kind == CODE) & (self.fault.index == fired)
         m.d.comb += [
-            flip.eq(Array(1 << bit % code_width for bit in range(1 << 6))[self.fault.bit]),
+            flip.eq(Array(1 << bit % width for bit in range(1 << 6))[self.fault.bit]),
             event.addr.eq(fired),
-            event.data.row.eq(self.fired.p.row),
-            event.data.code.eq(self.fired.p.code ^ Mux(hit, flip, 0)),
+            event.data.eq(self.fired.p),
+            event.data[faulty].eq(self.fired.p[faulty] ^ Mux(hit, flip, 0)),
             event.en.eq(self.fired.valid),
-            header.addr.eq(self.headers),
+            header.addr.eq(headers),
             header.data.eq(self.header.p),
             header.en.eq(self.header.valid),
         ]
         m.d.sync += [
             fired.eq(fired + self.fired.valid),
-            self.headers.eq(self.headers + self.header.valid),
+            headers.eq(headers + self.header.valid),
+            self.completed.eq(self.completed + self.complete),
         ]
         with m.If(self.clear):
-            m.d.sync += [fired.eq(0), self.headers.eq(0)]
+            m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
 
     def _replay(self, m: Module, event, header):
         advance = Signal()
@@ -98,33 +135,45 @@ class EventMemory(wiring.Component):
         # Walk: one item a step; the header of the block after is always at hand.
         walking = Signal()
         block = Signal(summary_layout())
-        item = Signal(event_layout(self.params))
-        address = Signal(range(self.params.max_inputs))
-        following = Signal(range(self.params.max_blocks + 1))
+        item = Signal(replay_layout(self.params))
+        address = Signal(range(self._depth))
+        following = Signal(range(self.params.max_blocks))  # the block after
         next_following = Signal.like(following)
+        waiting = Signal()  # blocks are still to be loaded
+        last_block = Signal()
+        readable = Signal.like(self.completed)  # header and events have been written
         step = walking & advance
+        free = ~walking | (step & item.last)
+        final = following + 1 == self.blocks
+        load = (self.replay | waiting) & free & (following < readable)
         m.d.comb += [
             item.empty.eq(block.count == 0),
             item.last.eq(block.count <= 1),
-            item.last_block.eq(following == self.headers),
+            item.last_block.eq(last_block),
             item.mantissa.eq(block.mantissa),
             item.shift.eq(block.shift),
             item.code_sum.eq(block.code_sum),
             next_following.eq(following),
             header.addr.eq(next_following),
         ]
-        m.d.sync += following.eq(next_following)
+        m.d.sync += [
+            following.eq(next_following),
+            readable.eq(Mux(self.clear, 0, self.completed)),
+        ]
         with m.If(self.replay):
-            m.d.comb += next_following.eq(1)
-            m.d.sync += [walking.eq(1), block.eq(header.data), address.eq(0)]
-        with m.Elif(step):
+            m.d.sync += [waiting.eq(1), address.eq(0)]
+        with m.If(step):
+            m.d.sync += [block.count.eq(block.count - 1), address.eq(address + ~item.empty)]
+        with m.If(free):
+            m.d.sync += walking.eq(0)
+        with m.If(load):
+            m.d.comb += next_following.eq(Mux(final, 0, following + 1))
             m.d.sync += [
-                block.count.eq(block.count - 1),
-                address.eq(address + ~item.empty),
+                walking.eq(1),
+                waiting.eq(~final),
+                block.eq(header.data),
+                last_block.eq(final),
             ]
-            with m.If(item.last):
-                m.d.comb += next_following.eq(Mux(item.last_block, 0, following + 1))
-                m.d.sync += [block.eq(header.data), walking.eq(~item.last_block)]
 
         # Fetch, then offer.
         fetched = Signal.like(item)
@@ -136,6 +185,5 @@ class EventMemory(wiring.Component):
                 fetched.eq(item),
                 self.events.valid.eq(fetching),
                 self.events.payload.eq(fetched),
-                self.events.p.row.eq(event.data.row),
-                self.events.p.code.eq(event.data.code),
+                *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),
             ]

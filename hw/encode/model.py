@@ -8,16 +8,18 @@ from hw.encode import (
     block_scale,
     block_summary,
     classifier,
+    digits,
     event_counters,
     event_sorter,
     quotient,
     scale_memory,
+    scheduler,
 )
 from hw.spec.codes import BLOCK, CodeTable
 
 
 class Item(NamedTuple):
-    """One item of the event stream; see :func:`hw.encode.event.event_layout`.
+    """One item for the ``mac`` lanes; see :func:`hw.encode.event.event_layout`.
 
     ``row`` and ``code`` are 0 where a block is empty; the gateware's mean nothing there.
     """
@@ -38,20 +40,20 @@ class Encoded:
 
     Attributes
     ----------
-    items : tuple of Item
-        What one replay streams.
+    items : tuple of Item or tuple of scheduler.Item
+        What one replay streams: for ``mac`` or for ``spike``.
     base : int
         Base exponent E.
     counts : Counts
         Event counters.
-    events : tuple of int
-        Events of every block.
+    digits : tuple of (int, int)
+        Events of every block in the coarse and the fine window.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[Item, ...] | tuple[scheduler.Item, ...]
     base: int
     counts: event_counters.Counts
-    events: tuple[int, ...]
+    digits: tuple[tuple[int, int], ...]
 
 
 def encode(
@@ -60,7 +62,9 @@ def encode(
     *,
     constant: int,
     threshold: int,
+    silent: int | None = None,
     codes: bool = False,
+    integrator: str = "mac",
 ) -> Encoded:
     """Encode a vector.
 
@@ -74,13 +78,17 @@ def encode(
         Scale constant, 12 bits.
     threshold : int
         Silence threshold in 1/8 of the scale, 8 bits.
+    silent : int, optional
+        Silent level m; the table's default if absent.
     codes : bool
-        True in the test mode.
+        True in the test mode, where z = 0.
+    integrator : str
+        ``"mac"`` or ``"spike"``.
 
     Returns
     -------
     Encoded
-        Events, scales and counters.
+        Items, scales and counters.
     """
     blocks = [values[i : i + BLOCK] for i in range(0, len(values), BLOCK)]
     base, scales = 0, [(0, 0)] * len(blocks)
@@ -90,20 +98,42 @@ def encode(
     classified = []
     for block, (mantissa, shift) in zip(blocks, scales, strict=True):
         scale = quotient.UNIT_SCALE if codes else 4 * (base + shift) + mantissa
-        quotients = [quotient.model(value, scale) for value in block]
         classified.append(
-            [classifier.model(*pair, table, threshold, codes=codes) for pair in quotients]
+            [
+                classifier.model(
+                    *quotient.model(value, scale), table, threshold, silent=silent, codes=codes
+                )
+                for value in block
+            ]
         )
 
-    items = []
-    for number, (block, scale) in enumerate(zip(classified, scales, strict=True)):
-        code_sum, count = block_summary.model(block)
-        for i, (row, code) in enumerate(event_sorter.model(block) or [(0, 0)]):
-            ends = (count == 0, i + 1 >= count, number + 1 == len(blocks))
-            items.append(Item(row, code, *ends, *scale, code_sum))
+    split = [[digits.model(code) for code in block] for block in classified]
     return Encoded(
-        items=tuple(items),
+        items=tuple(_items(classified, scales, integrator)),
         base=base,
         counts=event_counters.model(classified),
-        events=tuple(block_summary.model(block)[1] for block in classified),
+        digits=tuple(
+            (sum(c.coarse != 0 for c in block), sum(c.fine != 0 for c in block)) for block in split
+        ),
     )
+
+
+def _items(classified, scales, integrator):
+    headers = [
+        (*scale, block_summary.model(block, integrator)[0])
+        for block, scale in zip(classified, scales, strict=True)
+    ]
+    if integrator == "spike":
+        return scheduler.model(
+            [
+                scheduler.Block(*header, event_sorter.model(block))
+                for header, block in zip(headers, classified, strict=True)
+            ]
+        )
+    items = []
+    for number, (block, header) in enumerate(zip(classified, headers, strict=True)):
+        events = [(row, code.level) for row, code in enumerate(block) if not code.silent]
+        for i, (row, code) in enumerate(events or [(0, 0)]):
+            ends = (not events, i + 1 >= len(events), number + 1 == len(classified))
+            items.append(Item(row, code, *ends, *header))
+    return items

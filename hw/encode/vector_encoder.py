@@ -1,6 +1,6 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -9,12 +9,14 @@ from amaranth.utils import ceil_log2
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
 from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
+from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
 from hw.encode.event_memory import EventMemory
 from hw.encode.event_sorter import EventSorter
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
+from hw.encode.scheduler import Scheduler
 from hw.integrate.fault import fault_layout
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -31,12 +33,14 @@ def input_signature(params: CoreParams) -> wiring.Signature:
 
 
 class VectorEncoder(wiring.Component):
-    """Input buffer, quantizer, event sorter and event memory.
+    """Input buffer, quantizer and event memory; for ``spike`` also sorter and scheduler.
 
     The vector is read twice: a scan finds the scales of all blocks and the base exponent, then the
-    elements are quantized and sorted, block by block. :func:`hw.encode.cycles.encode_cycles` is
-    the exact time; replays are timed by :class:`hw.encode.event_memory.EventMemory`. Mode ports
-    (``inputs`` to ``fault``) must not change from ``start`` to the last replay's end.
+    elements are quantized, block by block, and for ``spike`` sorted by level; ``mac`` takes them in
+    the order of rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
+    A replay offers its first item 3 cycles after ``replay``, or 4 for ``spike``; the first one may
+    chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
+    last replay's end.
 
     Parameters
     ----------
@@ -57,14 +61,17 @@ class VectorEncoder(wiring.Component):
         Scale constant.
     threshold : In(8)
         Silence threshold in 1/8 of the scale.
+    silent_level : In(8)
+        Silent level m; 0 where z = 0.
     codes : In(1)
-        Test mode: the elements are decoded values, -255..255.
+        Test mode, where z = 0: the elements are decoded values, -255..255.
     fault : In(struct)
         ``fault`` register; kind 1 inverts a bit of an event's code in event memory.
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector once, while ``encoded`` and after earlier replays.
+        Starts to stream the vector once, after ``start`` and after earlier replays; a block that
+        is not stored yet is waited for.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
@@ -85,6 +92,7 @@ class VectorEncoder(wiring.Component):
                 "table": In(4),
                 "constant": In(CONSTANT_BITS),
                 "threshold": In(8),
+                "silent_level": In(8),
                 "codes": In(1),
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
@@ -103,11 +111,13 @@ class VectorEncoder(wiring.Component):
         m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
-        m.submodules.quotient = quotient = Quotient()
-        m.submodules.classifier = classifier = Classifier()
+        go = Signal(init=1)  # the quantizer may advance
+        quotient, classifier, digits = Quotient(), Classifier(), Digits()
+        m.submodules.quotient = EnableInserter(go)(quotient)
+        m.submodules.classifier = EnableInserter(go)(classifier)
+        m.submodules.digits = EnableInserter(go)(digits)
         m.submodules.counters = counters = EventCounters(params)
-        m.submodules.summary = summary = BlockSummary()
-        m.submodules.sorter = sorter = EventSorter()
+        m.submodules.summary = summary = BlockSummary(params)
         m.submodules.memory = memory = EventMemory(params)
 
         write, element = buffer.write_port(), buffer.read_port()
@@ -119,23 +129,24 @@ class VectorEncoder(wiring.Component):
 
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
-        for classified in (
-            counters.classified,
-            summary.classified,
-            sorter.classified,
-            self.classified,
-        ):
+        connect(m, classifier.classified, digits.classified)
+        m.d.comb += [
+            self.classified.payload.eq(classifier.classified.payload),
+            self.classified.valid.eq(classifier.classified.valid & go),
+        ]
+        for reader in (counters, summary):
             m.d.comb += [
-                classified.payload.eq(classifier.classified.payload),
-                classified.valid.eq(classifier.classified.valid),
+                reader.split.payload.eq(digits.split.payload),
+                reader.split.valid.eq(digits.split.valid & go),
             ]
         connect(m, summary.summary, memory.header)
-        connect(m, sorter.fired, memory.fired)
-        connect(m, memory.events, flipped(self.events))
+        fire = self._fire_in_time if params.integrator == "spike" else self._fire_in_rows
+        fire(m, digits.split, memory, go)
         m.d.comb += [
             block_scale.constant.eq(self.constant),
             classifier.table.eq(self.table),
             classifier.threshold.eq(self.threshold),
+            classifier.silent.eq(self.silent_level),
             classifier.codes.eq(self.codes),
             memory.fault.eq(self.fault),
             memory.replay.eq(self.replay),
@@ -149,8 +160,10 @@ class VectorEncoder(wiring.Component):
         final = Signal()
         blocks = Signal(range(params.max_blocks + 1))
         m.d.comb += [
+            memory.blocks.eq(blocks),
             final.eq(position + 1 == self.inputs),
             element.addr.eq(position),
+            element.en.eq(go),
             scales.block.eq(position // BLOCK),
         ]
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
@@ -164,18 +177,21 @@ class VectorEncoder(wiring.Component):
         place = quantized.p.place
         m.d.sync += [
             scanning.eq(Cat(scan, scanning)),
-            encoding.eq(Cat(encode, encoding)),
-            row.eq(position % BLOCK),
-            ends.eq(final | (position % BLOCK == BLOCK - 1)),
             scanned.p.value.eq(element.data),
             scanned.p.last.eq(ends),
-            quantized.p.value.eq(element.data),
-            quantized.p.exponent.eq(Mux(self.codes, UNIT_SCALE >> 2, scales.exponent)),
-            place.row.eq(row),
-            place.last.eq(ends),
-            place.mantissa.eq(Mux(self.codes, UNIT_SCALE & 3, scales.mantissa)),
-            place.shift.eq(Mux(self.codes, 0, scales.shift)),
         ]
+        with m.If(go):
+            m.d.sync += [
+                encoding.eq(Cat(encode, encoding)),
+                row.eq(position % BLOCK),
+                ends.eq(final | (position % BLOCK == BLOCK - 1)),
+                quantized.p.value.eq(element.data),
+                quantized.p.exponent.eq(Mux(self.codes, UNIT_SCALE >> 2, scales.exponent)),
+                place.row.eq(row),
+                place.last.eq(ends),
+                place.mantissa.eq(Mux(self.codes, UNIT_SCALE & 3, scales.mantissa)),
+                place.shift.eq(Mux(self.codes, 0, scales.shift)),
+            ]
         m.d.comb += [scanned.valid.eq(scanning[-1]), quantized.valid.eq(encoding[-1])]
 
         with m.FSM():
@@ -197,11 +213,36 @@ class VectorEncoder(wiring.Component):
                     m.next = "encode"
             with m.State("encode"):
                 m.d.comb += encode.eq(1)
-                m.d.sync += position.eq(position + 1)
-                with m.If(final):
+                m.d.sync += position.eq(position + go)
+                with m.If(final & go):
                     m.next = "drain"
             with m.State("drain"):
-                with m.If((memory.headers == blocks) & ~sorter.busy):
+                with m.If(memory.completed == blocks):
                     m.d.sync += self.encoded.eq(1)
                     m.next = "idle"
         return m
+
+    def _fire_in_rows(self, m, split, memory, go):
+        """Store what is not silent as it comes."""
+        code, fired = split.p.code, memory.fired
+        m.d.comb += [
+            fired.p.row.eq(code.place.row),
+            fired.p.code.eq(code.level),
+            fired.valid.eq(split.valid & ~code.silent),
+            memory.complete.eq(memory.header.valid),
+        ]
+        connect(m, memory.events, flipped(self.events))
+
+    def _fire_in_time(self, m, split, memory, go):
+        """Sort before the event memory, schedule behind it."""
+        m.submodules.sorter = sorter = EventSorter()
+        m.submodules.scheduler = scheduler = Scheduler(self.params)
+        connect(m, sorter.fired, memory.fired)
+        connect(m, memory.events, scheduler.events)
+        connect(m, scheduler.items, flipped(self.events))
+        m.d.comb += [
+            sorter.split.payload.eq(split.payload),
+            sorter.split.valid.eq(split.valid),
+            go.eq(~split.valid | sorter.split.ready),
+            memory.complete.eq(sorter.complete),
+        ]

@@ -7,6 +7,9 @@ from amaranth.lib import data
 
 from hw.spec.params import CoreParams
 
+#: Fields of an item that the lanes of ``spike`` must see, and their bits.
+SPIKE_FIELDS = {"empty": 1, "negative": 1, "gap": 1, "gap_shift": 2, "restart": 1, "times16": 1}
+
 
 def group_layout(params: CoreParams) -> data.StructLayout:
     """Describe a group as the scaler must know it.
@@ -35,22 +38,24 @@ def beat_layout(params: CoreParams) -> data.StructLayout:
     Members
     -------
     scale : unsigned(1)
-        Scales of the group that follows.
+        Scales of the group that is handed over next.
+    sums : unsigned(1)
+        Row sums of that group.
     row : unsigned(1)
-        A row of weights, to be multiplied by ``code``; code 0 for a group without events.
-    code : signed
-        Decoded value of the event.
+        An item for the lanes: usually a row of weights.
     last : unsigned(1)
-        Last row of the group that ``group`` describes.
+        With this item the sums of the group that ``group`` describes are complete.
     group : group_layout
         Valid where ``last``.
+    code : signed
+        ``mac``: what the row is multiplied by; 0 for a group without events.
+    empty, negative, gap, gap_shift, restart, times16
+        ``spike``: as in :func:`hw.encode.event.event_layout`.
     """
+    if params.integrator == "mac":
+        item = {"code": signed(params.code_width)}
+    else:
+        item = SPIKE_FIELDS
     return data.StructLayout(
-        {
-            "scale": 1,
-            "row": 1,
-            "code": signed(params.code_width),
-            "last": 1,
-            "group": group_layout(params),
-        }
+        {"scale": 1, "sums": 1, "row": 1, "last": 1, "group": group_layout(params), **item}
     )

@@ -8,17 +8,22 @@ from amaranth.lib.wiring import In, Out
 
 from hw.integrate.beat import beat_layout, group_layout
 from hw.spec.cycles import lanes_per_stream
+from hw.spec.formats import SUM_BEATS, SUM_BITS
 from hw.spec.params import CoreParams
 from hw.spec.scales import EXPONENT_SPAN
 
 SCALE_WIDTH = 8
+
+#: Signed bits of a row sum R, 32 times -8..7, and of the silent value m - z.
+ROW_SUM_WIDTH = 9
+SILENT_WIDTH = 8
 
 #: Signed bits of 16 * P_h + P_l + 8 * X, and of d times that.
 PAIR_WIDTH = 21
 TERM_WIDTH = 28
 
 #: Pipeline registers from the chains' heads to the results.
-STAGES = 6
+STAGES = 8
 
 
 class GroupScaler(wiring.Component):
@@ -28,8 +33,9 @@ class GroupScaler(wiring.Component):
     loads sums and scales into chains that shift by one lane a cycle. Handovers come at least
     :func:`hw.spec.cycles.group_interval` apart.
 
-    With ``wide`` (8-bit weights) an even lane waits for its odd neighbour, and the pair gives one
-    output ``16 * P_h + P_l + 8 * X``.
+    The lanes' sums are P less ``silent * R``, which is added first. With ``wide`` (8-bit weights)
+    an even lane waits for its odd neighbour, and the pair gives one output
+    ``16 * P_h + P_l + 8 * X``.
 
     Parameters
     ----------
@@ -40,8 +46,10 @@ class GroupScaler(wiring.Component):
     ----------
     wide : In(1)
         Weights have 8 bits.
+    silent : In(signed(8))
+        Value m - z of a silent code; 0 unless beats marked ``sums`` come with every group.
     beat, weights
-        Beats of synapse memory; those marked ``scale`` are collected.
+        Beats of synapse memory; those marked ``scale`` or ``sums`` are collected.
     handover, group, sums
         From the lanes.
     results : Out(ArrayLayout(signed(accumulator_width), streams))
@@ -60,6 +68,7 @@ class GroupScaler(wiring.Component):
         super().__init__(
             {
                 "wide": In(1),
+                "silent": In(signed(SILENT_WIDTH)),
                 "beat": In(beat_layout(params)),
                 "weights": In(params.beat_bits),
                 "handover": In(1),
@@ -111,7 +120,7 @@ class GroupScaler(wiring.Component):
         return tags, busy
 
     def _chains(self, m, busy):
-        """Shift chains of P, d and b; the heads of a stream's part are its lane in turn."""
+        """Shift chains of P, R, d and b; the heads of a stream's part are its lane in turn."""
         params = self._params
         slots = self._depth * params.scaler_streams
         beat_bits = params.beat_bits
@@ -124,9 +133,16 @@ class GroupScaler(wiring.Component):
             newest.word_select(lane // 2, SCALE_WIDTH) for lane in range(params.lanes & ~1)
         )
 
+        row_sums = Signal(SUM_BEATS * beat_bits)
+        part = Signal(range(SUM_BEATS))
+        with m.If(self.beat.sums):
+            m.d.sync += [row_sums.word_select(part, beat_bits).eq(self.weights), part.eq(part + 1)]
+        narrow = Cat(row_sums[SUM_BITS * i :][:ROW_SUM_WIDTH] for i in range(params.lanes))
+
         chains = {}
         for name, width, load in (
             ("sum", params.sum_width, self.sums.as_value()),
+            ("row_sum", ROW_SUM_WIDTH, narrow),
             ("d", SCALE_WIDTH, Mux(self.wide, d_wide, shadow[: 2 * beat_bits])),
             ("b", SCALE_WIDTH, shadow[2 * beat_bits :]),
         ):
@@ -141,31 +157,42 @@ class GroupScaler(wiring.Component):
             ]
         return chains
 
-    def _term(self, m, tags, *, sum_head, d_head, b_head):
-        """One stream's ``S_g * (d * P + b * X)``, behind five pipeline registers."""
+    def _term(self, m, tags, *, sum_head, row_sum_head, d_head, b_head):
+        """One stream's ``S_g * (d * P + b * X)``, behind seven pipeline registers."""
+        heard = Signal(signed(self._params.sum_width))
+        whole = Signal(signed(self._params.sum_width))
+        unheard = Signal(signed(ROW_SUM_WIDTH + SILENT_WIDTH))
+        d_early, b_early = Signal(2 * SCALE_WIDTH), Signal(2 * SCALE_WIDTH)
+        m.d.sync += [
+            unheard.eq(row_sum_head * self.silent),
+            heard.eq(sum_head),
+            whole.eq(heard + unheard),
+            d_early.eq(Cat(d_head, d_early)),
+            b_early.eq(Cat(b_head, b_early)),
+        ]
         pair = Signal(signed(PAIR_WIDTH))
         factor = Signal(signed(PAIR_WIDTH))
         d, b = Signal(signed(SCALE_WIDTH)), Signal(signed(SCALE_WIDTH))
         m.d.sync += [
-            pair.eq(sum_head + (tags[0].group.code_sum << 3)),
-            factor.eq(Mux(self.wide, (sum_head << 4) + pair, sum_head)),
-            d.eq(d_head),
-            b.eq(Mux(self.wide, 0, b_head)),
+            pair.eq(whole + (tags[2].group.code_sum << 3)),
+            factor.eq(Mux(self.wide, (whole << 4) + pair, whole)),
+            d.eq(d_early[SCALE_WIDTH:]),
+            b.eq(Mux(self.wide, 0, b_early[SCALE_WIDTH:])),
         ]
         scaled_sum = Signal(signed(TERM_WIDTH))
         offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width))
         term = Signal(signed(TERM_WIDTH))
         m.d.sync += [
             scaled_sum.eq(factor * d),
-            offset.eq(tags[1].group.code_sum * b),
+            offset.eq(tags[3].group.code_sum * b),
             term.eq(scaled_sum + offset),
         ]
-        mantissa = tags[3].group.mantissa
+        mantissa = tags[5].group.mantissa
         multiplied = Signal(signed(TERM_WIDTH + 3))
         shifted = Signal(signed(TERM_WIDTH + 3 + EXPONENT_SPAN))
         m.d.sync += [
             multiplied.eq((term << 2) + Mux(mantissa[0], term, 0) + Mux(mantissa[1], term << 1, 0)),
-            shifted.eq(multiplied << tags[4].group.shift),
+            shifted.eq(multiplied << tags[6].group.shift),
         ]
         return shifted
 
@@ -178,8 +205,8 @@ class GroupScaler(wiring.Component):
         before = Signal.like(self.results)
         done = tags[STAGES]
         m.d.comb += [
-            read.addr.eq(tags[3].slot),
-            read.en.eq(tags[3].emit),
+            read.addr.eq(tags[5].slot),
+            read.en.eq(tags[5].emit),
             write.addr.eq(done.slot),
             write.data.eq(self.results),
             write.en.eq(done.emit),
@@ -189,5 +216,5 @@ class GroupScaler(wiring.Component):
         ]
         m.d.sync += before.eq(read.data)
         for stream, term in enumerate(terms):
-            kept = Mux(tags[5].group.first, 0, before[stream])
+            kept = Mux(tags[7].group.first, 0, before[stream])
             m.d.sync += self.results[stream].eq(kept + term)

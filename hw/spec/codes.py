@@ -131,23 +131,20 @@ TABLES: dict[str, CodeTable] = {
 DEFAULT_TABLE = "companded"
 
 
-def digits(code: int, *, masked: bool) -> tuple[int, int]:
+def digits(level: int) -> tuple[int, int]:
     """Split an integer into the digits of the coarse and the fine window.
 
     Parameters
     ----------
-    code : int
-        Decoded value (silent level 0) or level (silent level not 0), -255..255.
-    masked : bool
-        True where the silent level is not 0: floor digits instead of signed ones.
+    level : int
+        Level relative to the silent one, v - m, -255..255.
 
     Returns
     -------
     hi, lo : int
-        ``code == 16 * hi + lo``.
+        ``level == 16 * hi + lo``, both with the sign of ``level`` or, for lo, the opposite one;
+        ``abs(hi) <= 16`` and ``abs(lo) <= 8``.
     """
-    if masked:
-        return code >> 4, code & 15
-    hi = (abs(code) + 8) >> 4
-    lo = abs(code) - 16 * hi
-    return (hi, lo) if code >= 0 else (-hi, -lo)
+    hi = (abs(level) + 8) >> 4
+    lo = abs(level) - 16 * hi
+    return (hi, lo) if level >= 0 else (-hi, -lo)

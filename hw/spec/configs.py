@@ -12,8 +12,13 @@ CONFIGS: dict[str, CoreConfig] = {
     "mac8": CoreConfig(lanes=8, max_inputs=1536),
     # Too small for one layer of the bundled model: the driver streams it.
     "mac8-small": CoreConfig(lanes=8, memory_beats=4096, max_inputs=256, max_outputs=256),
+    # The same with lanes without multipliers.
+    "spike8": CoreConfig(lanes=8, max_inputs=1536, integrator="spike"),
     # Wide enough to run a SmolLM2 layer in a short simulation.
     "mac64": CoreConfig(lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536),
+    "spike64": CoreConfig(
+        lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536, integrator="spike"
+    ),
     # 128 MiB outside. A row is a quarter of a DRAM burst of 64 bytes: short holes cost nothing.
     "mac32-axi": CoreConfig(
         lanes=32,

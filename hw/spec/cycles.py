@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from hw.spec.formats import WeightFormat
 from hw.spec.params import CoreParams
 
-#: Checking an instruction, from the start command to the encoder's start.
+#: Checking an instruction, from the start command to the start of encoder and tile engine.
 CHECK = 4
 
 #: From a read command to the beat in the lanes: the memory array, then its output register.
@@ -20,14 +20,14 @@ MEMORY_LATENCY = 2
 #: Least distance of two groups in the scaler: an accumulator's way through its memory.
 ACCUMULATOR_LOOP = 4
 
-#: From the encoder's last input to the first tile's first command.
-LAUNCH = 2
+#: From that start to the first tile's first command.
+LAUNCH = 1
 
-#: From asking for a replay to the tile's first event.
-REPLAY = 3
+#: From asking for a replay, or when a block of the first tile is stored, to its first event.
+REPLAY = {"mac": 3, "spike": 4}
 
 #: From the last command to done, apart from the lanes that are read out one by one.
-TAIL = 12
+TAIL = 14
 
 
 def lanes_per_stream(params: CoreParams) -> int:
@@ -48,9 +48,20 @@ def tile_interval(params: CoreParams, weights: WeightFormat) -> int:
 
 
 def integrate_cycles(
-    params: CoreParams, weights: WeightFormat, tiles: int, events: Sequence[int]
+    params: CoreParams,
+    weights: WeightFormat,
+    tiles: int,
+    items: Sequence[int],
+    *,
+    sums: bool = False,
+    stored: Sequence[int] = (),
 ) -> tuple[int, int]:
     """Cycles of all tiles of an instruction, without launch and tail.
+
+    An item is one cycle of the lanes. For ``mac`` that is an event, or an empty block. For
+    ``spike`` it may also be a gap, and a block's last gap shares the cycle of the next block's
+    first item; the last block's is that of the flush. The first tile takes the blocks as the
+    encoder stores them.
 
     Parameters
     ----------
@@ -60,8 +71,12 @@ def integrate_cycles(
         Format of the weights.
     tiles : int
         Tiles of outputs.
-    events : sequence of int
-        Events (spikes and integers) of each block of the vector.
+    items : sequence of int
+        Items from one handover to the next, that one included, for each block of the vector.
+    sums : bool
+        Row sums lie in memory.
+    stored : sequence of int
+        Cycles from the start until each block is stored, if the first tile may have to wait.
 
     Returns
     -------
@@ -72,11 +87,19 @@ def integrate_cycles(
     """
     now, stalls = 0, 0
     group_free, tile_free = 0, 0
-    for _ in range(tiles):
-        for block, count in enumerate(events):
-            head = weights.scale_beats if block else max(weights.scale_beats, REPLAY)
-            wanted = now + head + max(count, 1)
-            last = block == len(events) - 1
+    replay = REPLAY[params.integrator]
+    for tile in range(tiles):
+        # When each block's first item is there: the last one's end is no block's.
+        offered = [0 if tile else cycle + replay for cycle in stored or [0] * len(items)] + [0]
+        for block, count in enumerate(items):
+            last = block == len(items) - 1
+            head = weights.head_beats(sums=sums)
+            begin = now + (head if block else max(head, replay))
+            if block == 0 or params.integrator == "mac":
+                begin = max(begin, offered[block] - 1)
+            wanted = begin + max(count, 1)
+            if params.integrator == "spike":
+                wanted = max(wanted, offered[block + 1])
             now = max(wanted, group_free, tile_free if last else 0)
             stalls += now - wanted
             group_free = now + group_interval(params)
@@ -88,8 +111,10 @@ def instruction_cycles(
     params: CoreParams,
     weights: WeightFormat,
     tiles: int,
-    events: Sequence[int],
-    encode: int,
+    items: Sequence[int],
+    stored: Sequence[int],
+    *,
+    sums: bool = False,
 ) -> int:
     """Cycles of an instruction from start to done: the register ``cycles``.
 
@@ -101,11 +126,13 @@ def instruction_cycles(
         Format of the weights.
     tiles : int
         Tiles of outputs.
-    events : sequence of int
-        Events (spikes and integers) of each block of the vector.
-    encode : int
-        Cycles that the vector encoder takes for the vector.
+    items : sequence of int
+        Items up to each handover, as for :func:`integrate_cycles`.
+    stored : sequence of int
+        Cycles from the encoder's start until it has stored each block.
+    sums : bool
+        Row sums lie in memory.
     """
-    integrate, _ = integrate_cycles(params, weights, tiles, events)
+    integrate, _ = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
     readout = lanes_per_stream(params) + weights.outputs(params.lanes)
-    return CHECK + encode + LAUNCH + integrate + TAIL + readout
+    return CHECK + LAUNCH + integrate + TAIL + readout

@@ -7,19 +7,25 @@ import dataclasses
 from hw.spec.codes import BLOCK
 
 #: Version of the specification: registers, layout and arithmetic.
-VERSION = "1.0"
+VERSION = "1.1"
 
 #: Version of the converted-model container and of the device image.
 CONTAINER_VERSION = 1
-IMAGE_VERSION = 1
+IMAGE_VERSION = 2
+
+#: Row sums R of a group: bits for each lane, and the beats that hold them.
+SUM_BITS = 16
+SUM_BEATS = SUM_BITS // 4
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WeightFormat:
     """One way to store weights.
 
-    A tile is N lanes wide. Its groups follow each other; each is ``scale_beats`` beats, then one
-    beat per row. A beat holds N nibbles, lane 0 in the lowest bits.
+    A tile is N lanes wide. Its groups follow each other; each is ``scale_beats`` beats, then
+    :data:`SUM_BEATS` of row sums if the matrix has them, then one beat per row. A beat holds N
+    nibbles, lane 0 in the lowest bits. Row sums are N times 16 bits, in two's complement: the sum
+    of each lane's nibbles over the group's inputs, padding excluded.
 
     Attributes
     ----------
@@ -41,8 +47,16 @@ class WeightFormat:
 
     @property
     def beats(self) -> int:
-        """Beats of a whole group."""
-        return self.scale_beats + BLOCK
+        """Beats of a whole group without row sums."""
+        return self.group_beats(sums=False)
+
+    def head_beats(self, *, sums: bool) -> int:
+        """Return the beats before the rows, with or without row sums."""
+        return self.scale_beats + (SUM_BEATS if sums else 0)
+
+    def group_beats(self, *, sums: bool) -> int:
+        """Return the beats of a whole group, with or without row sums."""
+        return self.head_beats(sums=sums) + BLOCK
 
     def outputs(self, lanes: int) -> int:
         """Return the outputs of one tile."""

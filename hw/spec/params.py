@@ -9,7 +9,7 @@ import math
 
 from hw.spec import codes, formats, scales
 
-INTEGRATORS = ("mac",)
+INTEGRATORS = ("mac", "spike")
 MEMORIES = ("onchip", "axi")
 
 
@@ -30,7 +30,8 @@ class CoreConfig:
     max_outputs : int
         Most outputs of one instruction.
     integrator : str
-        ``"mac"``: event-driven multiply-accumulate.
+        ``"mac"``: event-driven multiply-accumulate. ``"spike"``: two adders a lane, which sum up
+        the weights that have fired, and that current over the time steps.
     memory : str
         Where weights are: ``"onchip"``, or ``"axi"``, behind an AXI4 read manager. What follows
         matters to ``"axi"`` only.
@@ -108,10 +109,10 @@ class CoreParams:
         lanes = config.lanes
         if not 1 <= lanes <= 256:
             raise ValueError(f"lanes must be 1..256, not {lanes}; choose e.g. 8, 32 or 128")
-        if config.max_inputs < 1 or config.max_inputs % codes.BLOCK:
+        if config.max_inputs < 2 * codes.BLOCK or config.max_inputs % codes.BLOCK:
             raise ValueError(
-                f"max_inputs must be a positive multiple of {codes.BLOCK}, not "
-                f"{config.max_inputs}; round it up"
+                f"max_inputs must be a multiple of {codes.BLOCK} and at least {2 * codes.BLOCK}, "
+                f"not {config.max_inputs}; round it up"
             )
         if config.max_outputs < lanes:
             raise ValueError(

@@ -27,7 +27,7 @@ class Error(enum.IntEnum):
     OUTPUTS = 2
     #: weight_base plus the instruction's tiles exceed the memory
     MEMORY = 3
-    #: unknown or unsupported code table or weight format
+    #: unknown or unsupported code table or weight format, or a silent level that does not suit them
     MODE = 4
     #: start while busy
     BUSY = 5
@@ -94,11 +94,11 @@ COUNTERS: dict[str, str] = {
     "silent": "silent codes, padding excluded",
     "integer_events": "codes beyond the ladder",
     "steps": "occupied levels, coarse and fine windows together",
-    "rows_read": "weight rows read from synapse memory",
-    "beats_read": "beats read from synapse memory, scales included",
+    "rows_read": "weight rows read from synapse memory; from external memory, each once for a tile",
+    "beats_read": "beats read from synapse memory, scales and row sums included",
     "cycles": "clock cycles from start to done",
     "stall_scaler": "cycles in which the rows waited for the group scaler",
-    "stall_memory": "cycles in which the lanes waited for external memory",
+    "stall_memory": "cycles in which the lanes waited for external memory and for nothing else",
     "beats_hole": "beats that were read through: rows of external memory that do not fire",
 }
 
@@ -183,6 +183,7 @@ REGISTERS: dict[str, Register] = {
             _f("table", 0, 4, "number of the code table"),
             _f("format", 4, 1, "number of the weight format"),
             _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
+            _f("sums", 6, 1, "row sums lie in memory; needed where m is not the table's z"),
         ),
         _r(
             "quantizer",

@@ -9,7 +9,7 @@ import typer
 
 from sw.commands import options
 from sw.compile.image import compile_model
-from sw.opening import open_model, open_params
+from sw.opening import check_table, open_model, open_params
 
 
 def command(
@@ -19,10 +19,13 @@ def command(
     ),
     config: options.Config = options.DEFAULT_CONFIG,
     integrator: options.Integrator = None,
+    code: options.Code = None,
 ) -> None:
     """Lay the model's matrices out in tiles and groups."""
     params = open_params(config, integrator)
-    image = compile_model(open_model(model), params, name=config)
+    converted = open_model(model)
+    table = check_table(code, converted.table)
+    image = compile_model(converted, params, name=config, table=table)
     image.save(output)
     words = sum(matrix.words.size for matrix in image.matrices.values())
     beats = words // params.words_per_beat

@@ -149,7 +149,7 @@ def _trace(
     transport = open_transport(params, trace=path)
     try:
         device = Device(transport, params)
-        device.load(load_matching_image(image, model, params, config))
+        device.load(load_matching_image(image, model, params, config, table))
         if fault:
             fault.plant(device)
         device.matvec(

@@ -15,11 +15,12 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from hw.spec.codes import BLOCK
-from hw.spec.formats import FORMATS, IMAGE_VERSION, W4, WeightFormat
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.formats import FORMATS, IMAGE_VERSION, SUM_BEATS, W4, WeightFormat
 from hw.spec.params import CoreParams
 from sw.convert.container import ConvertedModel, WeightMatrix, write_whole
 from sw.errors import UserError
+from sw.golden.linear import input_site
 
 MAGIC = "firstspike image"
 
@@ -36,12 +37,20 @@ class MatrixImage:
         Outputs and inputs, padding excluded.
     words : numpy.ndarray
         uint32, shape (tiles, groups, beats of a group, words of a beat).
+    sums : bool
+        Groups have row sums.
     """
 
     format: WeightFormat
     rows: int
     inputs: int
     words: np.ndarray
+    sums: bool = False
+
+    @property
+    def group_beats(self) -> int:
+        """Beats of a group."""
+        return self.format.group_beats(sums=self.sums)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,6 +65,8 @@ class DeviceImage:
         The model's provenance.
     configuration : str
         Hexadecimal hash of the hardware configuration.
+    table : str
+        Code table for whose silent levels row sums were laid out, or not.
     matrices : dict of str to MatrixImage
         By the converted model's names.
     """
@@ -63,6 +74,7 @@ class DeviceImage:
     name: str
     source: dict
     configuration: str
+    table: str
     matrices: dict[str, MatrixImage]
 
     def save(self, path: Path | str) -> None:
@@ -72,7 +84,9 @@ class DeviceImage:
             "name": self.name,
             "source": self.source,
             "configuration": self.configuration,
+            "table": self.table,
             "matrices": {n: [m.format.name, m.rows, m.inputs] for n, m in self.matrices.items()},
+            "row_sums": [n for n, m in self.matrices.items() if m.sums],
         }
         tensors = {name: matrix.words for name, matrix in self.matrices.items()}
         write_whole(Path(path), save(tensors, metadata={MAGIC: json.dumps(header)}))
@@ -106,14 +120,28 @@ def load_image(path: Path | str) -> DeviceImage:
         name=header["name"],
         source=header["source"],
         configuration=header["configuration"],
+        table=header["table"],
         matrices={
-            name: MatrixImage(format=FORMATS[kind], rows=rows, inputs=inputs, words=words[name])
+            name: MatrixImage(
+                format=FORMATS[kind],
+                rows=rows,
+                inputs=inputs,
+                words=words[name],
+                sums=name in header["row_sums"],
+            )
             for name, (kind, rows, inputs) in header["matrices"].items()
         },
     )
 
 
-def compile_model(model: ConvertedModel, params: CoreParams, *, name: str) -> DeviceImage:
+def needs_sums(table: str, silent_level: int) -> bool:
+    """Tell whether silent codes stand for another value than 0, which takes row sums."""
+    return silent_level != TABLES[table].zero
+
+
+def compile_model(
+    model: ConvertedModel, params: CoreParams, *, name: str, table: str | None = None
+) -> DeviceImage:
     """Lay out a model for a configuration.
 
     Parameters
@@ -124,12 +152,15 @@ def compile_model(model: ConvertedModel, params: CoreParams, *, name: str) -> De
         Configuration of the core.
     name : str
         Name of the configuration, for messages.
+    table : str, optional
+        Code table that the image shall serve; the model's own if absent.
 
     Raises
     ------
     UserError
         If a matrix has more inputs than the core, or 8-bit weights meet an odd number of lanes.
     """
+    table = table or model.table
     matrices = {n: m for n, m in model.matrices.items() if n.startswith("layers.")}
     matrices["head"] = model.head
     for matrix_name, matrix in matrices.items():
@@ -147,11 +178,19 @@ def compile_model(model: ConvertedModel, params: CoreParams, *, name: str) -> De
         name=model.name,
         source=model.source,
         configuration=f"{params.hash:016x}",
-        matrices={n: pack_matrix(m, params.lanes) for n, m in matrices.items()},
+        table=table,
+        matrices={
+            n: pack_matrix(
+                m,
+                params.lanes,
+                sums=needs_sums(table, model.quantizer(input_site(n), table).silent_level),
+            )
+            for n, m in matrices.items()
+        },
     )
 
 
-def pack_matrix(matrix: WeightMatrix, lanes: int) -> MatrixImage:
+def pack_matrix(matrix: WeightMatrix, lanes: int, *, sums: bool = False) -> MatrixImage:
     """Lay out a matrix in tiles of ``lanes`` lanes; what is missing to a tile or group is zero."""
     layout = matrix.format
     outputs, groups = layout.outputs(lanes), matrix.groups
@@ -165,14 +204,27 @@ def pack_matrix(matrix: WeightMatrix, lanes: int) -> MatrixImage:
         padded = np.zeros((tiles * outputs, groups), np.int8)
         padded[: matrix.rows] = scale
         scale_bytes[:, :, i] = padded.reshape(tiles, outputs, groups).transpose(0, 2, 1)
-    nibbles = np.concatenate(
-        [
-            _nibbles(scale_bytes).reshape(tiles, groups, layout.scale_beats, lanes),
-            _planes(codes) if layout is not W4 else codes.astype(np.uint8) & 15,
-        ],
-        axis=2,
+    rows = _planes(codes) if layout is not W4 else codes.astype(np.uint8) & 15
+    parts = [_nibbles(scale_bytes).reshape(tiles, groups, layout.scale_beats, lanes), rows]
+    if sums:
+        parts.insert(1, _row_sums(rows, matrix.inputs))
+    return MatrixImage(
+        format=layout,
+        rows=matrix.rows,
+        inputs=matrix.inputs,
+        words=_words(np.concatenate(parts, axis=2)),
+        sums=sums,
     )
-    return MatrixImage(format=layout, rows=matrix.rows, inputs=matrix.inputs, words=_words(nibbles))
+
+
+def _row_sums(rows: np.ndarray, inputs: int) -> np.ndarray:
+    """Sum the nibbles of each lane over a group's inputs; give the sums' own nibbles in beats."""
+    tiles, groups, _, lanes = rows.shape
+    weights = (rows ^ 8).astype(np.int16).reshape(tiles, -1, lanes) - 8
+    weights[:, inputs:] = 0
+    sums = weights.reshape(rows.shape).sum(axis=2, dtype="<i2")
+    as_bytes = np.ascontiguousarray(sums).view(np.uint8)
+    return _nibbles(as_bytes).reshape(tiles, groups, SUM_BEATS, lanes)
 
 
 def _nibbles(values: np.ndarray) -> np.ndarray:

@@ -20,6 +20,9 @@ from sw.golden.linear import GoldenLinear, input_site
 #: No tensor keeps more integers than this share of its elements on the calibration text.
 LARGEST_INTEGER_SHARE = 0.045
 
+#: Vectors of each tensor that are looked at, evenly spread over the text.
+VECTORS = 256
+
 #: Factor between the scale constants that are tried, and their largest multiple of the default.
 _STEP, _LARGEST = 1.04, 8.0
 
@@ -68,7 +71,8 @@ def calibrate(
     for tensor, vectors in track(
         recorder.seen.items(), description="calibrating: fitting", transient=True
     ):
-        x = torch.cat(vectors).long()
+        x = torch.cat(vectors)
+        x = x[:: -(-len(x) // VECTORS)].long()
         for table in TABLES.values():
             if table.linear:
                 shipped = quantizers[tensor][table.name]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 
 from hw.spec import registers
@@ -11,8 +9,10 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
-from sw.compile.image import DeviceImage, MatrixImage
+from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
+from sw.driver.result import DeviceError, Result
+from sw.driver.synapse_memory import SynapseMemory
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
@@ -21,29 +21,6 @@ ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
 
 #: How many times longer than on chip an instruction may take with external memory.
 SLOWEST_MEMORY = 32
-
-
-class DeviceError(RuntimeError):
-    """The core refused an instruction that the driver made; a defect, not a user's mistake."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Result:
-    """What a matrix-vector product left behind.
-
-    Attributes
-    ----------
-    accumulators : numpy.ndarray
-        int64, one per output.
-    base : int
-        Base exponent E of the encoded vector.
-    counters : dict of str to int
-        Every counter of ``hw/spec/registers.py``.
-    """
-
-    accumulators: np.ndarray
-    base: int
-    counters: dict[str, int]
 
 
 class Device:
@@ -70,6 +47,7 @@ class Device:
     def __init__(self, transport: Transport, params: CoreParams):
         self.transport = transport
         self.params = params
+        self._memory = SynapseMemory(transport, params)
         self.loaded_words = 0
         self._image: DeviceImage | None = None
         self._resident: dict[tuple[str, int], int] = {}
@@ -122,8 +100,18 @@ class Device:
             Scale constant, threshold and silent level of this input.
         table : str
             Code table.
+
+        Raises
+        ------
+        UserError
+            If the image was compiled for a table with other needs of row sums.
         """
         matrix = self._matrix(name)
+        if matrix.sums != needs_sums(table, quantizer.silent_level):
+            raise UserError(
+                f"the image was compiled for code table {self._loaded().table}, whose row sums do "
+                f"not suit {table}; compile the model with --code {table}"
+            )
         if x.shape != (matrix.inputs,):
             raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
         self._write_input(x)
@@ -135,7 +123,9 @@ class Device:
                 silent=quantizer.silent_level,
             ),
         )
-        mode = REGISTERS["mode"].pack(table=TABLES[table].number, format=matrix.format.number)
+        mode = REGISTERS["mode"].pack(
+            table=TABLES[table].number, format=matrix.format.number, sums=matrix.sums
+        )
         self._write("mode", mode)
         return self._run_tiles(name, matrix)
 
@@ -159,15 +149,19 @@ class Device:
         base = self._ensure_resident(name, matrix, tile - tile % chunk, chunk)
         groups = matrix.words.shape[1]
         group = (tile % chunk) * groups + column // BLOCK
-        beat = base + group * layout.beats + layout.scale_beats + column % BLOCK
-        words = self._read_beat(beat)
+        head = layout.head_beats(sums=matrix.sums)
+        beat = base + group * matrix.group_beats + head + column % BLOCK
+        words = self._memory.read(beat)
         words[lane // 8] ^= np.uint32(1 << lane % 8 * 4 + bit % 4)
-        self._write_beats(beat, words)
+        self._memory.write(beat, words)
 
-    def _matrix(self, name: str) -> MatrixImage:
+    def _loaded(self) -> DeviceImage:
         if self._image is None:
             raise UserError("the device holds no model; call load first")
-        return self._image.matrices[name]
+        return self._image
+
+    def _matrix(self, name: str) -> MatrixImage:
+        return self._loaded().matrices[name]
 
     def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
         per_tile = matrix.format.outputs(self.params.lanes)
@@ -206,28 +200,11 @@ class Device:
             beats = words.size // words.shape[-1]
             if self._free + beats > self.params.memory_beats:
                 self._forget()
-            self._write_beats(self._free, words.reshape(-1))
+            self._memory.write(self._free, words.reshape(-1))
             self.loaded_words += words.size
             self._resident[key] = self._free
             self._free += beats
         return self._resident[key]
-
-    def _write_beats(self, beat: int, words: np.ndarray) -> None:
-        """Write synapse memory, external memory directly."""
-        if self.params.external:
-            self.transport.load(beat * self.params.beat_bits // 8, words)
-        else:
-            self._write("memory_address", beat * self.params.words_per_beat)
-            self.transport.write_window(REGISTERS["memory_data"].address, words)
-
-    def _read_beat(self, beat: int) -> np.ndarray:
-        """Words of a beat."""
-        size = self.params.beat_bits // 8
-        if self.params.external:
-            return self.transport.dump(beat * size, size).view(np.uint32)
-        self._write("memory_address", beat * self.params.words_per_beat)
-        window = REGISTERS["memory_data"].address
-        return self.transport.read_window(window, self.params.words_per_beat).copy()
 
     def _forget(self) -> None:
         self._resident.clear()
@@ -237,10 +214,8 @@ class Device:
         self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))
         self._write("weight_base", weight_base)
         self._write("control", REGISTERS["control"].pack(start=1))
-        blocks = -(-inputs // BLOCK)
-        longest = (
-            4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (64 + self.params.lanes)
-        )
+        groups = tiles * (-(-inputs // BLOCK) + 2)
+        longest = 4096 + 8 * self.params.max_inputs + groups * (256 + self.params.lanes)
         if self.params.external:
             longest *= SLOWEST_MEMORY
         status = REGISTERS["status"]

@@ -108,23 +108,40 @@ class GoldenTransport:
             return Error.INPUTS
         if not 0 < tiles * layout.outputs(lanes) <= self.params.max_outputs:
             return Error.OUTPUTS
-        if table is None or lanes % layout.lanes_per_output:
+        if table is None or lanes % layout.lanes_per_output or not self._suits(table):
             return Error.MODE
         groups = -(-inputs // BLOCK)
         base = self._registers["weight_base"]
-        if base + tiles * groups * layout.beats > self.params.memory_beats:
+        beats = layout.group_beats(sums=bool(mode["sums"]))
+        if base + tiles * groups * beats > self.params.memory_beats:
             return Error.MEMORY
         encoded = self._encode(inputs, table, bool(mode["codes"]))
-        values = self._weights(layout, base, tiles, groups)[:, :inputs]
+        values = self._weights(layout, base, tiles, groups, sums=bool(mode["sums"]))[:, :inputs]
         accumulators = values @ encoded.scaled.numpy()
         self._windows["output"][: 2 * len(accumulators)] = accumulators.astype("<i8").view("<u4")
         rows = tiles * layout.outputs(lanes)
         counts = event_counters(encoded) | memory_counters(
-            encoded, weight_format=layout, rows=rows, lanes=lanes
+            encoded,
+            weight_format=layout,
+            rows=rows,
+            lanes=lanes,
+            integrator=self.params.integrator,
+            memory=self.params.config.memory,
         )
         self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
         self._registers["scale_base"] = int(encoded.base)
         return Error.NONE
+
+    def _suits(self, table) -> bool:
+        """Whether mode and silent level go with the table."""
+        level, mode = self._fields("quantizer")["silent"], self._fields("mode")
+        lowest = table.lowest if table.masked else table.silent_level
+        highest = table.highest if table.masked else table.silent_level
+        return (
+            lowest <= level <= highest
+            and not (table.zero if mode["codes"] else not table.linear)
+            and (level == table.zero or bool(mode["sums"]))
+        )
 
     def _encode(self, inputs: int, table, codes: bool) -> Encoded:
         x = torch.from_numpy(self._windows["input"][:inputs].astype(np.uint16).view(np.int16))
@@ -139,14 +156,18 @@ class GoldenTransport:
             silent_level=quantizer["silent"],
         )
 
-    def _weights(self, layout: WeightFormat, base: int, tiles: int, groups: int) -> np.ndarray:
+    def _weights(
+        self, layout: WeightFormat, base: int, tiles: int, groups: int, *, sums: bool
+    ) -> np.ndarray:
         """``d * w + b`` of some tiles, int64, shape (outputs, inputs with padding)."""
         lanes, words = self.params.lanes, self.params.words_per_beat
-        beats = tiles * groups * layout.beats
+        beats = tiles * groups * layout.group_beats(sums=sums)
         memory = self._windows["memory"][base * words : (base + beats) * words]
         nibbles = (memory[:, None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).astype(np.int64)
-        nibbles = nibbles.reshape(tiles, groups, layout.beats, -1)[..., :lanes]
-        scales, rows = np.split(nibbles, [layout.scale_beats], axis=2)
+        nibbles = nibbles.reshape(tiles, groups, -1, words * 8)[..., :lanes]
+        scales, _, rows = np.split(
+            nibbles, [layout.scale_beats, layout.head_beats(sums=sums)], axis=2
+        )
         scales = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2)
         # Shape (tiles, groups, d and perhaps b, outputs).
         mantissas = ((scales[..., 0] + 16 * scales[..., 1]) ^ 128) - 128

@@ -8,7 +8,8 @@ from torch import Tensor
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.registers import COUNTERS
 from sw.convert.container import ConvertedModel
-from sw.driver.device import Device, Result
+from sw.driver.device import Device
+from sw.driver.result import Result
 from sw.golden.linear import input_site
 from sw.golden.matrix import Matrix
 

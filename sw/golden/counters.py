@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from hw.spec.formats import WeightFormat
 from hw.spec.registers import COUNTERS
 from sw.golden.classify import CodeClass
 from sw.golden.codes import Encoded
-from sw.golden.sums import windows
+from sw.golden.sums import relative_levels, windows
 
 Counters = dict[str, int | None]
 
@@ -43,25 +44,72 @@ def event_counters(encoded: Encoded) -> dict[str, int]:
         "spikes": counts[CodeClass.SPIKE],
         "silent": counts[CodeClass.SILENT],
         "integer_events": counts[CodeClass.INTEGER],
-        "steps": _occupied(plan.coarse.abs() - 1) + _occupied(plan.fine),
+        "steps": _occupied(plan.coarse.abs()) + _occupied(plan.fine.abs()),
         "window_steps": encoded.scales.numel() * encoded.table.steps,
     }
 
 
 def _occupied(levels: Tensor) -> int:
-    """Count the distinct levels of each block, those below 0 left out."""
-    width = int(levels.amax()) + 2
+    """Count the distinct levels of each block, level 0 left out."""
+    width = int(levels.amax()) + 1
     if width < 2:
         return 0
     blocks = levels.view(-1, levels.shape[-1])
-    slots = blocks + torch.arange(1, len(blocks) * width, width)[:, None]
+    slots = blocks + torch.arange(0, len(blocks) * width, width)[:, None]
     occupied = torch.zeros(len(blocks) * width, dtype=torch.int8)
     occupied[slots.flatten()] = 1
     return int(occupied.view(-1, width)[:, 1:].sum())
 
 
+def row_events(encoded: Encoded, integrator: str) -> Tensor:
+    """Rows that each block reads: for ``spike`` one per digit, shape (..., G)."""
+    if integrator == "spike":
+        coarse, fine = windows(encoded)
+        return (coarse != 0).sum(-1) + (fine != 0).sum(-1)
+    return (relative_levels(encoded) != 0).sum(-1)
+
+
+def lane_cycles(encoded: Encoded, integrator: str) -> Tensor:
+    """Predict the cycles of the lanes in one tile, scales and stalls apart.
+
+    Parameters
+    ----------
+    encoded : Encoded
+        The tile's inputs.
+    integrator : str
+        ``"mac"``: one cycle per event. ``"spike"``: one per event, and one for each operation of a
+        gap beyond its first, as that shares the cycle of what comes next; a block in the coarse
+        window alone takes one more to multiply by 16.
+
+    Returns
+    -------
+    Tensor
+        Cycles from one block's handover to the next, that one included, shape (..., G). A block
+        takes at least one. With ``spike``, a block is handed over by the next one's first event,
+        or the flush behind the vector's last block.
+    """
+    cycles = row_events(encoded, integrator).clamp_min(1)
+    if integrator == "mac":
+        return cycles
+    coarse, fine = windows(encoded)
+    for levels in (coarse, fine):
+        falling = functional.pad(levels.abs().sort(-1, descending=True).values, (0, 1))
+        gaps = falling[..., :-1] - falling[..., 1:]
+        operations = (gaps >> 2) + (gaps >> 1 & 1) + (gaps & 1)
+        cycles = cycles + (operations - 1).clamp_min(0).sum(-1)
+    cycles = cycles + ((coarse != 0).any(-1) & (fine == 0).all(-1))
+    cycles[..., 0] += 1  # the first event ends no block
+    return cycles
+
+
 def memory_counters(
-    encoded: Encoded, *, weight_format: WeightFormat, rows: int, lanes: int
+    encoded: Encoded,
+    *,
+    weight_format: WeightFormat,
+    rows: int,
+    lanes: int,
+    integrator: str = "mac",
+    memory: str = "onchip",
 ) -> dict[str, int]:
     """Predict the reads of synapse memory by one matrix-vector instruction per vector.
 
@@ -70,11 +118,16 @@ def memory_counters(
     encoded : Encoded
         The instruction's inputs.
     weight_format : WeightFormat
-        Format of the matrix.
+        Format of the matrix. It has row sums if silent codes do not stand for 0.
     rows : int
         Its outputs.
     lanes : int
         Lanes of the core.
+    integrator : str
+        ``"mac"`` reads a row for each code that is not silent, ``"spike"`` for each digit: an
+        integer may read its row twice.
+    memory : str
+        ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
 
     Returns
     -------
@@ -82,7 +135,8 @@ def memory_counters(
         ``rows_read`` and ``beats_read``.
     """
     tiles = weight_format.tiles(rows, lanes)
-    heard = (encoded.classes == CodeClass.SPIKE) | (encoded.classes == CodeClass.INTEGER)
-    rows_read = tiles * int(heard.sum())
-    scale_beats = tiles * encoded.scales.numel() * weight_format.scale_beats
-    return {"rows_read": rows_read, "beats_read": rows_read + scale_beats}
+    reader = "mac" if memory == "axi" else integrator
+    rows_read = tiles * int(row_events(encoded, reader).sum())
+    sums = encoded.silent_level != encoded.table.zero
+    head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
+    return {"rows_read": rows_read, "beats_read": rows_read + head_beats}

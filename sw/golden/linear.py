@@ -43,6 +43,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
+    integrator, memory : str
+        That core's integrator, and where its weights are.
 
     Attributes
     ----------
@@ -50,8 +52,17 @@ class GoldenLinear:
         Totals since `GoldenLinear.reset`, as of `no_counters`.
     """
 
-    def __init__(self, model: ConvertedModel, *, table: CodeTable, lanes: int | None = None):
+    def __init__(
+        self,
+        model: ConvertedModel,
+        *,
+        table: CodeTable,
+        lanes: int | None = None,
+        integrator: str = "mac",
+        memory: str = "onchip",
+    ):
         self.model, self.table, self.lanes = model, table, lanes
+        self.integrator, self.memory = integrator, memory
         self.reset()
 
     def reset(self) -> None:
@@ -74,7 +85,12 @@ class GoldenLinear:
         if self.lanes is not None:
             weights = matrix.weights
             reads = memory_counters(
-                encoded, weight_format=weights.format, rows=weights.rows, lanes=self.lanes
+                encoded,
+                weight_format=weights.format,
+                rows=weights.rows,
+                lanes=self.lanes,
+                integrator=self.integrator,
+                memory=self.memory,
             )
             accumulate(self.counters, reads)
         return matrix.matvec(encoded), encoded.base

@@ -1,21 +1,19 @@
 """Three forms of a group's sum P that must agree (``docs/arithmetic.md`` §2).
 
 *Events in time* is what a spiking synapse array computes, *mac* what a multiplier per lane
-computes, and the plain product is what the golden model runs.
+computes, and the plain product is what the golden model runs. The papers' window, a fourth form,
+is in `sw.golden.paper_window`.
 """
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hw.spec.codes import CodeTable, digits
-from sw.golden.classify import LARGEST_DECODED, CodeClass
+from sw.golden.classify import CodeClass
 from sw.golden.codes import Encoded
-from sw.golden.integers import look_up
 
 
 class Event(NamedTuple):
@@ -45,44 +43,26 @@ class Windows(NamedTuple):
     Attributes
     ----------
     coarse : Tensor
-        Digits hi with their signs; 0 does not fire.
+        Digits hi, by which the row is multiplied over the window; 0 does not fire.
     fine : Tensor
-        Levels of spikes and magnitudes of digits lo; -1 does not fire.
-    fine_sign : Tensor
-        Polarity in the fine window, 1 or -1.
+        Levels of spikes relative to the silent level, and digits lo; 0 does not fire.
     """
 
     coarse: Tensor
     fine: Tensor
-    fine_sign: Tensor
+
+
+def relative_levels(encoded: Encoded) -> Tensor:
+    """Levels relative to the silent one, ``v - m``: 0 for what is silent."""
+    return encoded.decoded + (encoded.table.zero - encoded.silent_level)
 
 
 def windows(encoded: Encoded) -> Windows:
     """Place every code in its windows: spikes as they are, integers as digits."""
-    entry = encoded.decoded + LARGEST_DECODED
-    lookup = _window_lookup(encoded.table, encoded.silent_level)
-    return Windows(*(look_up(column, entry) for column in lookup))
-
-
-@functools.cache
-def _window_lookup(table: CodeTable, silent_level: int) -> Windows:
-    """Tabulate the windows of every decoded value from -255 to 255."""
-    values = range(-LARGEST_DECODED, LARGEST_DECODED + 1)
-    columns = zip(
-        *(_place(value + table.zero, table, silent_level) for value in values), strict=True
-    )
-    return Windows(*map(torch.tensor, columns))
-
-
-def _place(level: int, table: CodeTable, silent_level: int) -> tuple[int, int, int]:
-    if level == silent_level:
-        return 0, -1, 1
-    sign = -1 if level < 0 else 1
-    if (abs(level) if table.polarity else level) in table.ladder:
-        return 0, abs(level), sign
-    high, low = digits(level, masked=silent_level != 0)
-    fires = low != 0 or silent_level != 0
-    return high, abs(low) if fires else -1, -1 if low < 0 else 1
+    levels = relative_levels(encoded)
+    high = ((levels.abs() + 8) >> 4) * levels.sign()
+    coarse = high.masked_fill_(encoded.classes != CodeClass.INTEGER, 0)
+    return Windows(coarse, levels - 16 * coarse)
 
 
 def events(encoded: Encoded) -> list[Event]:
@@ -94,11 +74,12 @@ def events(encoded: Encoded) -> list[Event]:
         One vector of one block.
     """
     plan = windows(encoded)
-    coarse, fine, sign = (
-        part.flatten().tolist() for part in (plan.coarse, plan.fine, plan.fine_sign)
-    )
-    fired = [Event(True, abs(high), i, high < 0) for i, high in enumerate(coarse) if high]
-    fired += [Event(False, low, i, sign[i] < 0) for i, low in enumerate(fine) if low >= 0]
+    fired = [
+        Event(window == 0, abs(level), channel, level < 0)
+        for window, levels in enumerate(plan)
+        for channel, level in enumerate(levels.flatten().tolist())
+        if level
+    ]
     return sorted(fired, key=lambda event: (not event.coarse, -event.level, event.channel))
 
 
@@ -118,18 +99,27 @@ def group_sums_events(encoded: Encoded, weights: Tensor) -> Tensor:
         P, int64, shape (..., G, rows).
     """
     plan = windows(encoded)
-    no_current = torch.zeros((weights[..., 0] * plan.fine[..., :1]).shape, dtype=torch.int64)
-    _, coarse_potential = _integrate(weights, plan.coarse.abs(), plan.coarse.sign(), no_current)
-    current, potential = _integrate(weights, plan.fine, plan.fine_sign, 16 * coarse_potential)
+    potential = torch.zeros((weights[..., 0] * plan.fine[..., :1]).shape, dtype=torch.int64)
+    for levels in plan:
+        potential = 16 * potential + integrate(weights, levels.abs(), levels.sign())[1]
     m, z = encoded.silent_level, encoded.table.zero
-    return potential - m * current + (m - z) * weights.sum(-1)
+    return potential + (m - z) * weights.sum(-1)
 
 
-def _integrate(
-    weights: Tensor, levels: Tensor, signs: Tensor, potential: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Run one window down to level 0; return I and V at its end."""
-    current = torch.zeros_like(potential)
+def integrate(weights: Tensor, levels: Tensor, signs: Tensor) -> tuple[Tensor, Tensor]:
+    """Run one window down to level 0; return I and V at its end.
+
+    Parameters
+    ----------
+    weights : Tensor
+        int64, shape (..., rows, 32).
+    levels : Tensor
+        When each row fires, shape (..., 32); those below 0 never do.
+    signs : Tensor
+        What the current is changed by: 1, -1 or 0 times the weight.
+    """
+    shape = (weights[..., 0] * levels[..., :1]).shape
+    current, potential = (torch.zeros(shape, dtype=torch.int64) for _ in range(2))
     occupied = levels.unique().tolist()
     falling = [level for level in reversed(occupied) if level >= 0]
     for level, following in zip(falling, [*falling[1:], 0], strict=True):
@@ -142,9 +132,8 @@ def _integrate(
 def group_sums_mac(encoded: Encoded, weights: Tensor) -> Tensor:
     """Multiply and accumulate every non-silent code; shapes as for `group_sums_events`."""
     m, z = encoded.silent_level, encoded.table.zero
-    heard = (encoded.classes == CodeClass.SPIKE) | (encoded.classes == CodeClass.INTEGER)
-    factor = torch.where(heard, encoded.decoded + z - m, 0)
-    return (weights * factor[..., None, :]).sum(-1) + (m - z) * weights.sum(-1)
+    products = weights * relative_levels(encoded)[..., None, :]
+    return products.sum(-1) + (m - z) * weights.sum(-1)
 
 
 def group_sums(encoded: Encoded, weights: Tensor) -> Tensor:

@@ -1,12 +1,14 @@
 """Cores with external memory against the integer model, bit for bit, whatever the memory does."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.formats import W4, W8
-from hw.spec.params import CoreConfig
+from hw.spec.params import INTEGRATORS, CoreConfig
 from hw.spec.registers import Error
 from sim.memory import MemoryModel
 from sw.compile.image import DeviceImage, pack_matrix
@@ -36,9 +38,19 @@ MEMORIES = {
 }
 
 
-@pytest.fixture(params=CORES)
+#: Tables whose silent codes stand for another value than 0, with a silent level m: row sums.
+SUMMED = [("ttfs8", 0), ("ttfs", 0), ("mttfs", 5)]
+
+
+@pytest.fixture(params=itertools.product(CORES, INTEGRATORS), ids="-".join)
 def core(request):
-    return CORES[request.param]
+    name, integrator = request.param
+    return CORES[name].replace(integrator=integrator)
+
+
+@pytest.fixture(params=INTEGRATORS)
+def narrow(request):
+    return NARROW.replace(integrator=request.param)
 
 
 def _vector(rng, inputs, share=1.0):
@@ -79,15 +91,38 @@ def test_shapes(open_host, core, random_matrix, inputs):
     rng = np.random.default_rng(inputs)
     for outputs in (1, core.lanes, core.lanes + 1):
         _check(host, random_matrix(rng, W4, outputs, inputs), _vector(rng, inputs))
-        _check(host, random_matrix(rng, W8, 5, inputs), _vector(rng, inputs, 0.4), table="octave")
+        _check(host, random_matrix(rng, W8, 5, inputs), _vector(rng, inputs, 0.4), table="fp4")
 
 
-def test_waits_are_counted(open_host, random_matrix):
+@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
+@pytest.mark.parametrize("table", [table.name for table in TABLES.values() if table.linear])
+def test_tables(open_host, core, random_matrix, table, weights):
+    """With row sums where silence is not 0; a block of one value may fire whole or not at all."""
+    host = open_host(core, MEMORIES["jitter"])
+    rng = np.random.default_rng(9)
+    silent = dict(SUMMED).get(table, TABLES[table].silent_level)
+    matrix = random_matrix(rng, weights, core.lanes + 1, 95)
+    _check(host, matrix, _vector(rng, 95), table, silent=silent, threshold=23)
+    for value in (0, -32767):
+        _check(host, matrix, np.full(95, value), table, silent=silent)
+
+
+@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
+def test_codes(open_host, core, random_matrix, weights):
+    """Integers in both windows, whose rows are fetched once."""
+    host = open_host(core, MEMORIES["slow"])
+    rng = np.random.default_rng(17)
+    codes = rng.integers(-255, 256, 200) * (rng.random(200) < 0.3)
+    codes[64:96] = 240  # the coarse window alone
+    _check(host, random_matrix(rng, weights, 9, 200), codes, "companded", codes=True)
+
+
+def test_waits_are_counted(open_host, narrow, random_matrix):
     """A slow memory costs cycles and ``stall_memory``, and nothing else changes."""
     rng = np.random.default_rng(4)
     matrix, x = random_matrix(rng, W4, 29, 200), _vector(rng, 200)
-    fast = _check(open_host(NARROW, MEMORIES["ideal"]), matrix, x)
-    slow = _check(open_host(NARROW, MEMORIES["slow"]), matrix, x)
+    fast = _check(open_host(narrow, MEMORIES["ideal"]), matrix, x)
+    slow = _check(open_host(narrow, MEMORIES["slow"]), matrix, x)
     assert slow["cycles"] > 2 * fast["cycles"]
     assert slow["stall_memory"] > slow["cycles"] // 2 > fast["stall_memory"]
 
@@ -103,7 +138,7 @@ def test_error_responses(open_host, core, random_matrix, memory, response):
     beats = counters["beats_read"] + counters["beats_hole"]
     for beat in (0, beats - 1, *rng.integers(0, beats, 6)):
         host.transport.fail(int(beat), response)
-        image, tiles = matrix.image(core.lanes)
+        image, tiles = matrix.image(core.lanes, sums=False)
         host.start(x, image, tiles, W4, "companded")
         host.wait(20_000)
         assert host.status() == {"busy": 0, "done": 0, "error": Error.RESPONSE}
@@ -131,7 +166,7 @@ def test_reset_at_any_time(open_host, core, random_matrix, memory):
     rng = np.random.default_rng(8)
     matrix, x = random_matrix(rng, W4, core.lanes + 3, 150), _vector(rng, 150, 0.8)
     longest = _check(host, matrix, x)["cycles"]
-    image, tiles = matrix.image(core.lanes)
+    image, tiles = matrix.image(core.lanes, sums=False)
     for delay in rng.integers(0, longest, 12):
         host.start(x, image, tiles, W4, "companded")
         host.transport.tick(int(delay))
@@ -154,12 +189,12 @@ def _check_twice(host, matrix, x):
     _check(host, matrix, x)
 
 
-def test_start_while_draining(open_host, random_matrix):
+def test_start_while_draining(open_host, narrow, random_matrix):
     """A start right behind an abort is refused until memory is quiet."""
-    host = open_host(NARROW, MemoryModel(latency=200))
+    host = open_host(narrow, MemoryModel(latency=200))
     rng = np.random.default_rng(6)
     matrix, x = random_matrix(rng, W4, 20, 100), _vector(rng, 100)
-    image, tiles = matrix.image(8)
+    image, tiles = matrix.image(8, sums=False)
     host.start(x, image, tiles, W4, "companded")
     while host.transport.memory_counts().bursts == 0:
         host.transport.tick(1)
@@ -172,9 +207,9 @@ def test_start_while_draining(open_host, random_matrix):
 
 
 @pytest.mark.parametrize("layout", [W4, W8], ids=["w4", "w8"])
-def test_driver(open_host, layout):
+def test_driver(open_host, narrow, layout):
     """The driver loads external memory, in parts where it is small, and can spoil a weight."""
-    config = NARROW.replace(memory_beats=400, max_outputs=24)
+    config = narrow.replace(memory_beats=400, max_outputs=24)
     host = open_host(config, MEMORIES["dram"])
     rng = np.random.default_rng(2)
     weights = weights_of(rng, 53, 70, layout)
@@ -184,6 +219,7 @@ def test_driver(open_host, layout):
             name="test",
             source={},
             configuration=f"{host.params.hash:016x}",
+            table="companded",
             matrices={"m": pack_matrix(weights, 8)},
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
 import shutil
@@ -10,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from hw.encode.cycles import encode_cycles
 from hw.spec import cycles
 from hw.spec.codes import TABLES
 from hw.spec.formats import FORMATS
-from hw.spec.params import CoreConfig, CoreParams
+from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
 from tools import docs
 
@@ -98,25 +98,36 @@ def test_header_compiles(tmp_path):
 
 @pytest.mark.parametrize("weights", FORMATS.values(), ids=FORMATS)
 @pytest.mark.parametrize("lanes", [2, 8, 26, 64])
-def test_cycle_table_adds_up(weights, lanes):
+@pytest.mark.parametrize("sums", [False, True], ids=["", "sums"])
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_cycle_table_adds_up(weights, lanes, sums, integrator):
     """`docs/counters.md`, every cycle that is not an event."""
-    params = CoreParams(CoreConfig(lanes=lanes))
+    params = CoreParams(CoreConfig(lanes=lanes, integrator=integrator))
+    spike = integrator == "spike"
     rng = random.Random(lanes)
+    head = weights.head_beats(sums=sums)
     for tiles, blocks in [(1, 1), (1, 5), (3, 1), (7, 11)]:
         events = [rng.choice([0, 1, rng.randrange(33), 32]) for _ in range(blocks)]
-        encode = encode_cycles(32 * blocks, events)
-        _, stalls = cycles.integrate_cycles(params, weights, tiles, events)
+        gaps = [rng.randrange(9) if spike and count else 0 for count in events]
+        items = [max(count, 1) + bare for count, bare in zip(events, gaps, strict=True)]
+        items[0] += spike
+        stored = list(itertools.accumulate(rng.randrange(1, 99) for _ in range(blocks)))
+        timing = params, weights, tiles, items
+        both, stalls = cycles.integrate_cycles(*timing, sums=sums, stored=stored)
+        alone, own_stalls = cycles.integrate_cycles(*timing, sums=sums)
         rows = {
             "events": tiles * sum(events),
             "check": cycles.CHECK,
-            "encode": encode,
+            "encode": both - stalls - (alone - own_stalls),
             "launch": cycles.LAUNCH,
-            "scales": weights.scale_beats * tiles * blocks,
-            "replay": max(0, cycles.REPLAY - weights.scale_beats) * tiles,
+            "scales": head * tiles * blocks,
+            "replay": max(0, cycles.REPLAY[integrator] - head) * tiles,
             "empty group": tiles * events.count(0),
+            "gaps": tiles * sum(gaps),
+            "flush": tiles * spike,
             "scaler": stalls,
             "tail": cycles.TAIL,
             "read-out": cycles.lanes_per_stream(params) + weights.outputs(lanes),
         }
-        total = cycles.instruction_cycles(params, weights, tiles, events, encode)
+        total = cycles.instruction_cycles(*timing, stored, sums=sums)
         assert sum(rows.values()) == total

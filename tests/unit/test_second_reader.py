@@ -65,21 +65,24 @@ def test_container(tmp_path):
             assert np.array_equal(tensors[f"{name}.{field}"], getattr(matrix, field))
 
 
+@pytest.mark.parametrize("sums", [False, True], ids=["", "sums"])
 @pytest.mark.parametrize(("layout", "lanes"), [(W4, 1), (W4, 5), (W4, 12), (W8, 2), (W8, 10)])
-def test_image(tmp_path, layout, lanes):
+def test_image(tmp_path, layout, lanes, sums):
     rows, inputs = 17, 77
     matrix = random_matrix(np.random.default_rng(lanes), rows, inputs, layout)
-    packed = {"head": pack_matrix(matrix, lanes)}
-    image = DeviceImage(name="n", source={}, configuration="0" * 16, matrices=packed)
+    packed = {"head": pack_matrix(matrix, lanes, sums=sums)}
+    image = DeviceImage(name="n", source={}, configuration="0" * 16, table="mttfs", matrices=packed)
     image.save(tmp_path / "image")
     header, tensors = read(tmp_path / "image", "firstspike image")
     assert header["matrices"] == {"head": [layout.name, rows, inputs]}
+    assert header["table"] == "mttfs" and header["row_sums"] == ["head"] * sums
     wide = layout is W8
     outputs = lanes // 2 if wide else lanes
     scale_beats = 1 if wide else 4
+    head_beats = scale_beats + 4 * sums
     groups = -(-inputs // 32)
     words = tensors["head"]
-    assert words.shape == (-(-rows // outputs), groups, scale_beats + 32, -(-lanes // 8))
+    assert words.shape == (-(-rows // outputs), groups, head_beats + 32, -(-lanes // 8))
 
     codes = np.zeros((len(words) * outputs, groups * 32), int)
     d, b = np.zeros((2, len(codes), groups), int)
@@ -89,13 +92,18 @@ def test_image(tmp_path, layout, lanes):
             for beat in words[tile, group]
         ]
         scales = [nibble for beat in beats[:scale_beats] for nibble in beat]
+        real = beats[head_beats:][: inputs - 32 * group]
+        for lane in range(lanes * sums):
+            digits = [nibble for beat in beats[scale_beats:head_beats] for nibble in beat]
+            row_sum = signed(sum(digits[4 * lane + i] << 4 * i for i in range(4)), 16)
+            assert row_sum == sum(signed(row[lane], 4) for row in real)
         for n in range(outputs):
             output = tile * outputs + n
             d[output, group] = signed(scales[2 * n] + 16 * scales[2 * n + 1], 8)
             if not wide:
                 at = 2 * (lanes + n)
                 b[output, group] = signed(scales[at] + 16 * scales[at + 1], 8)
-            for i, row in enumerate(beats[scale_beats:]):
+            for i, row in enumerate(beats[head_beats:]):
                 if wide:
                     code = 16 * signed(row[2 * n + 1], 4) + signed(row[2 * n], 4) + 8
                 else:
@@ -109,10 +117,9 @@ def test_image(tmp_path, layout, lanes):
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_configuration_hash(config: CoreConfig):
-    fields = {"specification": "1.0"} | {
-        name: getattr(config, name)
-        for name in ("lanes", "memory_beats", "max_inputs", "max_outputs", "integrator")
-    }
+    names = "lanes memory_beats max_inputs max_outputs integrator memory"
+    names += " axi_data_width axi_id_width outstanding ring_groups hole"
+    fields = {"specification": "1.1"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))
     digest = hashlib.sha256(text.encode()).digest()
     assert CoreParams(config).hash == int.from_bytes(digest[:8], "little")

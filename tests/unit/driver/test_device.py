@@ -10,8 +10,9 @@ from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.registers import REGISTERS
 from sw.compile.image import DeviceImage, pack_matrix
 from sw.convert.container import Quantizer
-from sw.driver.device import Device, DeviceError
+from sw.driver.device import Device
 from sw.driver.golden_transport import GoldenTransport
+from sw.driver.result import DeviceError
 from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.matrix import Matrix
@@ -20,12 +21,13 @@ from tests.unit.golden.models import random_matrix
 QUANTIZER = Quantizer(constant=367, threshold=4, silent_level=0)
 
 
-def image_of(params: CoreParams, **matrices) -> DeviceImage:
+def image_of(params: CoreParams, *, table="companded", sums=False, **matrices) -> DeviceImage:
     return DeviceImage(
         name="test",
         source={},
         configuration=f"{params.hash:016x}",
-        matrices={name: pack_matrix(m, params.lanes) for name, m in matrices.items()},
+        table=table,
+        matrices={name: pack_matrix(m, params.lanes, sums=sums) for name, m in matrices.items()},
     )
 
 
@@ -38,15 +40,19 @@ def params_of(**changes) -> CoreParams:
     ("lanes", "layout"), [(1, W4), (3, W4), (8, W4), (20, W4), (2, W8), (8, W8), (20, W8)]
 )
 @pytest.mark.parametrize(("rows", "inputs"), [(1, 1), (37, 33), (64, 128), (81, 95)])
-def test_image_holds_the_matrix(lanes, layout, rows, inputs):
+@pytest.mark.parametrize(("table", "level"), [("companded", 0), ("mttfs", 7), ("mttfs", 8)])
+def test_image_holds_the_matrix(lanes, layout, rows, inputs, table, level):
     rng = np.random.default_rng([lanes, rows])
-    params = params_of(lanes=lanes, memory_beats=64 * 36)
+    params = params_of(lanes=lanes, memory_beats=64 * 40)
     weights = random_matrix(rng, rows, inputs, layout)
     device = Device(GoldenTransport(params), params)
-    device.load(image_of(params, m=weights))
+    device.load(image_of(params, m=weights, sums=level == 7))
     x = rng.integers(-32767, 32768, inputs)
-    result = device.matvec("m", x, quantizer=QUANTIZER, table="companded")
-    encoded = encode(torch.from_numpy(x), table=TABLES["companded"], constant=QUANTIZER.constant)
+    quantizer = Quantizer(constant=367, threshold=4, silent_level=level)
+    result = device.matvec("m", x, quantizer=quantizer, table=table)
+    encoded = encode(
+        torch.from_numpy(x), table=TABLES[table], constant=quantizer.constant, silent_level=level
+    )
     assert np.array_equal(result.accumulators, Matrix(weights).matvec(encoded).numpy())
     assert result.base == int(encoded.base)
     assert result.counters["spikes"] + result.counters["silent"] <= inputs
@@ -80,17 +86,18 @@ def test_codes_of_one_vector_are_counted_once():
     assert counters["beats_read"] == counters["rows_read"] + 3 * 2 * 4
 
 
-def test_flipped_weight_bit_changes_its_output_only():
+@pytest.mark.parametrize(("table", "sums"), [("companded", False), ("ttfs", True)])
+def test_flipped_weight_bit_changes_its_output_only(table, sums):
     rng = np.random.default_rng(3)
     params = params_of()
     weights = random_matrix(rng, 21, 40, W8)
     device = Device(GoldenTransport(params), params)
-    device.load(image_of(params, m=weights))
+    device.load(image_of(params, m=weights, table=table, sums=sums))
     x = np.full(40, 500)
-    before = device.matvec("m", x, quantizer=QUANTIZER, table="companded").accumulators
+    before = device.matvec("m", x, quantizer=QUANTIZER, table=table).accumulators
     assert weights.d[13, 1], "the seed gave a scale of 0"
     device.flip_weight_bit("m", 13, 35, 6)
-    after = device.matvec("m", x, quantizer=QUANTIZER, table="companded").accumulators
+    after = device.matvec("m", x, quantizer=QUANTIZER, table=table).accumulators
     assert np.flatnonzero(before != after).tolist() == [13]
 
 
@@ -116,6 +123,16 @@ def test_image_of_another_configuration_is_refused():
         device.load(image)
     with pytest.raises(UserError, match="holds no model"):
         device.matvec("m", np.zeros(32), quantizer=QUANTIZER, table="companded")
+
+
+@pytest.mark.parametrize(("table", "sums"), [("ttfs", False), ("companded", True)])
+def test_image_for_another_table_is_refused(table, sums):
+    params = params_of()
+    device = Device(GoldenTransport(params), params)
+    matrix = random_matrix(np.random.default_rng(0), 4, 32)
+    device.load(image_of(params, table="mttfs", sums=sums, m=matrix))
+    with pytest.raises(UserError, match=f"table mttfs, whose row sums do not.*--code {table}"):
+        device.matvec("m", np.zeros(32), quantizer=QUANTIZER, table=table)
 
 
 def test_refused_instruction_names_the_reason():

@@ -6,12 +6,14 @@ import torch
 
 from hw.spec.codes import TABLES, digits
 from hw.spec.formats import W4, W8
+from hw.spec.params import INTEGRATORS
 from hw.spec.registers import COUNTERS
 from sw.golden.classify import CodeClass
 from sw.golden.codes import encode, from_codes
 from sw.golden.counters import (
     accumulate,
     event_counters,
+    lane_cycles,
     memory_counters,
     no_counters,
 )
@@ -25,12 +27,12 @@ def count_steps(decoded, classes, table, m):
     coarse, fine = set(), set()
     for value, kind in zip(decoded, classes, strict=True):
         if kind == CodeClass.SPIKE:
-            fine.add(abs(value) if table.polarity else value + table.zero)
+            fine.add(abs(value + table.zero - m))
         if kind == CodeClass.INTEGER:
-            high, low = digits(value + table.zero, masked=m != 0)
-            coarse |= {abs(high)} - {0}
-            fine |= {abs(low)} if low or m else set()
-    return len(coarse) + len(fine)
+            high, low = digits(value + table.zero - m)
+            coarse.add(abs(high))
+            fine.add(abs(low))
+    return len(coarse - {0}) + len(fine - {0})
 
 
 @pytest.mark.parametrize("table, m", CASES, ids=[f"{table.name}-{m}" for table, m in CASES])
@@ -87,6 +89,44 @@ def test_memory_counters():
         "rows_read": 6 * 18,
         "beats_read": 6 * (18 + 2 * 1),
     }
+
+
+def test_row_sums_are_read_where_silence_is_not_zero():
+    """Four more beats for each group, unless m is z."""
+    for m, beats in ((8, 4), (5, 8)):
+        encoded = encode(torch.arange(-40, 41), table=TABLES["mttfs"], constant=367, silent_level=m)
+        reads = memory_counters(encoded, weight_format=W4, rows=8, lanes=8)
+        assert reads["beats_read"] - reads["rows_read"] == 3 * beats
+
+
+def test_digits_read_their_rows():
+    encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
+    reads = memory_counters(encoded, weight_format=W4, rows=8, lanes=8, integrator="spike")
+    assert reads == {"rows_read": 6 + 1, "beats_read": 6 + 1 + 4}  # 200 and 24 have two digits
+
+
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_external_memory_delivers_a_row_once(integrator):
+    encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
+    reads = {"weight_format": W4, "rows": 8, "lanes": 8, "integrator": integrator}
+    assert memory_counters(encoded, memory="axi", **reads) == {"rows_read": 5, "beats_read": 5 + 4}
+
+
+def test_lane_cycles_by_hand():
+    cases = {
+        (0,): 1 + 1,
+        (1, -1): 2 + 1,
+        (4, 2, 1): 3 + 1,
+        (7,): 1 + 2 + 1,  # 7 = 4 + 2 + 1
+        (19,): 1 + 5 + 1,  # four times 4, and 3 = 2 + 1
+        (16,): 1 + 1 + 1,  # V * 16 after the only digit
+        (23,): 2 + 2 + 1,  # 16 + 7
+        (-40,): 2 + (1 + 1) + 1,  # -3 * 16 + 8
+    }
+    for codes, cycles in cases.items():
+        encoded = from_codes(torch.tensor(codes), table=TABLES["companded"])
+        assert lane_cycles(encoded, "spike").tolist() == [cycles]
+        assert lane_cycles(encoded, "mac").tolist() == [max(1, sum(c != 0 for c in codes))]
 
 
 def test_names_are_those_of_the_hardware():

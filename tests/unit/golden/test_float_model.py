@@ -12,8 +12,18 @@ from sw.golden.perplexity import perplexity
 from sw.load.checkpoint import Checkpoint, LlamaConfig
 
 CONFIG = LlamaConfig(
-    layers=2, width=12, ffn_width=20, heads=3, kv_heads=1, head_width=4, vocabulary=17,
-    context=9, rope_theta=100.0, rope_interleaved=True, norm_epsilon=1e-5, tied_head=True,
+    layers=2,
+    width=12,
+    ffn_width=20,
+    heads=3,
+    kv_heads=1,
+    head_width=4,
+    vocabulary=17,
+    context=9,
+    rope_theta=100.0,
+    rope_interleaved=True,
+    norm_epsilon=1e-5,
+    tied_head=True,
 )
 
 
@@ -41,8 +51,11 @@ def naive_logits(model: FloatLlama, tokens: list[int]) -> np.ndarray:
 
     stream = [w["token_embd.weight"][t] for t in tokens]
     for n in range(c.layers):
-        layer = {key[len(f"blk.{n}.") : -7]: value for key, value in w.items()
-                 if key.startswith(f"blk.{n}.")}
+        layer = {
+            key[len(f"blk.{n}.") : -7]: value
+            for key, value in w.items()
+            if key.startswith(f"blk.{n}.")
+        }
         normed = [norm(x, layer["attn_norm"]) for x in stream]
         keys = [(layer["attn_k"] @ x).reshape(-1, c.head_width) for x in normed]
         values = [(layer["attn_v"] @ x).reshape(-1, c.head_width) for x in normed]
@@ -51,8 +64,9 @@ def naive_logits(model: FloatLlama, tokens: list[int]) -> np.ndarray:
             mixed = []
             for h, q in enumerate(queries):
                 g = h * c.kv_heads // c.heads
-                s = [turn(q, t) @ turn(keys[u][g], u) / math.sqrt(c.head_width)
-                     for u in range(t + 1)]
+                s = [
+                    turn(q, t) @ turn(keys[u][g], u) / math.sqrt(c.head_width) for u in range(t + 1)
+                ]
                 p = np.exp(s) / np.exp(s).sum()
                 mixed.append(sum(p[u] * values[u][g] for u in range(t + 1)))
             stream[t] = stream[t] + layer["attn_output"] @ np.concatenate(mixed)
@@ -69,9 +83,7 @@ def naive_logits(model: FloatLlama, tokens: list[int]) -> np.ndarray:
 def test_logits_equal_the_formulas(
     interleaved: bool, heads: int, kv_heads: int, tied: bool
 ) -> None:
-    model = make_model(
-        rope_interleaved=interleaved, heads=heads, kv_heads=kv_heads, tied_head=tied
-    )
+    model = make_model(rope_interleaved=interleaved, heads=heads, kv_heads=kv_heads, tied_head=tied)
     tokens = [3, 16, 0, 7, 7]
     got = model(torch.tensor([tokens, tokens[::-1]]))[0, -1].detach().numpy()
     np.testing.assert_allclose(got, naive_logits(model, tokens), rtol=2e-5, atol=2e-5)
@@ -95,8 +107,12 @@ def test_checkpoint_and_model_agree() -> None:
     model = make_model(tied_head=False)
     tensors = {name: p.detach().numpy() for name, p in model.named_parameters()}
     checkpoint = Checkpoint(
-        name="odd", config=model.config, tensors=tensors, tokenizer=None,
-        tokenizer_spec={}, sha256="",
+        name="odd",
+        config=model.config,
+        tensors=tensors,
+        tokenizer=None,
+        tokenizer_spec={},
+        sha256="",
     )
     tokens = torch.tensor([[5, 4, 3]])
     assert torch.equal(FloatLlama.from_checkpoint(checkpoint)(tokens), model(tokens))

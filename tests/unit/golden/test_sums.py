@@ -7,6 +7,7 @@ import torch
 from hw.spec.codes import TABLES
 from sw.golden.classify import CodeClass
 from sw.golden.codes import Encoded
+from sw.golden.paper_window import group_sums_window
 from sw.golden.sums import Event, events, group_sums, group_sums_events, group_sums_mac, windows
 
 BLOCKS = 10_000
@@ -59,6 +60,7 @@ def test_all_forms_equal_the_dot_product(table, m):
     assert group_sums(encoded, weights).tolist() == product.tolist()
     assert group_sums_mac(encoded, weights).tolist() == product.tolist()
     assert group_sums_events(encoded, weights).tolist() == product.tolist()
+    assert group_sums_window(encoded, weights).tolist() == product.tolist()
     kinds = set(encoded.classes.unique().tolist())
     absent = {"ttfs8": {2}, "integer": {1}}.get(table.name, set())
     assert kinds == {0, 1, 2} - absent
@@ -80,23 +82,22 @@ def test_events_integrated_one_by_one(table, m):
             scales=encoded.scales[i],
             base=encoded.base[i],
         )
-        assert integrate(events(block), weights[i, 0], m, table.zero) == sums[i, 0].tolist()
+        assert integrate(events(block), weights[i, 0], m - table.zero) == sums[i, 0].tolist()
 
 
-def integrate(fired: list[Event], weights: torch.Tensor, m: int, z: int) -> list[int]:
+def integrate(fired: list[Event], weights: torch.Tensor, silent: int) -> list[int]:
     """Run both windows in unit steps, one row at a time."""
     potential = torch.zeros(weights.shape[0], dtype=torch.int64)
     for coarse in (True, False):
         current = torch.zeros_like(potential)
         potential = 16 * potential
-        for level in range(256, -1, -1):
+        for level in range(255, 0, -1):
             for event in fired:
                 if event.coarse == coarse and event.level == level:
                     row = weights[:, event.channel]
                     current = current - row if event.negative else current + row
-            if level:
-                potential = potential + current
-    return (potential - m * current + (m - z) * weights.sum(-1)).tolist()
+            potential = potential + current
+    return (potential + silent * weights.sum(-1)).tolist()
 
 
 def test_events_are_in_time_order():
@@ -130,9 +131,8 @@ def test_digits_stay_in_their_windows(table, m):
     encoded = random_codes(table, m, 500, np.random.default_rng(1))
     placed = windows(encoded)
     assert placed.coarse.abs().max() <= 16
-    lowest = placed.fine[encoded.classes == CodeClass.INTEGER]
-    assert len(lowest) == 0 or lowest.max() <= (15 if m else 8)
-    fires = (placed.fine >= 0) | (placed.coarse != 0)
+    lowest = placed.fine[encoded.classes == CodeClass.INTEGER].abs()
+    assert len(lowest) == 0 or lowest.max() <= 8
+    assert torch.equal(16 * placed.coarse + placed.fine, encoded.decoded + table.zero - m)
+    fires = (placed.fine != 0) | (placed.coarse != 0)
     assert torch.equal(fires, encoded.classes != CodeClass.SILENT)
-    if m:  # level 0 and digit 0 fire, or the current would miss their weights
-        assert torch.equal(placed.fine >= 0, fires)

@@ -52,7 +52,7 @@ def test_manifest(built):
     assert addresses == {name: register.address for name, register in REGISTERS.items()}
     mode = next(r for r in manifest["registers"] if r["name"] == "mode")
     assert mode["access"] == "RW"
-    assert [f["name"] for f in mode["fields"]] == ["table", "format", "codes"]
+    assert [f["name"] for f in mode["fields"]] == ["table", "format", "codes", "sums"]
 
 
 def test_ports_are_those_of_the_verilog(built):
@@ -66,10 +66,18 @@ def test_ports_are_those_of_the_verilog(built):
     assert {"clk", "rst", "s_axil_awvalid", "s_axil_wstrb", "s_axil_rresp"} <= names
 
 
+def test_integrator_is_the_user_s_choice(tmp_path, capsys):
+    assert main(["--config", SMALL, "--integrator", "spike", "--out", str(tmp_path)]) == 0
+    manifest = json.loads((tmp_path / f"{SMALL}.json").read_bytes())
+    params = CoreParams(CONFIGS[SMALL].replace(integrator="spike"))
+    assert manifest["configuration"] == params.describe()
+    assert int(manifest["hash"], 16) == params.hash != CoreParams(CONFIGS[SMALL]).hash
+
+
 def test_depth_costs_no_text():
     """Synapse memory has no contents to list, however deep it is."""
     texts = [
-        generate(CoreParams(CoreConfig(lanes=2, memory_beats=beats, max_inputs=32, max_outputs=2)))
+        generate(CoreParams(CoreConfig(lanes=2, memory_beats=beats, max_inputs=64, max_outputs=2)))
         for beats in (36, 1 << 20)
     ]
     assert abs(len(texts[0][0]) - len(texts[1][0])) < 2000
@@ -85,6 +93,7 @@ def test_list(capsys):
     ("arguments", "message"),
     [
         (["--config", "mac9", "--out", "x"], "There is no configuration 'mac9'; choose mac8, "),
+        (["--integrator", "lif"], "There is no integrator 'lif'; choose mac or spike."),
         ([], "Name a folder for the generated files with --out."),
         (["--config", SMALL, "--out", "/dev/null/x"], "Cannot write to /dev/null/x: "),
     ],

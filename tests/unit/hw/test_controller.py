@@ -19,7 +19,7 @@ def _run(dut, bench):
 
 
 def test_phases():
-    """Encode once, integrate once, done with the last tile; cycles count exactly while busy."""
+    """Launch once, done with the last tile; cycles count exactly while busy."""
     dut = Controller()
 
     async def bench(ctx):
@@ -27,16 +27,14 @@ def test_phases():
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        busy, encodes, integrates = 0, 0, 0
+        busy, launches = 0, 0
         for cycle in range(60):
-            ctx.set(dut.encoded, cycle >= 20)
             ctx.set(dut.tile_done, cycle in (30, 38, 50))
             busy += ctx.get(dut.busy)
-            encodes += ctx.get(dut.encode)
-            integrates += ctx.get(dut.integrate)
+            launches += ctx.get(dut.launch)
             assert ctx.get(dut.done) == (cycle > 50)
             await ctx.tick()
-        assert (busy, encodes, integrates) == (51, 1, 1)
+        assert (busy, launches) == (51, 1)
         assert ctx.get(dut.cycles) == busy
 
     _run(dut, bench)
@@ -59,7 +57,23 @@ def test_phases():
         ({"tiles": 4, "wide": 1}, Error.NONE),
         ({"tiles": 5, "wide": 1}, Error.OUTPUTS),
         ({"tiles": 0x8001}, Error.OUTPUTS),
+        ({"inputs": 96, "sums": 1, "weight_base": 300 - 120}, Error.NONE),
+        ({"inputs": 96, "sums": 1, "weight_base": 300 - 119}, Error.MEMORY),
+        ({"inputs": 96, "sums": 1, "wide": 1, "weight_base": 300 - 111}, Error.NONE),
+        ({"inputs": 96, "sums": 1, "wide": 1, "weight_base": 300 - 110}, Error.MEMORY),
         ({"table": TABLES["ttfs"].number}, Error.MODE),
+        ({"table": TABLES["ttfs"].number, "sums": 1}, Error.NONE),
+        ({"table": TABLES["ttfs"].number, "sums": 1, "silent_level": 1}, Error.MODE),
+        ({"table": TABLES["ttfs8"].number, "sums": 1}, Error.NONE),
+        ({"table": TABLES["ttfs8"].number, "sums": 1, "codes": 1}, Error.MODE),
+        ({"table": TABLES["mttfs"].number, "silent_level": 8}, Error.NONE),
+        ({"table": TABLES["mttfs"].number, "silent_level": 7}, Error.MODE),
+        ({"table": TABLES["mttfs"].number, "silent_level": 15, "sums": 1}, Error.NONE),
+        ({"table": TABLES["mttfs"].number, "silent_level": 16, "sums": 1}, Error.MODE),
+        ({"table": TABLES["fp4"].number, "silent_level": 1}, Error.MODE),
+        ({"codes": 1}, Error.NONE),
+        ({"table": TABLES["octave"].number, "codes": 1}, Error.NONE),
+        ({"table": TABLES["octave"].number}, Error.MODE),
         ({"table": TABLES["integer"].number}, Error.NONE),
         ({"table": 9}, Error.MODE),
     ],
@@ -74,6 +88,21 @@ def test_check(changes, error):
             ctx.set(getattr(dut, name), value)
         await ctx.tick().repeat(CHECK)
         assert ctx.get(dut.error) == error
+
+    _run(dut, bench)
+
+
+@pytest.mark.parametrize(
+    ("table", "level", "silent"),
+    [("ttfs8", 0, -128), ("ttfs", 0, -8), ("mttfs", 15, 7), ("mttfs", 8, 0), ("companded", 0, 0)],
+)
+def test_silent_value(table, level, silent):
+    dut = InstructionCheck(CoreParams(CoreConfig()))
+
+    async def bench(ctx):
+        ctx.set(dut.table, TABLES[table].number)
+        ctx.set(dut.silent_level, level)
+        assert ctx.get(dut.silent) == silent
 
     _run(dut, bench)
 

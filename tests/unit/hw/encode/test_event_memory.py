@@ -5,10 +5,22 @@ import pytest
 from hw.encode.event_memory import EventMemory
 from hw.spec.params import CoreConfig, CoreParams
 
-PARAMS = CoreParams(CoreConfig(max_inputs=160))
+INTEGRATORS = ("mac", "spike")
+PARAMS = {name: CoreParams(CoreConfig(max_inputs=160, integrator=name)) for name in INTEGRATORS}
 
 
-def vector(rng, counts):
+def event(rng, integrator):
+    if integrator == "mac":
+        return {"row": rng.randrange(32), "code": rng.randint(-255, 255)}
+    return {
+        "row": rng.randrange(32),
+        "level": rng.randrange(256),
+        "coarse": rng.randrange(2),
+        "negative": rng.randrange(2),
+    }
+
+
+def vector(rng, counts, integrator):
     """Blocks of random events; every block is a header and its events."""
     return [
         (
@@ -18,16 +30,16 @@ def vector(rng, counts):
                 "code_sum": rng.randint(-8160, 8160),
                 "count": count,
             },
-            [{"row": rng.randrange(32), "code": rng.randint(-255, 255)} for _ in range(count)],
+            [event(rng, integrator) for _ in range(count)],
         )
         for count in counts
     ]
 
 
 def items(blocks):
-    """Fields of every item of a replay; an empty block's row and code mean nothing."""
+    """Fields of every item of a replay; those of no event mean nothing."""
     for number, (header, events) in enumerate(blocks):
-        for i, event in enumerate(events or [{"row": None, "code": None}]):
+        for i, event in enumerate(events or [{}]):
             yield {
                 **event,
                 "empty": not events,
@@ -51,7 +63,11 @@ async def write(ctx, dut, blocks):
             ctx.set(stream.payload, value)
             await ctx.tick()
         ctx.set(stream.valid, 0)
-    assert ctx.get(dut.headers) == len(blocks)
+    ctx.set(dut.blocks, len(blocks))
+    ctx.set(dut.complete, 1)
+    await ctx.tick().repeat(len(blocks))
+    ctx.set(dut.complete, 0)
+    assert ctx.get(dut.completed) == len(blocks)
     await ctx.tick()
 
 
@@ -75,49 +91,54 @@ async def replay(ctx, dut, *, cycles, rng=None):
     return taken
 
 
-def without_meaning(taken):
+def meaning(taken):
+    event = {"row", "code", "coarse", "negative", "level"}
     return [
-        {name: None if f["empty"] and name in ("row", "code") else v for name, v in f.items()}
-        for _, f in taken
+        {name: v for name, v in f.items() if not (f["empty"] and name in event)} for _, f in taken
     ]
 
+
+BOTH = pytest.mark.parametrize("integrator", INTEGRATORS)
 
 COUNTS = [[0], [1], [32], [0, 0, 0], [1, 0, 1, 1, 0], [32, 31, 0, 1, 32], [32] * 5, [0, 5, 2]]
 
 
+@BOTH
 @pytest.mark.parametrize("seed", range(3))
-def test_replays(simulate, seed):
-    dut = EventMemory(PARAMS)
+def test_replays(simulate, seed, integrator):
+    dut = EventMemory(PARAMS[integrator])
 
     async def bench(ctx):
         rng = random.Random(seed)
-        for counts in COUNTS:
-            blocks = vector(rng, counts)
+        for counts in COUNTS + ([[64] * 5] if integrator == "spike" else []):
+            blocks = vector(rng, counts, integrator)
             expected = list(items(blocks))
             await write(ctx, dut, blocks)
             for stalls in (None, rng, None):
                 taken = await replay(ctx, dut, cycles=3 * len(expected) + 30, rng=stalls)
-                assert without_meaning(taken) == expected
+                assert meaning(taken) == expected
                 if stalls is None:
                     assert [c for c, _ in taken] == [3 + i for i in range(len(expected))]
 
     simulate(dut, bench)
 
 
+@BOTH
 @pytest.mark.parametrize(("bit", "index"), [(0, 0), (8, 36), (9, 35), (63, 4), (3, 70), (3, 71)])
-def test_fault(simulate, bit, index):
-    dut = EventMemory(PARAMS)
+def test_fault(simulate, bit, index, integrator):
+    dut = EventMemory(PARAMS[integrator])
+    name, width = ("code", 9) if integrator == "mac" else ("level", 8)
 
     async def bench(ctx):
-        blocks = vector(random.Random(5), [4, 0, 32, 3, 32])
+        blocks = vector(random.Random(5), [4, 0, 32, 3, 32], integrator)
         for kind in (0, 1, 2):
             ctx.set(dut.fault, {"kind": kind, "bit": bit, "index": index})
             await write(ctx, dut, blocks)
             taken = [f for _, f in await replay(ctx, dut, cycles=90) if not f["empty"]]
-            codes = [event["code"] for _, events in blocks for event in events]
+            codes = [event[name] for _, events in blocks for event in events]
             if kind == 1 and index < len(codes):
-                flipped = (codes[index] & 0x1FF) ^ 1 << bit % 9
+                flipped = codes[index] & (1 << width) - 1 ^ 1 << bit % width
                 codes[index] = flipped - (flipped >> 8 << 9)
-            assert [f["code"] for f in taken] == codes
+            assert [f[name] for f in taken] == codes
 
     simulate(dut, bench)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from amaranth.sim import Simulator
 
+from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
 
 
@@ -30,10 +31,24 @@ def simulate():
     return _simulate
 
 
-@pytest.fixture(params=[1, 3, 8, 25, 64], ids=lambda lanes: f"{lanes}lanes")
-def params(request):
-    """Cores of odd and even widths, with one, two and three scaler streams."""
-    lanes = request.param
+#: Odd and even widths, with one, two and three scaler streams.
+LANES = (1, 2, 3, 8, 25, 64)
+SHAPES = [(n, w) for n in LANES for w in (W4, W8) if n % w.lanes_per_output == 0]
+
+
+def _params(lanes):
     return CoreParams(
         CoreConfig(lanes=lanes, memory_beats=300, max_inputs=96, max_outputs=3 * lanes)
     )
+
+
+@pytest.fixture(params=LANES, ids=lambda lanes: f"{lanes}lanes")
+def params(request):
+    return _params(request.param)
+
+
+@pytest.fixture(params=SHAPES, ids=lambda shape: f"{shape[0]}lanes-{shape[1].name}")
+def shape(request):
+    """A core, and a weight format that it takes."""
+    lanes, weights = request.param
+    return _params(lanes), weights

@@ -1,4 +1,4 @@
-"""Group scaler against ``S_g * (d * P + b * X)``."""
+"""Group scaler against ``S_g * (d * (P + (m - z) * R) + b * X)``."""
 
 import numpy as np
 import pytest
@@ -13,63 +13,72 @@ GROUPS_PER_TILE = (3, 1, 2)
 class Group:
     """Random or extreme inputs of the scaler for one group, and what they add."""
 
-    def __init__(self, rng, params, weights, *, extreme):
+    def __init__(self, rng, params, weights, *, extreme, silent):
         lanes = params.lanes
         outputs = weights.outputs(lanes)
         self.mantissa, self.shift = rng.integers(0, 4), rng.integers(0, 9)
         self.d, self.b = rng.integers(-127, 128, (2, outputs))
         codes = rng.integers(-255, 256, 32)
         nibbles = rng.integers(-8, 8, (32, lanes))
+        row_sums = rng.integers(-256, 225, lanes)
         if extreme:
             self.mantissa, self.shift = 3, 8
             self.d, self.b = np.repeat([[127], [-127]], outputs, axis=1)
-            codes[:], nibbles[:] = 255, -8
+            codes[:], nibbles[:] = 255 - max(silent, 0), -8
+            row_sums[:] = -256
         self.code_sum, self.sums = int(codes.sum()), codes @ nibbles
+        whole = self.sums + silent * row_sums
         scale = (int(self.mantissa) + 4) << int(self.shift)
         if weights is W4:
-            self.terms = scale * (self.d * self.sums + self.b * self.code_sum)
+            self.terms = scale * (self.d * whole + self.b * self.code_sum)
             scales = [self.d, self.b]
         else:
-            whole = 16 * self.sums[1::2] + self.sums[0::2] + 8 * self.code_sum
-            self.terms = scale * self.d * whole
+            self.terms = scale * self.d * (16 * whole[1::2] + whole[0::2] + 8 * self.code_sum)
             scales = [self.d]
-        packed = b"".join(s.astype(np.int8).tobytes() for s in scales)
-        word = int.from_bytes(packed, "little")
-        mask = (1 << params.beat_bits) - 1
-        self.beats = [word >> params.beat_bits * i & mask for i in range(weights.scale_beats)]
+        self.beats = _beats(params, b"".join(s.astype(np.int8).tobytes() for s in scales))
+        self.scale_beats = len(self.beats)
+        if silent:
+            self.beats += _beats(params, row_sums.astype("<i2").tobytes())
 
 
-def _schedule(params, weights, tiles, rng, idle):
-    """Cycles of scale beats and handovers, the closest that the tile engine may produce."""
+def _beats(params, packed):
+    word, count = int.from_bytes(packed, "little"), 8 * len(packed) // params.beat_bits
+    return [word >> params.beat_bits * i & (1 << params.beat_bits) - 1 for i in range(count)]
+
+
+def _schedule(params, tiles, rng, idle):
+    """Cycles of scale and sum beats and handovers, the closest that the tile engine may produce."""
     beats, handovers, now = {}, {}, 0
-    least = max(group_interval(params), weights.scale_beats + 1)
     for groups in tiles:
         for i, group in enumerate(groups):
             for k, beat in enumerate(group.beats):
-                beats[now + k] = beat
+                beats[now + k] = (k < group.scale_beats, beat)
+            least = max(group_interval(params), len(group.beats) + 1)
             now += least + (int(rng.integers(0, 9)) if idle else 0)
             handovers[now] = (group, i == 0, i == len(groups) - 1)
     return beats, handovers, now
 
 
-@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
 @pytest.mark.parametrize("idle", [False, True], ids=["dense", "idle"])
-def test_accumulators(params, simulate, weights, idle):
-    if params.lanes % weights.lanes_per_output:
-        pytest.skip("8-bit weights need an even number of lanes")
+@pytest.mark.parametrize("silent", [0, 7, -128])
+def test_accumulators(shape, simulate, idle, silent):
+    params, weights = shape
     rng = np.random.default_rng(params.lanes)
     tiles = [
-        [Group(rng, params, weights, extreme=i == 0) for _ in range(count)]
+        [Group(rng, params, weights, extreme=i == 0, silent=silent) for _ in range(count)]
         for i, count in enumerate(GROUPS_PER_TILE)
     ]
-    beats, handovers, end = _schedule(params, weights, tiles, rng, idle)
+    beats, handovers, end = _schedule(params, tiles, rng, idle)
     dut = GroupScaler(params)
 
     async def bench(ctx):
         ctx.set(dut.wide, weights is W8)
+        ctx.set(dut.silent, silent)
         for cycle in range(end + 60):
-            ctx.set(dut.beat.scale, cycle in beats)
-            ctx.set(dut.weights, beats.get(cycle, 0))
+            scale, beat = beats.get(cycle, (False, 0))
+            ctx.set(dut.beat.scale, scale)
+            ctx.set(dut.beat.sums, cycle in beats and not scale)
+            ctx.set(dut.weights, beat)
             ctx.set(dut.handover, cycle in handovers)
             if cycle in handovers:
                 group, first, last = handovers[cycle]

@@ -1,0 +1,83 @@
+"""A random instruction for the bench under cocotb, and what the golden model says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from hw.spec.codes import TABLES
+from hw.spec.formats import FORMATS
+from hw.spec.registers import Error
+from sw.compile.image import pack_matrix
+from sw.golden.codes import Encoded, encode, from_codes
+from sw.golden.counters import event_counters, memory_counters
+from sw.golden.matrix import Matrix
+from tests.rtl.cocotb_host import CONFIG, Host
+from tests.unit.golden.models import random_matrix
+
+DONE = {"busy": 0, "done": 1, "error": Error.NONE}
+
+
+@dataclasses.dataclass
+class Instruction:
+    """Random matrix, vector and quantizer, and where the matrix lies."""
+
+    rng: np.random.Generator
+    inputs: int
+    rows: int
+    format: str = "w4"
+    table: str = "companded"
+    codes: bool = False
+
+    def __post_init__(self):
+        torch.set_num_threads(1)
+        rng = self.rng
+        self.weights = random_matrix(rng, self.rows, self.inputs, FORMATS[self.format])
+        self.image = pack_matrix(self.weights, CONFIG.lanes).words
+        beats = self.image.size  # a beat takes one word
+        self.base = int(rng.choice([0, rng.integers(CONFIG.memory_beats - beats + 1)]))
+        self.constant, self.threshold = int(rng.integers(1, 2000)), int(rng.choice([4, 0, 23]))
+        if self.codes:
+            self.x = rng.integers(-255, 256, self.inputs) * (rng.random(self.inputs) < 0.7)
+        else:
+            spread = rng.choice([3, 900, 20000])
+            self.x = np.clip(rng.laplace(0, spread, self.inputs), -32767, 32767).astype(np.int64)
+
+    async def load(self, host: Host) -> None:
+        """Write weights, inputs and registers."""
+        await host.write_window("memory", self.base, self.image)
+        await host.write_window("input", 0, self.x & 0xFFFFFFFF)
+        await host.write("shape", inputs=self.inputs, tiles=len(self.image))
+        await host.write("weight_base", self.base)
+        table, layout = TABLES[self.table].number, FORMATS[self.format].number
+        await host.write("mode", table=table, format=layout, codes=int(self.codes))
+        await host.write("quantizer", self.constant | self.threshold << 12)
+
+    def encoded(self) -> Encoded:
+        """Vector as the golden model sees it."""
+        x, table = torch.from_numpy(self.x), TABLES[self.table]
+        if self.codes:
+            return from_codes(x, table=table)
+        return encode(x, table=table, constant=self.constant, threshold=self.threshold)
+
+    async def check(self, host: Host, status: dict = DONE) -> None:
+        """Wait for the end; outputs, base exponent and counters are the golden model's."""
+        await host.wait()
+        assert await host.status() == status
+        encoded, layout = self.encoded(), FORMATS[self.format]
+        assert await host.outputs(self.rows) == Matrix(self.weights).matvec(encoded).tolist()
+        assert await host.read("scale_base") == int(encoded.base)
+        expected = event_counters(encoded) | memory_counters(
+            encoded, weight_format=layout, rows=self.rows, lanes=CONFIG.lanes
+        )
+        counted = await host.counters()
+        del expected["window_steps"]
+        assert {name: counted[name] for name in expected} == expected
+
+    async def run(self, host: Host) -> None:
+        """Load, start and check."""
+        await self.load(host)
+        await host.write("control", start=1)
+        await self.check(host)

@@ -1,0 +1,68 @@
+"""Configurations: derived widths, the hash, and refusals that say what to change."""
+
+import dataclasses
+
+import pytest
+
+from hw.spec.codes import BLOCK, TABLES
+from hw.spec.configs import CONFIGS, DEFAULT
+from hw.spec.params import CoreConfig, CoreParams, accumulator_width
+from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lanes": 0}, "lanes must be 1..256, not 0; choose e.g. 8"),
+        ({"lanes": 257}, "lanes must be 1..256, not 257"),
+        ({"max_inputs": 33}, "multiple of 32 and at least 64, not 33; round it up"),
+        ({"max_inputs": 32}, "multiple of 32 and at least 64, not 32"),
+        ({"max_outputs": 7}, "max_outputs must be at least the 8 lanes, not 7"),
+        ({"memory_beats": 35}, "memory_beats must hold one weight group of 36 beats, not 35"),
+        ({"integrator": "sponge"}, "integrator must be one of mac.*, not 'sponge'"),
+        ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),
+        ({"memory": "axi", "lanes": 20}, "needs 8, 16, 32, 64, 128 or 256 lanes, not 20"),
+        ({"memory": "axi", "axi_data_width": 64}, "must be 4 \\* lanes = 32, not 64"),
+        ({"memory": "axi", "memory_beats": 1 << 31}, "at most 1073741824, the bus's 4 GiB"),
+        ({"memory": "axi", "ring_groups": 3}, "ring_groups must be 4..64, not 3"),
+        ({"memory": "axi", "hole": 9}, "hole must be 1..8, not 9"),
+    ],
+)
+def test_refusals(changes, message):
+    with pytest.raises(ValueError, match=message):
+        CoreParams(CoreConfig().replace(**changes))
+
+
+def test_named_configurations_are_valid_and_differ():
+    assert DEFAULT in CONFIGS
+    hashes = {CoreParams(config).hash for config in CONFIGS.values()}
+    assert len(hashes) == len(CONFIGS)
+
+
+def test_hash_changes_with_every_field():
+    base = CoreConfig()
+    for field in dataclasses.fields(CoreConfig):
+        value = getattr(base, field.name)
+        if isinstance(value, int):
+            changed = base.replace(**{field.name: value * 2})
+            assert CoreParams(changed).hash != CoreParams(base).hash, field.name
+
+
+@pytest.mark.parametrize("inputs", [1, 32, 33, 576, 1536, 11008])
+def test_accumulators_hold_the_extreme_sum(inputs):
+    groups = -(-inputs // BLOCK)
+    scale = LARGEST_RELATIVE_SCALE * groups * BLOCK * 255
+    eight_bit, four_bit = scale * 127 * 128, scale * (127 * 8 + 127)
+    limit = 2 ** (accumulator_width(inputs) - 1) - 1
+    assert max(eight_bit, four_bit) <= limit
+    assert max(eight_bit, four_bit) > limit // 2
+
+
+def test_tables_are_as_the_documentation_says():
+    assert [table.number for table in sorted(TABLES.values(), key=lambda t: t.number)] == list(
+        range(9)
+    )
+    for table in TABLES.values():
+        assert list(table.ladder) == sorted(set(table.ladder))
+        assert table.steps == len(table.ladder)
+    assert GRID == tuple(sorted(GRID)) and len(GRID) == 64

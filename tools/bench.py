@@ -1,0 +1,158 @@
+"""Measure what `docs/results.md` states: `make bench` writes that page anew.
+
+Every figure comes from a command of the project; the page names it. Runs for about a quarter of an
+hour on two cores.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sw.convert.container import write_whole
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "results.md"
+FIRSTSPIKE = str(Path(sys.executable).with_name("firstspike"))
+SEEDS = 100
+
+#: A row of the page: what, figure, command.
+Row = tuple[str, str, str]
+
+
+def run(*arguments: str, threads: int | None = None, codes: tuple[int, ...] = (0,)) -> str:
+    """Run `firstspike` with arguments and return what it prints."""
+    environment = dict(os.environ)
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    print("$ firstspike", *arguments, file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [FIRSTSPIKE, *arguments], cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE
+    )
+    if done.returncode not in codes:
+        sys.exit(f"error: firstspike {' '.join(arguments)} ended with {done.returncode}")
+    return done.stdout
+
+
+def accuracy(folder: Path) -> list[Row]:
+    """Perplexity and shares of SmolLM2, calibrated on another novel."""
+    model, result = folder / "smollm2.safetensors", folder / "eval.json"
+    convert = f"convert smollm2-135m -o {model.name} --calibrate novels/emma --from 100000"
+    run(*convert.replace(model.name, str(model)).split())
+    command = f"eval {model.name} --text novels/persuasion --from 200000 --tokens 4096"
+    run(*command.replace(model.name, str(model)).split(), "--json", str(result))
+    measured = json.loads(result.read_text())
+    perplexity, shares = measured["perplexity"], measured["shares"]
+    largest = max(shares["matrices"].values(), key=lambda share: share["integer"])
+    rows = [("float perplexity, 8 × 512 tokens of *Persuasion*", f"{perplexity['float']:.3f}")]
+    for rung in ("fake", "golden"):
+        ratio = perplexity[rung] / perplexity["float"]
+        rows.append((f"{rung}, calibrated on *Emma*", f"{perplexity[rung]:.3f} (× {ratio:.4f})"))
+    rows += [
+        ("integer events, of elements", f"{shares['elements']['integer']:.2%}"),
+        ("integer events, MAC-weighted", f"{shares['macs']['integer']:.2%}"),
+        ("integer events, largest tensor", f"{largest['integer']:.2%}"),
+        ("silent, of elements", f"{shares['elements']['silent']:.2%}"),
+        ("silent, MAC-weighted", f"{shares['macs']['silent']:.2%}"),
+    ]
+    return [
+        (name, figure, f"`firstspike {convert}`, `firstspike {command}`") for name, figure in rows
+    ]
+
+
+def speed() -> list[Row]:
+    """Seconds a token of the golden model on one core."""
+    seconds = {}
+    arguments = ["generate", "smollm2-135m", "--prompt", "The capital of France is", "--json", "-"]
+    for tokens in (4, 36):
+        result = json.loads(run(*arguments, "--tokens", str(tokens), threads=1))
+        seconds[tokens] = result["wall_seconds"]
+    each = (seconds[36] - seconds[4]) / 32
+    command = "`OMP_NUM_THREADS=1 firstspike generate smollm2-135m --tokens 36` less `--tokens 4`"
+    return [("golden SmolLM2-135M, one core", f"{each:.2f} s a token", command)]
+
+
+def hardware(folder: Path) -> list[Row]:
+    """Bundled model and one layer of SmolLM2 in RTL."""
+    result = folder / "rtl.json"
+    run("generate", "--backend", "rtl", "--tokens", "1")  # builds the simulation
+    run("generate", "--backend", "rtl", "--tokens", "64", "--json", str(result))
+    measured = json.loads(result.read_text())
+    cycles, seconds = measured["counters"]["cycles"], measured["wall_seconds"]
+    steps = 64 + 1  # the prompt has two tokens; the last token is not read
+    layer = ["verify", "smollm2-135m", "--config", "mac64", "--layer", "7", "--tokens", "1"]
+    started = time.monotonic()
+    verdict = run(*layer, "--prompt", "The capital").strip().splitlines()[-1]
+    command = "`firstspike generate --backend rtl --tokens 64`"
+    return [
+        ("bundled model, `mac8`, cycles a token", f"{cycles / steps:,.0f}", command),
+        ("the same, simulated", f"{steps / seconds:.1f} tokens a second", command),
+        (
+            f"SmolLM2 layer 7, seven matrices in RTL ({time.monotonic() - started:.0f} s)",
+            verdict,
+            f'`firstspike {" ".join(layer)} --prompt "The capital"`',
+        ),
+    ]
+
+
+def faults() -> list[Row]:
+    """Planted faults that `verify` finds and names."""
+    found = 0
+    for seed in range(SEEDS):
+        printed = run("verify", "--tokens", "1", "--inject-fault", str(seed), codes=(0, 1))
+        found += agrees(printed)
+    command = f"`firstspike verify --tokens 1 --inject-fault SEED`, SEED 0..{SEEDS - 1}"
+    return [
+        ("planted faults found, and named as the first mismatch", f"{found} of {SEEDS}", command)
+    ]
+
+
+def agrees(printed: str) -> bool:
+    """Tell whether the first difference that was named is where the fault was planted."""
+    lines = printed.strip().splitlines()
+    if len(lines) < 2 or not lines[1].startswith("injected: "):
+        return False
+    matrix, element = lines[0].split("token 0, ")[1].split(": ")[0].split(", tile ")
+    element = element.split("element ")[1]
+    injected = lines[1]
+    if f" of {matrix}" not in injected:
+        return False
+    if "weight (" in injected:
+        return f"weight ({element}, " in injected
+    return "event" in injected or f"accumulator {element} of" in injected
+
+
+def main() -> None:
+    """Measure, and write the page."""
+    with tempfile.TemporaryDirectory() as name:
+        rows = [*accuracy(Path(name)), *speed(), *hardware(Path(name)), *faults()]
+    table = [f"| {what} | {figure} | {command} |" for what, figure, command in rows]
+    text = "\n".join(
+        [
+            "# Results",
+            "",
+            "Written by `make bench` (`tools/bench.py`). Times are whole commands on the machine",
+            "named here; simulated seconds are not hardware seconds.",
+            "",
+            f"{datetime.date.today()}, {os.cpu_count()} cores of {platform.machine()}, Python "
+            f"{platform.python_version()}.",
+            "",
+            "| what | measured | command |",
+            "|---|---|---|",
+            *table,
+            "",
+        ]
+    )
+    write_whole(PAGE, text.encode())
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
