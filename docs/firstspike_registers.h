@@ -109,10 +109,10 @@
 /* R: Occupied levels, coarse and fine windows together. */
 #define FIRSTSPIKE_STEPS                            0x8cu
 
-/* R: Weight rows read from synapse memory. */
+/* R: Weight rows read from synapse memory; from external memory, each once for a tile. */
 #define FIRSTSPIKE_ROWS_READ                        0x90u
 
-/* R: Beats read from synapse memory, scales included. */
+/* R: Beats read from synapse memory, scales and row sums included. */
 #define FIRSTSPIKE_BEATS_READ                       0x94u
 
 /* R: Clock cycles from start to done. */
@@ -121,6 +121,12 @@
 /* R: Cycles in which the rows waited for the group scaler. */
 #define FIRSTSPIKE_STALL_SCALER                     0x9cu
 
+/* R: Cycles in which the lanes waited for external memory and for nothing else. */
+#define FIRSTSPIKE_STALL_MEMORY                     0xa0u
+
+/* R: Beats that were read through: rows of external memory that do not fire. */
+#define FIRSTSPIKE_BEATS_HOLE                       0xa4u
+
 /* Values of status.error. */
 #define FIRSTSPIKE_ERROR_NONE                       0
 #define FIRSTSPIKE_ERROR_INPUTS                     1
@@ -128,6 +134,7 @@
 #define FIRSTSPIKE_ERROR_MEMORY                     3
 #define FIRSTSPIKE_ERROR_MODE                       4
 #define FIRSTSPIKE_ERROR_BUSY                       5
+#define FIRSTSPIKE_ERROR_RESPONSE                   6
 
 /* Values of mode.table. */
 #define FIRSTSPIKE_TABLE_TTFS8                      1

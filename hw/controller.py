@@ -23,6 +23,8 @@ class Controller(wiring.Component):
         Tiles of the instruction.
     refused : In(8)
         Result of the instruction check.
+    draining : In(1)
+        Memory still answers an instruction that was stopped; none may start.
     tile_done : In(1)
         The outputs of a tile have been written.
     launch : Out(1)
@@ -41,6 +43,7 @@ class Controller(wiring.Component):
                 "start": In(1),
                 "tiles": In(16),
                 "refused": In(8),
+                "draining": In(1),
                 "tile_done": In(1),
                 "launch": Out(1),
                 "busy": Out(1),
@@ -62,9 +65,12 @@ class Controller(wiring.Component):
             with m.If(self.start):
                 m.d.sync += self.error.eq(Error.BUSY)
 
+        with m.If(self.draining & self.start):
+            m.d.sync += self.error.eq(Error.BUSY)
+
         with m.FSM():
             with m.State("idle"):
-                with m.If(self.start):
+                with m.If(self.start & ~self.draining):
                     m.d.sync += [
                         self.busy.eq(1),
                         self.done.eq(0),

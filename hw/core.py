@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter
+from amaranth.hdl import Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
@@ -17,10 +17,15 @@ from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
 from hw.integrate.spike import SpikeLanes
 from hw.integrate.tile_engine import TileEngine
+from hw.spec.codes import BLOCK
+from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
+from hw.spec.registers import Error
+from hw.synapse.external import ExternalMemory, axi_signature
 from hw.synapse.onchip import OnChipMemory
 
 PREFIX = "s_axil_"
+MEMORY_PREFIX = "m_axi_"
 
 #: Lanes of every integrator.
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
@@ -40,12 +45,19 @@ class Core(wiring.Component):
         AXI4-Lite slave: the members of :func:`hw.bus.axi4_lite.AXI4LiteSignature`, flat, so that
         the ports of the Verilog have the names that system builders look for. Behind it are the
         registers and data windows of :mod:`hw.spec.registers`.
+    m_axi_araddr, m_axi_arvalid, ...
+        AXI4 read manager, :func:`hw.bus.axi4.AXI4ReadSignature`, where memory is external. Such a
+        core has no window to synapse memory: the host writes it by its own way.
     """
 
     def __init__(self, params: CoreParams):
         self._params = params
         bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
-        super().__init__({f"{PREFIX}{name}": member for name, member in bus.members.items()})
+        ports = {f"{PREFIX}{name}": member for name, member in bus.members.items()}
+        if params.external:
+            memory = axi_signature(params)
+            ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
+        super().__init__(ports)
 
     def elaborate(self, platform):
         """Connect bus, registers, memories and datapath."""
@@ -54,14 +66,14 @@ class Core(wiring.Component):
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
         m.submodules.check = check = InstructionCheck(params)
-        m.submodules.synapse = synapse = OnChipMemory(params)
+        memory = ExternalMemory if params.external else OnChipMemory
+        m.submodules.synapse = synapse = memory(params)
         m.submodules.inputs = inputs = InputWindow(params)
-        for name, member in bus.axi.signature.members.items():
-            port, inner = getattr(self, PREFIX + name), getattr(bus.axi, name)
-            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+        self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
 
-        abort = ResetInserter(registers.control.reset)
+        stop = Signal()
+        abort = ResetInserter(stop)
         controller, encoder = Controller(), VectorEncoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
@@ -72,7 +84,7 @@ class Core(wiring.Component):
         m.submodules.scaler = abort(scaler)
         m.submodules.outputs = abort(outputs)
 
-        self._connect_windows(m, registers, synapse, inputs, encoder, outputs)
+        self._connect_windows(m, registers, inputs, encoder, outputs)
         self._connect_data(m, engine, encoder, synapse, lanes, scaler, outputs)
         self._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
 
@@ -85,27 +97,58 @@ class Core(wiring.Component):
             encoder.start.eq(controller.launch),
             engine.start.eq(controller.launch),
             outputs.clear.eq(controller.launch),
-            synapse.busy.eq(controller.busy),
+            stop.eq(registers.control.reset),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
             status.error.eq(controller.error),
         ]
+        if params.external:
+            self._connect_external(m, registers, synapse, encoder, controller, stop)
+        else:
+            connect(m, registers.memory_data, synapse.window)
+            m.d.comb += synapse.busy.eq(controller.busy)
+        reads = synapse if params.external else engine
         for counter, source in {
             "spikes": encoder,
             "silent": encoder,
             "integer_events": encoder,
             "steps": encoder,
-            "rows_read": engine,
-            "beats_read": engine,
+            "rows_read": reads,
+            "beats_read": reads,
             "stall_scaler": engine,
+            "stall_memory": engine,
             "cycles": controller,
         }.items():
             m.d.comb += getattr(registers, counter).eq(getattr(source, counter))
         m.d.comb += registers.scale_base.eq(encoder.base)
         return m
 
-    def _connect_windows(self, m, registers, synapse, inputs, encoder, outputs):
-        connect(m, registers.memory_data, synapse.window)
+    def _export(self, m, prefix, bus):
+        """Join the members of a bus to the core's flat ports."""
+        for name, member in bus.signature.members.items():
+            port, inner = getattr(self, prefix + name), getattr(bus, name)
+            m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
+
+    def _connect_external(self, m, registers, synapse, encoder, controller, stop):
+        self._export(m, MEMORY_PREFIX, synapse.axi)
+        connect(m, encoder.classified, synapse.classified)
+        shape, mode, status = registers.shape, registers.mode, registers.status
+        scale_beats = Mux(mode.format, W8.scale_beats, W4.scale_beats)
+        m.d.comb += [
+            synapse.start.eq(controller.launch),
+            synapse.abort.eq(registers.control.reset),
+            synapse.tiles.eq(shape.tiles),
+            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
+            synapse.weight_base.eq(registers.weight_base),
+            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
+            stop.eq(registers.control.reset | synapse.failed),
+            controller.draining.eq(synapse.draining),
+            status.busy.eq(controller.busy | synapse.draining),
+            status.error.eq(Mux(synapse.error, Error.RESPONSE, controller.error)),
+            registers.beats_hole.eq(synapse.beats_hole),
+        ]
+
+    def _connect_windows(self, m, registers, inputs, encoder, outputs):
         connect(m, registers.input_data, inputs.window)
         connect(m, inputs.input, encoder.input)
         window = registers.output_data

@@ -55,10 +55,13 @@ class CocotbTransport:
     Raises
     ------
     UserError
-        If a tool or package that the build needs is missing, or the simulation does not start.
+        If the core has external memory, of which there is no model under cocotb; if a tool or
+        package that the build needs is missing, or the simulation does not start.
     """
 
     def __init__(self, params: CoreParams, *, timeout: float = 120):
+        if params.external:
+            raise UserError("A core with external memory is not simulated under cocotb; use rtl.")
         started = time.monotonic()
         verilog, _ = generate(params)
         simulation = cocotb_runner.build(verilog, TOP)

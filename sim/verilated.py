@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import dataclasses
 import os
 import time
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from hw.build import TOP, generate
 from hw.spec.params import CoreParams
+from sim.memory import MemoryCounts, MemoryModel
 from sim.verilator import build
 from sw.errors import UserError
 
@@ -25,12 +27,14 @@ class BusTimeoutError(BusError, TimeoutError):
     """The core did not answer in time."""
 
 
-def _load(path) -> ctypes.CDLL:
+def _load(path, *, memory: bool) -> ctypes.CDLL:
     """Library with the argument types of its functions declared."""
     library = ctypes.CDLL(str(path))
     words = np.ctypeslib.ndpointer(np.uint32, flags="C_CONTIGUOUS")
+    numbers = np.ctypeslib.ndpointer(np.uint64, flags="C_CONTIGUOUS")
+    octets = np.ctypeslib.ndpointer(np.uint8, flags="C_CONTIGUOUS")
     word, number, handle = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p
-    for name, result, arguments in (
+    functions = [
         ("open", handle, (ctypes.c_char_p,)),
         ("close", None, (handle,)),
         ("cycles", number, (handle,)),
@@ -38,7 +42,16 @@ def _load(path) -> ctypes.CDLL:
         ("write", ctypes.c_int, (handle, word, words, number)),
         ("read", ctypes.c_int, (handle, word, words, number)),
         ("wait", ctypes.c_int, (handle, word, word, word, number)),
-    ):
+    ]
+    if memory:
+        functions += [
+            ("memory_open", None, (handle, numbers)),
+            ("memory_load", ctypes.c_int, (handle, number, octets, number)),
+            ("memory_dump", ctypes.c_int, (handle, number, octets, number)),
+            ("memory_fail", None, (handle, number, word)),
+            ("memory_counts", None, (handle, numbers)),
+        ]
+    for name, result, arguments in functions:
         function = getattr(library, f"firstspike_{name}")
         function.restype, function.argtypes = result, arguments
     return library
@@ -53,6 +66,8 @@ class VerilatedTransport:
         The core. It is built when it is first asked for, which takes up to a few minutes.
     trace : str or path, optional
         Write a waveform (FST) of the whole run to this file.
+    memory : MemoryModel, optional
+        Timing of external memory, where the core has such; a beat in every cycle if not given.
 
     Attributes
     ----------
@@ -67,13 +82,28 @@ class VerilatedTransport:
         If a tool that the build needs is missing.
     """
 
-    def __init__(self, params: CoreParams, *, trace: str | os.PathLike | None = None):
+    def __init__(
+        self,
+        params: CoreParams,
+        *,
+        trace: str | os.PathLike | None = None,
+        memory: MemoryModel | None = None,
+    ):
+        if memory is not None and not params.external:
+            raise ValueError("this core has its memory on chip; leave the memory model out")
         started = time.monotonic()
         verilog, _ = generate(params)
-        self._library = _load(build(verilog, TOP, trace=trace is not None))
+        external = params.external
+        library = build(verilog, TOP, trace=trace is not None, memory=external)
+        self._library = _load(library, memory=external)
         self.build_seconds = time.monotonic() - started
         path = os.fsencode(trace) if trace is not None else None
         self._handle = self._library.firstspike_open(path)
+        self._external = external
+        if external:
+            beat = params.beat_bits // 8
+            packed = (memory or MemoryModel()).pack(size=beat * params.memory_beats, beat=beat)
+            self._library.firstspike_memory_open(self._handle, packed)
 
     def __enter__(self) -> VerilatedTransport:
         return self
@@ -158,11 +188,51 @@ class VerilatedTransport:
         """Let ``count`` clock cycles pass."""
         self._library.firstspike_tick(self._open(), count)
 
+    def load(self, address: int, octets: np.ndarray) -> None:
+        """Put bytes into external memory at a byte address, in no time.
+
+        Raises
+        ------
+        UserError
+            If the core has no external memory, or it ends before.
+        """
+        octets = np.ascontiguousarray(octets).view(np.uint8).ravel()
+        done = self._memory().firstspike_memory_load(self._open(), address, octets, len(octets))
+        self._judge_memory(done, address, len(octets))
+
+    def dump(self, address: int, count: int) -> np.ndarray:
+        """Bytes of external memory, uint8 (count,); errors as :meth:`load`."""
+        octets = np.zeros(count, np.uint8)
+        done = self._memory().firstspike_memory_dump(self._open(), address, octets, count)
+        self._judge_memory(done, address, count)
+        return octets
+
+    def fail(self, beats: int, response: int) -> None:
+        """Answer the beat after ``beats`` further ones with an AXI response, for tests."""
+        self._memory().firstspike_memory_fail(self._open(), beats, response)
+
+    def memory_counts(self) -> MemoryCounts:
+        """Give what external memory counted."""
+        names = [field.name for field in dataclasses.fields(MemoryCounts)]
+        counts = np.zeros(len(names), np.uint64)
+        self._memory().firstspike_memory_counts(self._open(), counts)
+        return MemoryCounts(**dict(zip(names, counts.tolist(), strict=True)))
+
     def close(self) -> None:
         """End the simulation and finish its waveform; may be called again."""
         if self._handle is not None:
             self._library.firstspike_close(self._handle)
             self._handle = None
+
+    def _memory(self) -> ctypes.CDLL:
+        if not self._external:
+            raise UserError("This core's memory is on chip; write it through memory_data.")
+        return self._library
+
+    @staticmethod
+    def _judge_memory(done: int, address: int, count: int) -> None:
+        if done != _OKAY:
+            raise UserError(f"External memory has no {count} bytes at address 0x{address:x}.")
 
     def _open(self) -> int:
         if self._handle is None:

@@ -1,10 +1,14 @@
 // AXI4-Lite master in C++ around the Verilated core: whole bulk transfers and waits run in here.
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 
 #include "Vcore.h"
 #include "verilated.h"
+#ifdef FIRSTSPIKE_MEMORY
+#include "verilated_memory.h"
+#endif
 #ifdef FIRSTSPIKE_TRACE
 #include "verilated_fst_c.h"
 #endif
@@ -44,7 +48,16 @@ class Simulation {
 
   void tick(uint64_t count) {
     for (uint64_t i = 0; i < count; ++i) {
+#ifdef FIRSTSPIKE_MEMORY
+      const firstspike::AddressChannel ar{
+          core_.m_axi_arvalid != 0, core_.m_axi_araddr, core_.m_axi_arlen,
+          core_.m_axi_arsize, core_.m_axi_arburst};
+      const bool r_ready = core_.m_axi_rready;
+#endif
       edge(1);
+#ifdef FIRSTSPIKE_MEMORY
+      if (memory_) drive(ar, r_ready);
+#endif
       edge(0);
       ++cycles_;
     }
@@ -90,6 +103,10 @@ class Simulation {
 
   uint64_t cycles() const { return cycles_; }
 
+#ifdef FIRSTSPIKE_MEMORY
+  std::unique_ptr<firstspike::Memory>& memory() { return memory_; }
+#endif
+
  private:
   void edge(int level) {
     core_.clk = level;
@@ -98,6 +115,26 @@ class Simulation {
     if (trace_) trace_->dump(10 * cycles_ + (level ? 0 : 5));
 #endif
   }
+
+#ifdef FIRSTSPIKE_MEMORY
+  void drive(const firstspike::AddressChannel& ar, bool r_ready) {
+    memory_->step(ar, r_ready);
+    core_.m_axi_arready = memory_->address_ready;
+    core_.m_axi_rvalid = memory_->valid;
+    if (!memory_->valid) return;
+    core_.m_axi_rlast = memory_->last;
+    core_.m_axi_rresp = memory_->response;
+    core_.m_axi_rid = 0;
+    constexpr size_t bytes = sizeof(core_.m_axi_rdata);
+    if (memory_->data() == nullptr) {
+      std::memset(&core_.m_axi_rdata, 0, bytes);
+    } else {
+      std::memcpy(&core_.m_axi_rdata, memory_->data(), bytes);
+    }
+  }
+
+  std::unique_ptr<firstspike::Memory> memory_;
+#endif
 
   int release(int response) {
     core_.s_axil_awvalid = core_.s_axil_wvalid = core_.s_axil_bready = 0;
@@ -153,5 +190,27 @@ int firstspike_wait(Simulation* s, uint32_t address, uint32_t mask, uint32_t wan
   } while (s->cycles() < end);
   return kNoAnswer;
 }
+
+#ifdef FIRSTSPIKE_MEMORY
+void firstspike_memory_open(Simulation* s, const firstspike::MemoryParameters* parameters) {
+  s->memory() = std::make_unique<firstspike::Memory>(*parameters);
+}
+
+int firstspike_memory_load(Simulation* s, uint64_t address, const uint8_t* data, uint64_t count) {
+  return s->memory()->copy_in(address, data, count) ? kOkay : kNoAnswer;
+}
+
+int firstspike_memory_dump(Simulation* s, uint64_t address, uint8_t* data, uint64_t count) {
+  return s->memory()->copy_out(address, data, count) ? kOkay : kNoAnswer;
+}
+
+void firstspike_memory_fail(Simulation* s, uint64_t beats, uint32_t response) {
+  s->memory()->fail(beats, response);
+}
+
+void firstspike_memory_counts(Simulation* s, firstspike::MemoryCounts* counts) {
+  *counts = s->memory()->counts();
+}
+#endif
 
 }  // extern "C"

@@ -14,6 +14,7 @@ from pathlib import Path
 from sw.errors import UserError
 
 SHIM = Path(__file__).with_name("verilated_shim.cpp")
+MEMORY = Path(__file__).with_name("verilated_memory.h")
 #: Headers that stand in for the compression libraries of the waveform writer.
 WAVEFORM = Path(__file__).with_name("waveform")
 LIBRARY = "libfirstspike.so"
@@ -23,6 +24,7 @@ CACHE_VARIABLE = "FIRSTSPIKE_CACHE"
 
 _FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal")
 _TRACE_FLAGS = ("--trace-fst", "-CFLAGS", "-DFIRSTSPIKE_TRACE")
+_MEMORY_FLAGS = ("-CFLAGS", "-DFIRSTSPIKE_MEMORY")
 _OPTIMIZE = "-O2"
 
 
@@ -57,7 +59,7 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache" / "firstspike") / "verilated"
 
 
-def build(verilog: str, top: str, *, trace: bool = False) -> Path:
+def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) -> Path:
     """Shared library of a core, from the cache where it was built before.
 
     Parameters
@@ -68,6 +70,8 @@ def build(verilog: str, top: str, *, trace: bool = False) -> Path:
         Its top module.
     trace : bool
         Whether the library can write waveforms; that makes it slower.
+    memory : bool
+        Whether the core has an AXI4 port, to which a model of memory is joined.
 
     Returns
     -------
@@ -79,8 +83,13 @@ def build(verilog: str, top: str, *, trace: bool = False) -> Path:
     UserError
         If a tool is missing or fails.
     """
-    flags = (*_FLAGS, *(_TRACE_FLAGS if trace else ()))
-    parts = (verilog, SHIM.read_text(encoding="utf-8"), " ".join(flags), _OPTIMIZE)
+    flags = (
+        *_FLAGS,
+        *(_TRACE_FLAGS if trace else ()),
+        *(_MEMORY_FLAGS if memory else ()),
+    )
+    sources = [path.read_text(encoding="utf-8") for path in (SHIM, *([MEMORY] * memory))]
+    parts = (verilog, *sources, " ".join(flags), _OPTIMIZE)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     finished = cache_folder() / key
     library = finished / LIBRARY
@@ -107,7 +116,7 @@ def build(verilog: str, top: str, *, trace: bool = False) -> Path:
 def _compile(work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str]) -> None:
     verilate = ["verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *flags]
     verilate += ["--Mdir", "objects", "-CFLAGS", "-fPIC"]
-    verilate += ["-CFLAGS", f"-I{WAVEFORM}", "-o", LIBRARY, "core.v", str(SHIM)]
+    verilate += ["-CFLAGS", f"-I{WAVEFORM} -I{SHIM.parent}", "-o", LIBRARY, "core.v", str(SHIM)]
     # CFG_CXXFLAGS_PCH_I: large models otherwise look for precompiled headers that do not exist.
     make = ["make", "-C", "objects", "-f", "Vcore.mk", "-j", "2", "CFG_CXXFLAGS_PCH_I=-include"]
     make += [f"OPT_FAST={_OPTIMIZE}", "LDLIBS=-shared -pthread"]

@@ -11,7 +11,7 @@ from sw.load.tokenizer import Tokenizer
 from sw.sample import Sampler
 
 #: Stall counters of the hardware, by cause.
-STALLS = {"scaler": "stall_scaler"}
+STALLS = {"scaler": "stall_scaler", "memory": "stall_memory"}
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -23,7 +23,8 @@ class Run:
     tokens, text
         What was generated, the prompt excluded.
     counters : dict
-        Totals over prompt and generation; ``cycles`` and ``stalls`` are None without hardware.
+        Totals over prompt and generation; ``cycles``, ``stalls`` and ``beats_hole`` are None
+        without hardware.
     config, model, seed, table, backend
         What ran.
     wall_seconds, build_seconds : float

@@ -175,5 +175,10 @@ def golden_model(
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
     return GoldenModel(
-        model, table=table, lanes=params.lanes, integrator=params.integrator, linear=linear
+        model,
+        table=table,
+        lanes=params.lanes,
+        integrator=params.integrator,
+        memory=params.config.memory,
+        linear=linear,
     )

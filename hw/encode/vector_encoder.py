@@ -1,14 +1,14 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
 from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import ceil_log2
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
-from hw.encode.classifier import SUPPORTED_TABLES, Classifier
+from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
@@ -72,6 +72,8 @@ class VectorEncoder(wiring.Component):
     replay : In(1)
         Starts to stream the vector once, after ``start`` and after earlier replays; a block that
         is not stored yet is waited for.
+    classified : Out(stream)
+        Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
         See :func:`hw.encode.event.event_layout`.
     base : Out(4)
@@ -95,6 +97,7 @@ class VectorEncoder(wiring.Component):
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
                 "replay": In(1),
+                "classified": Out(stream.Signature(code_layout())),
                 "events": Out(EventSignature(params)),
                 "base": Out(4),
                 **{name: Out(32) for name in Counts._fields},
@@ -127,6 +130,10 @@ class VectorEncoder(wiring.Component):
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
         connect(m, classifier.classified, digits.classified)
+        m.d.comb += [
+            self.classified.payload.eq(classifier.classified.payload),
+            self.classified.valid.eq(classifier.classified.valid & go),
+        ]
         for reader in (counters, summary):
             m.d.comb += [
                 reader.split.payload.eq(digits.split.payload),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -21,7 +21,9 @@ class TileEngine(wiring.Component):
     Groups follow each other in memory, so addresses only ever run on. The item that hands a group
     over is taken only when the scaler will be free for its sums; behind that point nothing waits.
     With ``mac`` that item is the group's last, with ``spike`` the next group's first, or the flush
-    at the vector's end. The next group's scales are read after it.
+    at the vector's end. The next group's scales are read after it. A group is begun only when
+    memory has all of it: with its scales, or with ``spike`` by the item that hands over, where a
+    row fires in it.
 
     Parameters
     ----------
@@ -48,7 +50,7 @@ class TileEngine(wiring.Component):
         Synapse memory.
     beat : Out(beat_layout)
         Meaning of the beat that the memory gives in this cycle.
-    rows_read, beats_read, stall_scaler : Out(32)
+    rows_read, beats_read, stall_scaler, stall_memory : Out(32)
         Counters, cleared at ``start``.
     """
 
@@ -68,6 +70,7 @@ class TileEngine(wiring.Component):
                 "rows_read": Out(32),
                 "beats_read": Out(32),
                 "stall_scaler": Out(32),
+                "stall_memory": Out(32),
             }
         )
 
@@ -80,7 +83,8 @@ class TileEngine(wiring.Component):
         heads = range(W4.head_beats(sums=True))
         head, scales, last_head = Signal(heads), Signal(heads), Signal(heads)
         first = Signal()
-        waits = Signal()
+        entered = Signal()  # a beat of this group has been read
+        waits, starves = Signal(), Signal()
         command = Signal(beat_layout(self._params))
 
         spike = self._params.integrator == "spike"
@@ -95,6 +99,7 @@ class TileEngine(wiring.Component):
             command.sums.eq(0),
             command.row.eq(0),
             self.read.en.eq(0),
+            self.read.next.eq(0),
             self.replay.eq(0),
         ]
 
@@ -106,28 +111,44 @@ class TileEngine(wiring.Component):
                         tiles.eq(self.tiles),
                         head.eq(0),
                         first.eq(1),
+                        entered.eq(0),
                         self.replay.eq(1),
                     ]
                     m.next = "head"
 
             with m.State("head"):
-                m.d.sync += [
-                    command.scale.eq(head < scales),
-                    command.sums.eq(head >= scales),
-                    self.read.en.eq(1),
-                    self.read.address.eq(address),
-                    address.eq(address + 1),
-                    head.eq(head + 1),
-                ]
-                with m.If(head == last_head):
-                    m.d.sync += head.eq(0)
-                    m.next = "rows"
+                unready = ~entered & ~self.read.ready
+                m.d.comb += starves.eq(self.events.valid & unready)
+                with m.If(~unready):
+                    m.d.sync += [
+                        command.scale.eq(head < scales),
+                        command.sums.eq(head >= scales),
+                        self.read.en.eq(1),
+                        self.read.next.eq(~entered),
+                        entered.eq(1),
+                        self.read.address.eq(address),
+                        self.read.place.eq(head),
+                        address.eq(address + 1),
+                        head.eq(head + 1),
+                    ]
+                    with m.If(head == last_head):
+                        m.d.sync += head.eq(0)
+                        m.next = "rows"
 
             with m.State("rows"):
-                m.d.comb += self.events.ready.eq(may_end | ~last)
+                # An item that hands over may fire a row already, of the next group.
+                enters = last & ~event.empty if spike else Const(0)
+                waits_memory = enters & ~self.read.ready
+                m.d.comb += [
+                    self.events.ready.eq((may_end | ~last) & ~waits_memory),
+                    waits.eq(self.events.valid & last & ~may_end),
+                    starves.eq(self.events.valid & (may_end | ~last) & waits_memory),
+                ]
                 m.d.sync += [
                     self.read.address.eq(address + event.row),
+                    self.read.place.eq(last_head + 1 + event.row),
                     self.read.en.eq(taken & ~event.empty),
+                    self.read.next.eq(taken & enters),
                     command.row.eq(taken),
                     command.last.eq(last),
                     command.group.mantissa.eq(event.mantissa),
@@ -144,15 +165,19 @@ class TileEngine(wiring.Component):
                 else:
                     m.d.sync += command.code.eq(Mux(event.empty, 0, event.code))
                 with m.If(ends):
-                    m.d.sync += [address.eq(address + BLOCK), first.eq(event.last_block)]
+                    m.d.sync += [
+                        address.eq(address + BLOCK),
+                        first.eq(event.last_block),
+                        entered.eq(enters),
+                    ]
                     m.next = "head"
                     with m.If(event.last_block):
                         m.d.sync += [tiles.eq(tiles - 1), self.replay.eq(tiles != 1)]
                         with m.If(tiles == 1):
                             m.next = "idle"
-                m.d.comb += waits.eq(self.events.valid & ~self.events.ready)
 
         self._count(m, self.stall_scaler, waits)
+        self._count(m, self.stall_memory, starves)
         self._count(m, self.rows_read, command.row & self.read.en)
         self._count(m, self.beats_read, self.read.en)
         self._delay(m, command)

@@ -19,4 +19,27 @@ CONFIGS: dict[str, CoreConfig] = {
     "spike64": CoreConfig(
         lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536, integrator="spike"
     ),
+    # 128 MiB outside. A row is a quarter of a DRAM burst of 64 bytes: short holes cost nothing.
+    "mac32-axi": CoreConfig(
+        lanes=32,
+        memory_beats=1 << 23,
+        max_inputs=1536,
+        max_outputs=3072,
+        memory="axi",
+        axi_data_width=128,
+        outstanding=16,
+        ring_groups=8,
+        hole=4,
+    ),
+    # A row is a whole DRAM burst: every row that does not fire is saved.
+    "mac128-axi": CoreConfig(
+        lanes=128,
+        memory_beats=1 << 21,
+        max_inputs=1536,
+        max_outputs=3072,
+        memory="axi",
+        axi_data_width=512,
+        outstanding=16,
+        ring_groups=4,
+    ),
 }

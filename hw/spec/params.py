@@ -10,6 +10,7 @@ import math
 from hw.spec import codes, formats, scales
 
 INTEGRATORS = ("mac", "spike")
+MEMORIES = ("onchip", "axi")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,7 +23,8 @@ class CoreConfig:
         Integrator lanes, 1..256: weights of a row that are added in one cycle. 8-bit weights sit in
         pairs of lanes, so models with an 8-bit head need an even number.
     memory_beats : int
-        Depth of the on-chip synapse memory in beats of ``4 * lanes`` bits.
+        Synapse memory in beats of ``4 * lanes`` bits: its depth on chip, or what the core can
+        address outside.
     max_inputs : int
         Longest input vector, a multiple of 32.
     max_outputs : int
@@ -30,6 +32,20 @@ class CoreConfig:
     integrator : str
         ``"mac"``: event-driven multiply-accumulate. ``"spike"``: two adders a lane, which sum up
         the weights that have fired, and that current over the time steps.
+    memory : str
+        Where weights are: ``"onchip"``, or ``"axi"``, behind an AXI4 read manager. What follows
+        matters to ``"axi"`` only.
+    axi_data_width : int
+        Bits of a bus beat: ``4 * lanes``, a power of two from 32 to 1024.
+    axi_id_width : int
+        Bits of the bus's transaction id, 1..16.
+    outstanding : int
+        Bursts that may wait for their data, 1..64.
+    ring_groups : int
+        Weight groups that are kept or on their way, 4..64.
+    hole : int
+        Rows that do not fire are read through where fewer than this stand together, 1..8; with 1
+        none are.
     """
 
     lanes: int = 8
@@ -37,6 +53,12 @@ class CoreConfig:
     max_inputs: int = 1024
     max_outputs: int = 1024
     integrator: str = "mac"
+    memory: str = "onchip"
+    axi_data_width: int = 32
+    axi_id_width: int = 4
+    outstanding: int = 8
+    ring_groups: int = 4
+    hole: int = 1
 
     def replace(self, **changes) -> CoreConfig:
         """Variant with some fields changed."""
@@ -61,6 +83,10 @@ class CoreParams:
         Signed bits that no sum of ``max_inputs`` products can overflow.
     scaler_streams : int
         Lanes that the group scaler serves at once.
+    external : bool
+        Whether weights come over AXI4.
+    outstanding, ring_groups, hole, axi_id_width : int
+        As in the configuration.
     hash : int
         64 bits that identify the configuration and the specification's version.
 
@@ -74,6 +100,9 @@ class CoreParams:
     sum_width = 17
     code_sum_width = 14
     code_width = 9
+
+    #: Bits of an AXI byte address.
+    axi_address_width = 32
 
     def __init__(self, config: CoreConfig):
         self.config = config
@@ -99,7 +128,16 @@ class CoreParams:
             raise ValueError(
                 f"integrator must be one of {', '.join(INTEGRATORS)}, not {config.integrator!r}"
             )
+        if config.memory not in MEMORIES:
+            raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {config.memory!r}")
+        if config.memory == "axi":
+            _check_external(config, 1 << self.axi_address_width)
         self.lanes = lanes
+        self.external = config.memory == "axi"
+        self.axi_id_width = config.axi_id_width
+        self.outstanding = config.outstanding
+        self.ring_groups = config.ring_groups
+        self.hole = config.hole
         self.integrator = config.integrator
         self.memory_beats = config.memory_beats
         self.max_inputs = config.max_inputs
@@ -119,6 +157,31 @@ class CoreParams:
         """Fingerprint of :meth:`describe`, 64 bits."""
         text = json.dumps(self.describe(), sort_keys=True)
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def _check_external(config: CoreConfig, space: int) -> None:
+    """Refuse what an AXI4 manager cannot have, among it more than ``space`` bytes."""
+    row = 4 * config.lanes
+    if row not in (32, 64, 128, 256, 512, 1024):
+        raise ValueError(
+            f"external memory needs 8, 16, 32, 64, 128 or 256 lanes, not {config.lanes}"
+        )
+    if config.axi_data_width != row:
+        raise ValueError(f"axi_data_width must be 4 * lanes = {row}, not {config.axi_data_width}")
+    if config.memory_beats * row // 8 > space:
+        raise ValueError(
+            f"memory_beats must be at most {space * 8 // row}, the bus's 4 GiB, not "
+            f"{config.memory_beats}"
+        )
+    for name, least, most in (
+        ("axi_id_width", 1, 16),
+        ("outstanding", 1, 64),
+        ("ring_groups", 4, 64),
+        ("hole", 1, 8),
+    ):
+        value = getattr(config, name)
+        if not least <= value <= most:
+            raise ValueError(f"{name} must be {least}..{most}, not {value}")
 
 
 def accumulator_width(inputs: int) -> int:

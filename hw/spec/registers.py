@@ -18,7 +18,7 @@ class Access(enum.Enum):
 
 
 class Error(enum.IntEnum):
-    """Why the core refused an instruction."""
+    """Why the core refused or stopped an instruction."""
 
     NONE = 0
     #: inputs is 0 or above the configuration's max_inputs
@@ -31,6 +31,8 @@ class Error(enum.IntEnum):
     MODE = 4
     #: start while busy
     BUSY = 5
+    #: external memory answered with SLVERR or DECERR; the instruction was stopped
+    RESPONSE = 6
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,10 +94,12 @@ COUNTERS: dict[str, str] = {
     "silent": "silent codes, padding excluded",
     "integer_events": "codes beyond the ladder",
     "steps": "occupied levels, coarse and fine windows together",
-    "rows_read": "weight rows read from synapse memory",
-    "beats_read": "beats read from synapse memory, scales included",
+    "rows_read": "weight rows read from synapse memory; from external memory, each once for a tile",
+    "beats_read": "beats read from synapse memory, scales and row sums included",
     "cycles": "clock cycles from start to done",
     "stall_scaler": "cycles in which the rows waited for the group scaler",
+    "stall_memory": "cycles in which the lanes waited for external memory and for nothing else",
+    "beats_hole": "beats that were read through: rows of external memory that do not fire",
 }
 
 _COUNTER_BASE = 0x80

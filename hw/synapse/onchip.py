@@ -69,6 +69,7 @@ class OnChipMemory(wiring.Component):
         ]
         m.d.sync += self.read.data.eq(beats.read_data)
         m.d.comb += [
+            self.read.ready.eq(1),
             self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
             self.window.readable.eq(inside & ~self.busy),
             self.window.writable.eq(inside),

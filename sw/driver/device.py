@@ -12,11 +12,15 @@ from hw.spec.registers import COUNTERS, REGISTERS, Error
 from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
 from sw.driver.result import DeviceError, Result
+from sw.driver.synapse_memory import SynapseMemory
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
 #: Counters of the encoding, which several instructions on one vector must not add up.
 ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
+
+#: How many times longer than on chip an instruction may take with external memory.
+SLOWEST_MEMORY = 32
 
 
 class Device:
@@ -32,7 +36,7 @@ class Device:
     Attributes
     ----------
     loaded_words : int
-        32-bit words of weights that went through the memory window so far.
+        32-bit words of weights that were written to synapse memory so far.
 
     Raises
     ------
@@ -43,6 +47,7 @@ class Device:
     def __init__(self, transport: Transport, params: CoreParams):
         self.transport = transport
         self.params = params
+        self._memory = SynapseMemory(transport, params)
         self.loaded_words = 0
         self._image: DeviceImage | None = None
         self._resident: dict[tuple[str, int], int] = {}
@@ -146,12 +151,9 @@ class Device:
         group = (tile % chunk) * groups + column // BLOCK
         head = layout.head_beats(sums=matrix.sums)
         beat = base + group * matrix.group_beats + head + column % BLOCK
-        words_per_beat, window = self.params.words_per_beat, REGISTERS["memory_data"].address
-        self._write("memory_address", beat * words_per_beat)
-        words = self.transport.read_window(window, words_per_beat).copy()
+        words = self._memory.read(beat)
         words[lane // 8] ^= np.uint32(1 << lane % 8 * 4 + bit % 4)
-        self._write("memory_address", beat * words_per_beat)
-        self.transport.write_window(window, words)
+        self._memory.write(beat, words)
 
     def _loaded(self) -> DeviceImage:
         if self._image is None:
@@ -198,8 +200,7 @@ class Device:
             beats = words.size // words.shape[-1]
             if self._free + beats > self.params.memory_beats:
                 self._forget()
-            self._write("memory_address", self._free * self.params.words_per_beat)
-            self.transport.write_window(REGISTERS["memory_data"].address, words.reshape(-1))
+            self._memory.write(self._free, words.reshape(-1))
             self.loaded_words += words.size
             self._resident[key] = self._free
             self._free += beats
@@ -213,10 +214,10 @@ class Device:
         self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))
         self._write("weight_base", weight_base)
         self._write("control", REGISTERS["control"].pack(start=1))
-        blocks = -(-inputs // BLOCK)
-        longest = (
-            4096 + 8 * self.params.max_inputs + tiles * (blocks + 2) * (256 + self.params.lanes)
-        )
+        groups = tiles * (-(-inputs // BLOCK) + 2)
+        longest = 4096 + 8 * self.params.max_inputs + groups * (256 + self.params.lanes)
+        if self.params.external:
+            longest *= SLOWEST_MEMORY
         status = REGISTERS["status"]
         self.transport.wait(status.address, status.pack(busy=1), 0, longest)
         state = status.unpack(self._read("status"))

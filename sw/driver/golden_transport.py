@@ -1,7 +1,7 @@
 """A core made of software: the registers and the memory of the hardware, golden arithmetic inside.
 
 It decodes the same image words as the hardware, so driver and image are tested without a simulator.
-Faults are not emulated; cycles and stalls read as zero.
+Faults are not emulated; cycles, stalls and holes read as zero.
 """
 
 from __future__ import annotations
@@ -78,6 +78,15 @@ class GoldenTransport:
         if self.read(address) & mask != value:
             raise TimeoutError(f"register {_NAMES[address]} never became {value:#x}")
 
+    def load(self, address: int, octets: np.ndarray) -> None:
+        """Write bytes of external memory."""
+        octets = np.ascontiguousarray(octets).view(np.uint8).ravel()
+        self._windows["memory"].view(np.uint8)[address : address + len(octets)] = octets
+
+    def dump(self, address: int, count: int) -> np.ndarray:
+        """Read bytes of external memory."""
+        return self._windows["memory"].view(np.uint8)[address : address + count].copy()
+
     def close(self) -> None:
         """Do nothing."""
 
@@ -117,6 +126,7 @@ class GoldenTransport:
             rows=rows,
             lanes=lanes,
             integrator=self.params.integrator,
+            memory=self.params.config.memory,
         )
         self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
         self._registers["scale_base"] = int(encoded.base)

@@ -35,5 +35,11 @@ class Transport(Protocol):
             waited for.
         """
 
+    def load(self, address: int, octets: np.ndarray) -> None:
+        """Write bytes of external memory from a byte address on; only for cores that have it."""
+
+    def dump(self, address: int, count: int) -> np.ndarray:
+        """Read ``count`` bytes of external memory, uint8."""
+
     def close(self) -> None:
         """Release the core."""

@@ -19,7 +19,7 @@ Counters = dict[str, int | None]
 
 def no_counters() -> Counters:
     """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
-    measured = ("cycles", "stall_scaler")
+    measured = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
     names = (*COUNTERS, "window_steps")
     return {name: None if name in measured else 0 for name in names}
 
@@ -109,6 +109,7 @@ def memory_counters(
     rows: int,
     lanes: int,
     integrator: str = "mac",
+    memory: str = "onchip",
 ) -> dict[str, int]:
     """Predict the reads of synapse memory by one matrix-vector instruction per vector.
 
@@ -125,6 +126,8 @@ def memory_counters(
     integrator : str
         ``"mac"`` reads a row for each code that is not silent, ``"spike"`` for each digit: an
         integer may read its row twice.
+    memory : str
+        ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
 
     Returns
     -------
@@ -132,7 +135,8 @@ def memory_counters(
         ``rows_read`` and ``beats_read``.
     """
     tiles = weight_format.tiles(rows, lanes)
-    rows_read = tiles * int(row_events(encoded, integrator).sum())
+    reader = "mac" if memory == "axi" else integrator
+    rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero
     head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
     return {"rows_read": rows_read, "beats_read": rows_read + head_beats}

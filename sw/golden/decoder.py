@@ -37,8 +37,8 @@ class GoldenModel:
         shape (rows,) and the base exponent E. The golden product if absent.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted.
-    integrator : str
-        That core's integrator.
+    integrator, memory : str
+        That core's integrator, and where its weights are.
 
     Attributes
     ----------
@@ -63,13 +63,16 @@ class GoldenModel:
         linear: Linear | None = None,
         lanes: int | None = None,
         integrator: str = "mac",
+        memory: str = "onchip",
     ) -> None:
         name = table or model.table
         usable = [entry.name for entry in TABLES.values() if entry.linear]
         if name not in usable:
             raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
         self.model, self.config, self.table = model, model.config, TABLES[name]
-        self.golden = GoldenLinear(model, table=self.table, lanes=lanes, integrator=integrator)
+        self.golden = GoldenLinear(
+            model, table=self.table, lanes=lanes, integrator=integrator, memory=memory
+        )
         self.linear = linear
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
         self._matrices.setdefault("head", self._matrices["embedding"])

@@ -43,8 +43,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
-    integrator : str
-        That core's integrator.
+    integrator, memory : str
+        That core's integrator, and where its weights are.
 
     Attributes
     ----------
@@ -59,8 +59,10 @@ class GoldenLinear:
         table: CodeTable,
         lanes: int | None = None,
         integrator: str = "mac",
+        memory: str = "onchip",
     ):
-        self.model, self.table, self.lanes, self.integrator = model, table, lanes, integrator
+        self.model, self.table, self.lanes = model, table, lanes
+        self.integrator, self.memory = integrator, memory
         self.reset()
 
     def reset(self) -> None:
@@ -88,6 +90,7 @@ class GoldenLinear:
                 rows=weights.rows,
                 lanes=self.lanes,
                 integrator=self.integrator,
+                memory=self.memory,
             )
             accumulate(self.counters, reads)
         return matrix.matvec(encoded), encoded.base

@@ -10,6 +10,8 @@ from hw.spec.codes import TABLES
 from hw.spec.cycles import instruction_cycles, integrate_cycles
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS
+from hw.synapse import row_masks
+from sim.memory import MemoryModel
 from sim.verilated import VerilatedTransport
 from tests.rtl.reference import Matrix, encode
 
@@ -17,9 +19,9 @@ from tests.rtl.reference import Matrix, encode
 class Host:
     """Registers by name, over a transport."""
 
-    def __init__(self, config: CoreConfig):
+    def __init__(self, config: CoreConfig, memory: MemoryModel | None = None):
         self.params = CoreParams(config)
-        self.transport = VerilatedTransport(self.params)
+        self.transport = VerilatedTransport(self.params, memory=memory)
 
     def write(self, name: str, value: int | None = None, **fields: int) -> None:
         word = REGISTERS[name].pack(**fields) if value is None else value
@@ -39,7 +41,10 @@ class Host:
               silent=0, codes=False):  # fmt: skip
         """Load everything and start; does not wait."""
         sums = silent != TABLES[table].zero
-        self.window("memory", base * self.params.words_per_beat, image)
+        if self.params.external:
+            self.transport.load(base * self.params.beat_bits // 8, image)
+        else:
+            self.window("memory", base * self.params.words_per_beat, image)
         self.window("input", 0, x.astype(np.int64) & 0xFFFFFFFF)
         self.write("shape", len(x) | tiles << 16)
         self.write("weight_base", base)
@@ -69,10 +74,10 @@ class Host:
     def expected(self, matrix: Matrix, x: np.ndarray, table: str, **options) -> list[int]:
         return list(matrix.product(encode(x, table, **options)))
 
-    def check(self, matrix: Matrix, x: np.ndarray, table: str, *, codes=False, **options):
+    def check(self, matrix: Matrix, x, table: str, *, base=0, codes=False, **options):
         """Run an instruction; outputs, status, counters and cycles must be those of the models."""
         encoded = encode(x, table, codes=codes, **options)
-        got = self.multiply(matrix, x, table, codes=codes, **options)
+        got = self.multiply(matrix, x, table, base=base, codes=codes, **options)
         assert list(got) == list(matrix.product(encoded))
         assert self.status() == {"busy": 0, "done": 1, "error": 0}
         assert self.read("scale_base") == encoded.base
@@ -81,11 +86,11 @@ class Host:
         sums = options.get("silent", 0) != TABLES[table].zero
         tiles = weights.tiles(len(matrix.codes), params.lanes)
         items = encoded.items(params.integrator)
-        rows = tiles * encoded.rows(params.integrator)
+        rows = tiles * encoded.rows("mac" if params.external else params.integrator)
         digits = [(len(coarse), len(fine)) for coarse, fine in encoded.windows]
         spike = params.integrator == "spike"
         stored = stored_cycles(len(x), digits if spike else None, codes=codes)
-        assert self.counters() == {
+        expected = {
             **encoded.counters,
             "rows_read": rows,
             "beats_read": rows + tiles * len(items) * weights.head_beats(sums=sums),
@@ -93,7 +98,17 @@ class Host:
             "stall_scaler": integrate_cycles(
                 params, weights, tiles, items, sums=sums, stored=stored
             )[1],
+            "stall_memory": 0,
+            "beats_hole": 0,
         }
+        counters = self.counters()
+        if params.external:
+            for measured in ("cycles", "stall_scaler", "stall_memory"):
+                expected[measured] = counters[measured]
+            masks = [row_masks.model(fires, params.hole) for fires in encoded.fires]
+            expected["beats_hole"] = tiles * sum(mask.holes for mask in masks)
+        assert counters == expected
+        return counters
 
 
 @pytest.fixture
@@ -109,6 +124,20 @@ def _session_host(**changes):
         host.transport.close()
 
     return host
+
+
+@pytest.fixture(scope="session")
+def open_host():
+    """Opens hosts by configuration and memory model; closes them at the end."""
+    hosts = []
+
+    def open_one(config: CoreConfig, memory: MemoryModel | None = None) -> Host:
+        hosts.append(Host(config, memory))
+        return hosts[-1]
+
+    yield open_one
+    for host in hosts:
+        host.transport.close()
 
 
 host8 = _session_host(lanes=8, memory_beats=1500, max_inputs=224, max_outputs=45)

@@ -15,27 +15,27 @@ class Encoded:
     """A vector as the encoder should see it, block by block.
 
     Decoded codes, scales, the base exponent, the levels of the events in the coarse and the fine
-    window (descending), the number of codes that are not silent, and counters.
+    window (descending), which codes are not silent, and counters.
     """
 
     decoded: np.ndarray
     scales: np.ndarray
     base: int
     windows: list[tuple[list[int], list[int]]]
-    heard: list[int]
+    fires: list[list[bool]]
     counters: dict[str, int]
 
     def items(self, integrator: str) -> list[int]:
         """Cycles of the lanes up to each handover, that one included."""
         if integrator == "mac":
-            return [max(count, 1) for count in self.heard]
+            return [max(sum(fires), 1) for fires in self.fires]
         cycles = [_spike_cycles(coarse, fine) for coarse, fine in self.windows]
         return [cycles[0] + 1, *cycles[1:]]  # each ends with the next block's first item
 
     def rows(self, integrator: str) -> int:
-        """Rows that one tile reads."""
+        """Rows that one tile reads; from external memory, those of ``mac``."""
         if integrator == "mac":
-            return sum(self.heard)
+            return sum(map(sum, self.fires))
         return sum(len(coarse) + len(fine) for coarse, fine in self.windows)
 
 
@@ -117,7 +117,7 @@ def encode(
     relative = [(4 + i % 4) << i // 4 - base if i // 4 >= base else 4 for i in indices]
     decoded = np.zeros((len(blocks), BLOCK), np.int64)
     counters = dict.fromkeys(("spikes", "silent", "integer_events", "steps"), 0)
-    windows, heard = [], []
+    windows, fires = [], []
     for g, block in enumerate(blocks):
         pairs = [
             _classify_code(int(value), entry)
@@ -131,8 +131,8 @@ def encode(
             counters[kind] += 1
         windows.append(_windows([value + entry.zero - silent for value in values], kinds))
         counters["steps"] += sum(len(set(window)) for window in windows[-1])
-        heard.append(len(kinds) - kinds.count("silent"))
-    return Encoded(decoded, np.array(relative), base, windows, heard, counters)
+        fires.append([kind != "silent" for kind in kinds])
+    return Encoded(decoded, np.array(relative), base, windows, fires, counters)
 
 
 @dataclasses.dataclass

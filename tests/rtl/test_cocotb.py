@@ -14,6 +14,7 @@ from cocotb_tools.runner import get_results
 
 from hw.build import TOP, generate
 from hw.spec.codes import TABLES
+from hw.spec.configs import CONFIGS
 from hw.spec.formats import W8
 from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import MAGIC, REGISTERS
@@ -171,3 +172,8 @@ def test_missing_package(monkeypatch, module):
     )
     with pytest.raises(UserError, match="needs cocotb.*pip install"):
         cocotb_runner.build("", TOP)
+
+
+def test_external_memory_is_refused():
+    with pytest.raises(UserError, match="external memory is not simulated under cocotb; use rtl"):
+        CocotbTransport(CoreParams(CONFIGS["mac32-axi"]))

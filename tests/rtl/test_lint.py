@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hw.build import TOP, generate
-from hw.spec.params import CoreConfig, CoreParams
+from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from sim.verilator import environment
 
 pytestmark = pytest.mark.rtl
@@ -14,9 +14,24 @@ pytestmark = pytest.mark.rtl
 WAIVERS = Path(__file__).parents[2] / "sim" / "lint.vlt"
 
 
+@pytest.mark.parametrize("integrator", INTEGRATORS)
 @pytest.mark.parametrize("lanes", [1, 3, 20, 64])
-def test_lint(lanes, tmp_path):
-    params = CoreParams(CoreConfig(lanes=lanes, max_inputs=96, max_outputs=3 * lanes))
+def test_lint(lanes, integrator, tmp_path):
+    _lint(
+        CoreConfig(lanes=lanes, max_inputs=96, max_outputs=3 * lanes, integrator=integrator),
+        tmp_path,
+    )
+
+
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+@pytest.mark.parametrize("lanes", [8, 64])
+def test_lint_with_external_memory(lanes, integrator, tmp_path):
+    config = CoreConfig(lanes=lanes, memory="axi", axi_data_width=4 * lanes, integrator=integrator)
+    _lint(config, tmp_path)
+
+
+def _lint(config, tmp_path):
+    params = CoreParams(config)
     source = tmp_path / "core.v"
     source.write_text(generate(params)[0])
     command = ["verilator", "--lint-only", "-Wall", "--top-module", TOP, str(WAIVERS), str(source)]

@@ -153,4 +153,4 @@ def test_json_of_hardware(monkeypatch, capsys):
         monkeypatch, capsys, "generate", "--backend", "rtl", "--tokens", "1", "--json", "-"
     )
     counters = json.loads(printed.out)["counters"]
-    assert code == 0 and counters["cycles"] > 0 and set(counters["stalls"]) == {"scaler"}
+    assert code == 0 and counters["cycles"] > 0 and set(counters["stalls"]) == {"scaler", "memory"}

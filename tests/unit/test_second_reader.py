@@ -117,10 +117,9 @@ def test_image(tmp_path, layout, lanes, sums):
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_configuration_hash(config: CoreConfig):
-    fields = {"specification": "1.1"} | {
-        name: getattr(config, name)
-        for name in ("lanes", "memory_beats", "max_inputs", "max_outputs", "integrator")
-    }
+    names = "lanes memory_beats max_inputs max_outputs integrator memory"
+    names += " axi_data_width axi_id_width outstanding ring_groups hole"
+    fields = {"specification": "1.1"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))
     digest = hashlib.sha256(text.encode()).digest()
     assert CoreParams(config).hash == int.from_bytes(digest[:8], "little")

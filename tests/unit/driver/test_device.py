@@ -58,9 +58,10 @@ def test_image_holds_the_matrix(lanes, layout, rows, inputs, table, level):
     assert result.counters["spikes"] + result.counters["silent"] <= inputs
 
 
-def test_small_memory_is_refilled_and_results_stay():
+@pytest.mark.parametrize("memory", ["onchip", "axi"])
+def test_small_memory_is_refilled_and_results_stay(memory):
     rng = np.random.default_rng(7)
-    params = params_of(memory_beats=200)
+    params = params_of(memory_beats=200, memory=memory)
     first, second = random_matrix(rng, 40, 64), random_matrix(rng, 40, 64)
     device = Device(GoldenTransport(params), params)
     device.load(image_of(params, first=first, second=second))

@@ -6,6 +6,7 @@ import torch
 
 from hw.spec.codes import TABLES, digits
 from hw.spec.formats import W4, W8
+from hw.spec.params import INTEGRATORS
 from hw.spec.registers import COUNTERS
 from sw.golden.classify import CodeClass
 from sw.golden.codes import encode, from_codes
@@ -104,6 +105,13 @@ def test_digits_read_their_rows():
     assert reads == {"rows_read": 6 + 1, "beats_read": 6 + 1 + 4}  # 200 and 24 have two digits
 
 
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_external_memory_delivers_a_row_once(integrator):
+    encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
+    reads = {"weight_format": W4, "rows": 8, "lanes": 8, "integrator": integrator}
+    assert memory_counters(encoded, memory="axi", **reads) == {"rows_read": 5, "beats_read": 5 + 4}
+
+
 def test_lane_cycles_by_hand():
     cases = {
         (0,): 1 + 1,
@@ -126,4 +134,6 @@ def test_names_are_those_of_the_hardware():
     assert {name for name, count in no_counters().items() if count is None} == {
         "cycles",
         "stall_scaler",
+        "stall_memory",
+        "beats_hole",
     }

@@ -20,6 +20,12 @@ from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
         ({"max_outputs": 7}, "max_outputs must be at least the 8 lanes, not 7"),
         ({"memory_beats": 35}, "memory_beats must hold one weight group of 36 beats, not 35"),
         ({"integrator": "sponge"}, "integrator must be one of mac.*, not 'sponge'"),
+        ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),
+        ({"memory": "axi", "lanes": 20}, "needs 8, 16, 32, 64, 128 or 256 lanes, not 20"),
+        ({"memory": "axi", "axi_data_width": 64}, "must be 4 \\* lanes = 32, not 64"),
+        ({"memory": "axi", "memory_beats": 1 << 31}, "at most 1073741824, the bus's 4 GiB"),
+        ({"memory": "axi", "ring_groups": 3}, "ring_groups must be 4..64, not 3"),
+        ({"memory": "axi", "hole": 9}, "hole must be 1..8, not 9"),
     ],
 )
 def test_refusals(changes, message):

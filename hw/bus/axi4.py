@@ -1,0 +1,53 @@
+"""AXI4, the read half: what a manager needs that never writes."""
+
+from __future__ import annotations
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+#: Bursts never cross an address that is a multiple of this.
+BOUNDARY = 4096
+
+#: Values of the constant address fields: beats follow each other; normal, bufferable memory.
+INCR = 0b01
+NORMAL = 0b0011
+
+
+def AXI4ReadSignature(  # noqa: N802 - reads as a signature
+    *, data_width: int, address_width: int, id_width: int
+) -> wiring.Signature:
+    """AXI4 read address and read data channel, as the manager sees them.
+
+    Member names are the standard's, without ``arregion`` and the user signals, which are optional.
+    The upper bit of ``rresp`` tells an error: SLVERR is 2, DECERR 3.
+
+    Parameters
+    ----------
+    data_width : int
+        Bits of a beat, a power of two from 8 to 1024.
+    address_width : int
+        Bits of a byte address.
+    id_width : int
+        Bits of a transaction id.
+    """
+    return wiring.Signature(
+        {
+            "arid": Out(id_width),
+            "araddr": Out(address_width),
+            "arlen": Out(8),
+            "arsize": Out(3),
+            "arburst": Out(2),
+            "arlock": Out(1),
+            "arcache": Out(4),
+            "arprot": Out(3),
+            "arqos": Out(4),
+            "arvalid": Out(1),
+            "arready": In(1),
+            "rid": In(id_width),
+            "rdata": In(data_width),
+            "rresp": In(2),
+            "rlast": In(1),
+            "rvalid": In(1),
+            "rready": Out(1),
+        }
+    )

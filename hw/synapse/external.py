@@ -1,0 +1,176 @@
+"""Synapse array outside: rows that fire come over AXI4, ahead of the lanes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.bus.axi4 import INCR, NORMAL, AXI4ReadSignature
+from hw.encode.classifier import code_layout
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+from hw.synapse.fetch import Fetcher
+from hw.synapse.port import GROUP_PLACES, ReadSignature
+from hw.synapse.ring import Ring
+from hw.synapse.row_masks import RowMasks
+
+
+def axi_signature(params: CoreParams) -> wiring.Signature:
+    """AXI4 port of a core."""
+    return AXI4ReadSignature(
+        data_width=params.beat_bits,
+        address_width=params.axi_address_width,
+        id_width=params.axi_id_width,
+    )
+
+
+class ExternalMemory(wiring.Component):
+    """Fetches groups into a ring while the vector is still encoded and while others are read.
+
+    All bursts have one id, so their data come in order. After an error response or an abort
+    nothing more is asked for, and what was asked for is awaited and dropped: the bus must not see
+    a burst vanish. Only then may the next instruction start.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    start : In(1)
+        An instruction begins; pulses when its vector begins to be encoded, not while ``draining``.
+    abort : In(1)
+        Forget the instruction.
+    tiles, blocks, weight_base, head_beats
+        See :class:`hw.synapse.fetch.Fetcher`.
+    classified : In(stream)
+        Codes of the vector; see :func:`hw.encode.classifier.code_layout`; always ready.
+    read : In(ReadSignature)
+        The core's reads.
+    axi : Out(AXI4ReadSignature)
+        The memory.
+    draining : Out(1)
+        Data of a forgotten instruction are awaited.
+    failed : Out(1)
+        The instruction has met an error response, and its data have been awaited; pulses.
+    error : Out(1)
+        The last instruction ended so.
+    rows_read, beats_read, beats_hole : Out(32)
+        Counters of the fetcher.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "start": In(1),
+                "abort": In(1),
+                "tiles": In(16),
+                "blocks": In(range(params.max_blocks + 1)),
+                "weight_base": In(range(params.memory_beats)),
+                "head_beats": In(range(GROUP_PLACES - BLOCK)),
+                "classified": In(stream.Signature(code_layout(), always_ready=True)),
+                "read": In(ReadSignature(params)),
+                "axi": Out(axi_signature(params)),
+                "draining": Out(1),
+                "failed": Out(1),
+                "error": Out(1),
+                "rows_read": Out(32),
+                "beats_read": Out(32),
+                "beats_hole": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Join masks, fetcher, bus and ring."""
+        m = Module()
+        params = self._params
+        m.submodules.masks = masks = RowMasks(params)
+        fetcher, ring = Fetcher(params), Ring(params)
+        m.submodules.fetcher = ResetInserter(self.draining)(fetcher)
+        m.submodules.ring = ResetInserter(self.draining | self.start)(ring)
+        connect(m, flipped(self.classified), masks.classified)
+        connect(m, flipped(self.read), ring.read)
+        m.d.comb += [
+            masks.clear.eq(self.start),
+            masks.block.eq(fetcher.block),
+            fetcher.known.eq(masks.known),
+            fetcher.mask.eq(masks.mask),
+            fetcher.free.eq(ring.free),
+            ring.claim.eq(fetcher.claim),
+            *(
+                getattr(fetcher, name).eq(getattr(self, name))
+                for name in ("start", "tiles", "blocks", "weight_base", "head_beats")
+            ),
+            *(
+                getattr(self, name).eq(getattr(fetcher, name))
+                for name in ("rows_read", "beats_read", "beats_hole")
+            ),
+        ]
+        origin = len(ring.place) + 1
+        m.submodules.waiting = waiting = SyncFIFO(width=origin, depth=params.outstanding)
+        self._ask(m, fetcher.bursts, waiting)
+        self._receive(m, ring, waiting)
+        self._drain(m, waiting)
+        return m
+
+    def _ask(self, m, bursts, waiting):
+        """Offer addresses as long as ``outstanding`` allows; an offer stands until it is taken."""
+        axi = self.axi
+        size = self._params.beat_bits // 8
+        shift = size.bit_length() - 1
+        m.d.comb += [
+            axi.arsize.eq(shift),
+            axi.arburst.eq(INCR),
+            axi.arcache.eq(NORMAL),
+            bursts.ready.eq((axi.arready | ~axi.arvalid) & waiting.w_rdy & ~self.draining),
+            waiting.w_en.eq(bursts.valid & bursts.ready),
+            waiting.w_data.eq(Cat(bursts.p.place, bursts.p.last)),
+        ]
+        with m.If(axi.arready):
+            m.d.sync += axi.arvalid.eq(0)
+        with m.If(bursts.valid & bursts.ready):
+            m.d.sync += [
+                axi.arvalid.eq(1),
+                axi.araddr.eq(bursts.p.address << shift),
+                axi.arlen.eq(bursts.p.beats - 1),
+            ]
+
+    def _receive(self, m, ring, waiting):
+        """Put beats where their burst belongs."""
+        axi = self.axi
+        place = Signal.like(ring.place)  # beats of the burst that have come
+        taken = axi.rvalid & axi.rready
+        first, last = waiting.r_data[:-1], waiting.r_data[-1]
+        m.d.comb += [
+            axi.rready.eq(waiting.r_rdy),
+            waiting.r_en.eq(taken & axi.rlast),
+            ring.write.eq(taken),
+            ring.place.eq(first + place),
+            ring.data.eq(axi.rdata),
+            ring.complete.eq(axi.rlast & last & ~axi.rresp[1]),
+        ]
+        with m.If(taken):
+            m.d.sync += place.eq(place + 1)
+            with m.If(axi.rlast):
+                m.d.sync += place.eq(0)
+
+    def _drain(self, m, waiting):
+        """Forget an instruction that met an error or is aborted, when its data have come."""
+        axi = self.axi
+        refused = Signal()
+        quiet = ~axi.arvalid & ~waiting.r_rdy
+        with m.If(axi.rvalid & axi.rready & axi.rresp[1] & ~self.draining):
+            m.d.sync += [self.draining.eq(1), refused.eq(1)]
+        with m.If(self.draining & quiet):
+            m.d.comb += self.failed.eq(refused & ~self.abort)
+            m.d.sync += [self.draining.eq(0), refused.eq(0)]
+        with m.If(self.failed):
+            m.d.sync += self.error.eq(1)
+        with m.Elif(self.start):
+            m.d.sync += self.error.eq(0)
+        with m.If(self.abort):
+            m.d.sync += [self.draining.eq(1), refused.eq(0), self.error.eq(0)]

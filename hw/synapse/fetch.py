@@ -1,0 +1,220 @@
+"""Decides what external memory is asked for: the bursts of every group, in address order."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.bus.axi4 import BOUNDARY
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+from hw.synapse.port import GROUP_PLACES
+from hw.synapse.row_masks import mask_layout
+
+
+def page_beats(params: CoreParams) -> int:
+    """Beats between two addresses that no burst may cross."""
+    return BOUNDARY * 8 // params.beat_bits
+
+
+def burst_layout(params: CoreParams) -> data.StructLayout:
+    """Describe a burst of one group.
+
+    Members
+    -------
+    address : unsigned
+        Beat address of the first beat.
+    beats : unsigned
+        Beats, at least 1; they do not cross a page of :func:`page_beats`.
+    place : unsigned
+        Place of the first beat in its group.
+    last : unsigned(1)
+        The group's last burst.
+    """
+    return data.StructLayout(
+        {
+            "address": range(params.memory_beats),
+            "beats": range(GROUP_PLACES),
+            "place": range(GROUP_PLACES),
+            "last": 1,
+        }
+    )
+
+
+class Fetcher(wiring.Component):
+    """Walks over all groups of all tiles: scales first, then the rows of the block's mask.
+
+    Neighbouring beats become one burst, the scales and a first row that follows them too. Bursts
+    come one a cycle; a new group costs two cycles more.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Attributes
+    ----------
+    start : In(1)
+        Begin with the tile at ``weight_base``; pulse. The other ports then stay as they are.
+    tiles : In(16)
+        Tiles to do, at least 1.
+    blocks : In
+        Groups of a tile, at least 1.
+    weight_base : In
+        Beat address.
+    head_beats : In
+        Beats of a group before its rows, at least 1.
+    block : Out
+        Block whose mask is asked for.
+    known : In(1)
+        ``mask`` is that of the block asked for in the cycle before.
+    mask : In(mask_layout)
+        Rows to fetch.
+    free : In(1)
+        There is room for a group.
+    claim : Out(1)
+        Takes this room; pulses. The group's bursts follow.
+    bursts : Out(stream)
+        See :func:`burst_layout`.
+    rows_read, beats_read, beats_hole : Out(32)
+        Counters, cleared at ``start``: rows that fire, these and scales, rows that do not fire.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "start": In(1),
+                "tiles": In(16),
+                "blocks": In(range(params.max_blocks + 1)),
+                "weight_base": In(range(params.memory_beats)),
+                "head_beats": In(range(GROUP_PLACES - BLOCK)),
+                "block": Out(range(params.max_blocks)),
+                "known": In(1),
+                "mask": In(mask_layout()),
+                "free": In(1),
+                "claim": Out(1),
+                "bursts": Out(stream.Signature(burst_layout(params))),
+                "rows_read": Out(32),
+                "beats_read": Out(32),
+                "beats_hole": Out(32),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Take a group's mask apart into runs, and these at page boundaries into bursts."""
+        m = Module()
+        run = Signal(self._run_layout())
+        run_valid, run_ready = Signal(), Signal()
+        self._find_runs(m, run, run_valid, run_ready)
+        self._split(m, run, run_valid, run_ready)
+        return m
+
+    def _run_layout(self):
+        places = range(GROUP_PLACES)
+        address = range(self._params.memory_beats)
+        return data.StructLayout({"base": address, "first": places, "end": places, "last": 1})
+
+    def _find_runs(self, m, run, run_valid, run_ready):
+        """Clear the lowest run of ones each cycle; the carry through it shows where it ends."""
+        address = Signal.like(self.weight_base)
+        base = Signal.like(address)
+        tiles = Signal(16)
+        wanted = Signal(GROUP_PLACES - 1)
+        carried = Signal(len(wanted) + 1)
+        rest = Signal(len(wanted))
+        final_block = self.block + 1 == self.blocks
+        m.d.comb += [
+            carried.eq(wanted + (wanted & -wanted)[: len(wanted)]),
+            rest.eq(wanted & carried),
+        ]
+        with m.If(run_ready):
+            m.d.sync += run_valid.eq(0)
+
+        with m.FSM():
+            with m.State("idle"):
+                with m.If(self.start):
+                    m.d.sync += [
+                        address.eq(self.weight_base),
+                        tiles.eq(self.tiles),
+                        self.block.eq(0),
+                        self.rows_read.eq(0),
+                        self.beats_read.eq(0),
+                        self.beats_hole.eq(0),
+                    ]
+                    m.next = "mask"
+
+            with m.State("mask"):
+                m.next = "group"
+
+            with m.State("group"):
+                rows = self.mask.fetched
+                with m.If(self.known & self.free):
+                    m.d.comb += self.claim.eq(1)
+                    m.d.sync += [
+                        base.eq(address),
+                        address.eq(address + self.head_beats + BLOCK),
+                        wanted.eq((rows << self.head_beats) | ~(-1 << self.head_beats)),
+                        self.rows_read.eq(self.rows_read + self.mask.rows),
+                        self.beats_read.eq(self.beats_read + self.mask.rows + self.head_beats),
+                        self.beats_hole.eq(self.beats_hole + self.mask.holes),
+                        self.block.eq(Mux(final_block, 0, self.block + 1)),
+                        tiles.eq(tiles - final_block),
+                    ]
+                    m.next = "runs"
+
+            with m.State("runs"):
+                with m.If(run_ready | ~run_valid):
+                    m.d.sync += [
+                        run_valid.eq(1),
+                        run.base.eq(base),
+                        run.first.eq(_lowest(wanted, GROUP_PLACES)),
+                        run.end.eq(_lowest(carried, GROUP_PLACES)),
+                        run.last.eq(rest == 0),
+                        wanted.eq(rest),
+                    ]
+                    with m.If(rest == 0):
+                        m.next = "group"
+                        with m.If(tiles == 0):
+                            m.next = "idle"
+
+    def _split(self, m, run, run_valid, run_ready):
+        """Cut a run at page boundaries."""
+        page = page_beats(self._params)
+        burst = self.bursts.p
+        done = Signal.like(run.first)  # beats of the run that earlier bursts took
+        place = Signal.like(run.first)
+        address = Signal.like(burst.address)
+        room = Signal(range(page + 1))
+        left = Signal.like(run.first)
+        fits = Signal()
+        m.d.comb += [
+            place.eq(run.first + done),
+            address.eq(run.base + place),
+            room.eq(page - address % page),
+            left.eq(run.end - place),
+            fits.eq(left <= room),
+            run_ready.eq(run_valid & fits & (self.bursts.ready | ~self.bursts.valid)),
+        ]
+        with m.If(self.bursts.ready):
+            m.d.sync += self.bursts.valid.eq(0)
+        with m.If(run_valid & (self.bursts.ready | ~self.bursts.valid)):
+            m.d.sync += [
+                self.bursts.valid.eq(1),
+                burst.address.eq(address),
+                burst.beats.eq(Mux(fits, left, room)),
+                burst.place.eq(place),
+                burst.last.eq(run.last & fits),
+                done.eq(Mux(fits, 0, done + room)),
+            ]
+
+
+def _lowest(flags, places):
+    """Return the number of the lowest flag that is set, of ``places``, a power of two."""
+    if places == 1 or len(flags) == 1:
+        return Const(0, places.bit_length() - 1)
+    low, high = flags[: places // 2], flags[places // 2 :]
+    if len(high) == 0:
+        return _lowest(low, places // 2)
+    return Mux(low.any(), _lowest(low, places // 2), places // 2 + _lowest(high, places // 2))

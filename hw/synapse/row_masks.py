@@ -1,0 +1,126 @@
+"""Rows of every block that external memory shall deliver: those that fire, and short holes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.encode.classifier import code_layout
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+
+
+class RowMask(NamedTuple):
+    """Rows to fetch of one block, as a mask; how many of them fire, and how many do not."""
+
+    fetched: int
+    rows: int
+    holes: int
+
+
+def model(fires: Sequence[bool], hole: int) -> RowMask:
+    """Fill holes shorter than ``hole`` before rows that fire; a scale beat stands before row 0."""
+    fetched, gap = 0, 0
+    for row, fired in enumerate(fires):
+        if fired:
+            run = gap if gap < hole else 0
+            fetched |= (1 << run + 1) - 1 << row - run
+        gap = 0 if fired else gap + 1
+    return RowMask(fetched, sum(fires), fetched.bit_count() - sum(fires))
+
+
+def mask_layout() -> data.StructLayout:
+    """Members of :class:`RowMask`."""
+    return data.StructLayout(
+        {"fetched": BLOCK, "rows": range(BLOCK + 1), "holes": range(BLOCK + 1)}
+    )
+
+
+class RowMasks(wiring.Component):
+    """Mask memory of one vector, filled while the vector is encoded, one code a cycle.
+
+    Parameters
+    ----------
+    params : CoreParams
+        Parameters of the core.
+
+    Members
+    -------
+    clear : In(1)
+        Forgets the vector; no code may be on its way.
+    classified : In(stream)
+        See :func:`hw.encode.classifier.code_layout`; always ready.
+    block : In
+        Number of a block.
+    known : Out(1)
+        The mask of ``block``, as it was in the cycle before, is there.
+    mask : Out(struct)
+        That mask; see :func:`mask_layout`.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "clear": In(1),
+                "classified": In(stream.Signature(code_layout(), always_ready=True)),
+                "block": In(range(params.max_blocks)),
+                "known": Out(1),
+                "mask": Out(mask_layout()),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Collect a block's rows, extending each downwards over the hole before it."""
+        m = Module()
+        params = self._params
+        m.submodules.kept = kept = memory.Memory(
+            shape=mask_layout(), depth=params.max_blocks, init=[]
+        )
+        write, read = kept.write_port(), kept.read_port()
+
+        code, valid = self.classified.p, self.classified.valid
+        collected, grown = Signal(mask_layout()), Signal(mask_layout())
+        gap = Signal(range(params.hole + 1))  # stays at `hole` once it is reached
+        fires, filled = Signal(), Signal(range(params.hole + 1))
+        place = Signal(BLOCK)
+        m.d.comb += [
+            fires.eq(~code.silent),
+            place.eq(Mux(fires, 1 << code.place.row, 0)),
+            filled.eq(Mux(fires & (gap != params.hole), gap, 0)),
+        ]
+        below = place
+        for k in range(1, params.hole):
+            below = below | Mux(filled >= k, place >> k, 0)
+        m.d.comb += [
+            grown.fetched.eq(collected.fetched | below),
+            grown.rows.eq(collected.rows + fires),
+            grown.holes.eq(collected.holes + filled),
+        ]
+        with m.If(valid):
+            m.d.sync += collected.eq(grown)
+            with m.If(fires):
+                m.d.sync += gap.eq(0)
+            with m.Elif(gap != params.hole):
+                m.d.sync += gap.eq(gap + 1)
+            with m.If(code.place.last):
+                m.d.sync += [collected.eq(0), gap.eq(0)]
+
+        received = Signal(range(params.max_blocks + 1))
+        m.d.comb += [
+            write.addr.eq(received),
+            write.data.eq(grown),
+            write.en.eq(valid & code.place.last),
+            read.addr.eq(self.block),
+            self.mask.eq(read.data),
+        ]
+        m.d.sync += self.known.eq(received > self.block)
+        with m.If(self.clear):
+            m.d.sync += [received.eq(0), collected.eq(0), gap.eq(0), self.known.eq(0)]
+        with m.Elif(write.en):
+            m.d.sync += received.eq(received + 1)
+        return m

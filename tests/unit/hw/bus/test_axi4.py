@@ -1,0 +1,61 @@
+"""The AXI4 port of a core: standard names and widths, and configurations that cannot have one."""
+
+import pytest
+
+from hw.build import generate
+from hw.spec.params import CoreConfig, CoreParams
+
+EXTERNAL = CoreConfig(lanes=32, memory="axi", axi_data_width=128, axi_id_width=3)
+WIDTHS = {
+    "arid": 3,
+    "araddr": 32,
+    "arlen": 8,
+    "arsize": 3,
+    "arburst": 2,
+    "arlock": 1,
+    "arcache": 4,
+    "arprot": 3,
+    "arqos": 4,
+    "arvalid": 1,
+    "arready": 1,
+    "rid": 3,
+    "rdata": 128,
+    "rresp": 2,
+    "rlast": 1,
+    "rvalid": 1,
+    "rready": 1,
+}
+
+
+def _ports(config):
+    """Widths of the ports of a core's Verilog."""
+    _, manifest = generate(CoreParams(config))
+    return {port["name"]: port["width"] for port in manifest["ports"]}
+
+
+def test_ports():
+    ports = _ports(EXTERNAL)
+    memory = {name: width for name, width in ports.items() if name.startswith("m_axi_")}
+    assert memory == {f"m_axi_{name}": width for name, width in WIDTHS.items()}
+
+
+def test_no_port_where_memory_is_on_chip():
+    assert not any(name.startswith("m_axi_") for name in _ports(CoreConfig()))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),
+        ({"lanes": 20}, "external memory needs 8, 16, 32, 64, 128 or 256 lanes, not 20"),
+        ({"axi_data_width": 64}, r"axi_data_width must be 4 \* lanes = 128, not 64"),
+        ({"memory_beats": (1 << 28) + 1}, "memory_beats must be at most 268435456"),
+        ({"axi_id_width": 0}, r"axi_id_width must be 1\.\.16, not 0"),
+        ({"outstanding": 65}, r"outstanding must be 1\.\.64, not 65"),
+        ({"ring_groups": 3}, r"ring_groups must be 4\.\.64, not 3"),
+        ({"hole": 0}, r"hole must be 1\.\.8, not 0"),
+    ],
+)
+def test_refusals(changes, message):
+    with pytest.raises(ValueError, match=message):
+        CoreParams(EXTERNAL.replace(**changes))

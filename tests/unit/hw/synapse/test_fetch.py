@@ -1,0 +1,91 @@
+"""Bursts of the fetcher against the rules that they must keep."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hw.bus.axi4 import BOUNDARY
+from hw.spec.params import CoreConfig, CoreParams
+from hw.synapse.fetch import Fetcher, page_beats
+
+TILES = 3
+BASE = 13
+LANES = {8: 32, 128: 512, 256: 1024}
+
+
+def _runs(beats):
+    """Runs of neighbours in a sorted list: (first, length)."""
+    runs = []
+    for beat in beats:
+        if runs and beat == sum(runs[-1]):
+            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        else:
+            runs.append((beat, 1))
+    return runs
+
+
+def _expected(masks, head, page):
+    """Bursts (address, beats, place, last) of all tiles."""
+    base = BASE
+    for mask in TILES * masks:
+        places = [*range(head), *(head + row for row in range(32) if mask >> row & 1)]
+        bursts = []
+        for first, length in _runs(places):
+            while length:
+                count = min(length, page - (base + first) % page)
+                bursts.append((base + first, count, first))
+                first, length = first + count, length - count
+        for burst in bursts:
+            yield *burst, burst is bursts[-1]
+        base += head + 32
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("head", [1, 4, 8])
+@pytest.mark.parametrize("idle", [0, 0.5], ids=["dense", "idle"])
+def test_bursts(lanes, head, idle):
+    """Runs of neighbours, cut at 4 KB; groups wait for their mask and for room."""
+    config = CoreConfig(
+        lanes=lanes, memory_beats=1000, max_inputs=192, memory="axi", axi_data_width=LANES[lanes]
+    )
+    params = CoreParams(config)
+    assert page_beats(params) * lanes // 2 == BOUNDARY
+    dut = Fetcher(params)
+    draw = random.Random(lanes + head)
+    masks = [(1 << 32) - 1, 0, 1, 1 << 31, 0x55555555, draw.getrandbits(32)]
+    seen, claims = [], 0
+
+    async def bench(ctx):
+        nonlocal claims
+        ctx.set(dut.head_beats, head)
+        ctx.set(dut.tiles, TILES)
+        ctx.set(dut.blocks, len(masks))
+        ctx.set(dut.weight_base, BASE)
+        ctx.set(dut.start, 1)
+        before = 0
+        for _ in range(2500 if idle else 900):
+            known, free = draw.random() >= idle, draw.random() >= idle
+            ctx.set(dut.known, known)
+            ctx.set(dut.free, free)
+            ctx.set(dut.mask, {"fetched": masks[before], "rows": 3, "holes": 2})
+            ctx.set(dut.bursts.ready, draw.random() >= idle)
+            claims += ctx.get(dut.claim)
+            assert not ctx.get(dut.claim) or (known and free)
+            if ctx.get(dut.bursts.valid) and ctx.get(dut.bursts.ready):
+                burst = ctx.get(dut.bursts.p)
+                seen.append((burst.address, burst.beats, burst.place, burst.last))
+            before = ctx.get(dut.block)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+        groups = TILES * len(masks)
+        assert claims == groups
+        assert ctx.get(dut.rows_read) == 3 * groups
+        assert ctx.get(dut.beats_read) == (3 + head) * groups
+        assert ctx.get(dut.beats_hole) == 2 * groups
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert seen == list(_expected(masks, head, page_beats(params)))

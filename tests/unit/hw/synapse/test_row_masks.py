@@ -1,0 +1,70 @@
+"""Masks of the rows to fetch, against the integer model."""
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+
+from hw.spec.params import CoreConfig, CoreParams
+from hw.synapse.row_masks import RowMask, RowMasks, model
+
+
+@pytest.mark.parametrize(
+    ("fires", "hole", "mask"),
+    [
+        ([], 4, RowMask(0, 0, 0)),
+        ([0, 0, 0], 4, RowMask(0, 0, 0)),
+        ([1, 0, 1], 1, RowMask(0b101, 2, 0)),
+        ([1, 0, 1], 2, RowMask(0b111, 2, 1)),
+        ([0, 0, 1, 0, 0, 0, 1], 3, RowMask(0b1000111, 2, 2)),
+        ([0, 0, 1, 0, 0, 0, 1, 0], 4, RowMask(0b1111111, 2, 5)),
+    ],
+)
+def test_model(fires, hole, mask):
+    assert model(fires, hole) == mask
+
+
+def _params(hole):
+    return CoreParams(CoreConfig(lanes=8, max_inputs=160, memory="axi", hole=hole))
+
+
+@pytest.mark.parametrize("hole", [1, 2, 5, 8])
+@pytest.mark.parametrize("idle", [0, 0.4], ids=["dense", "idle"])
+def test_masks(hole, idle):
+    """Two vectors, the last block partial; a mask is known only once it is complete."""
+    dut = RowMasks(_params(hole))
+    draw = random.Random(hole)
+    vectors = [
+        [[draw.random() < share for _ in range(32)] for share in (0.9, 0.5, 0, 0.1)]
+        + [[draw.random() < 0.5 for _ in range(7)]]
+        for _ in range(2)
+    ]
+
+    async def bench(ctx):
+        for vector in vectors:
+            ctx.set(dut.clear, 1)
+            await ctx.tick()
+            ctx.set(dut.clear, 0)
+            for number, block in enumerate(vector):
+                ctx.set(dut.block, number)
+                for row, fires in enumerate(block):
+                    while draw.random() < idle:
+                        await ctx.tick()
+                    assert not ctx.get(dut.known) or row == 0
+                    ctx.set(dut.classified.p.silent, not fires)
+                    ctx.set(dut.classified.p.place.row, row)
+                    ctx.set(dut.classified.p.place.last, row == len(block) - 1)
+                    ctx.set(dut.classified.valid, 1)
+                    await ctx.tick()
+                    ctx.set(dut.classified.valid, 0)
+            for number in draw.sample(range(5), 5):
+                ctx.set(dut.block, number)
+                await ctx.tick().repeat(2)
+                assert ctx.get(dut.known)
+                mask = ctx.get(dut.mask)
+                assert model(vector[number], hole) == (mask.fetched, mask.rows, mask.holes)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
