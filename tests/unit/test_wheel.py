@@ -23,6 +23,7 @@ def test_contents(wheel):
     needed = {
         "sw/models/austen-0.3m.gguf",
         "sim/verilated_shim.cpp",
+        "sim/verilated_memory.h",
         "sim/waveform/lz4.h",
         "hw/build.py",
         "hw/encode/vector_encoder.py",
