@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import dataclasses
 import os
 import time
@@ -10,7 +11,7 @@ import time
 import numpy as np
 
 from hw.build import TOP, generate
-from hw.spec.params import CoreParams
+from hw.spec.params import CoreConfig, CoreParams
 from sim.memory import MemoryCounts, MemoryModel
 from sim.verilator import build
 from sw.errors import UserError
@@ -25,6 +26,12 @@ class BusError(UserError):
 
 class BusTimeoutError(BusError, TimeoutError):
     """The core did not answer in time."""
+
+
+@functools.cache
+def _verilog(config: CoreConfig) -> str:
+    """Generate the Verilog of a core, once in this process: it takes seconds."""
+    return generate(CoreParams(config))[0]
 
 
 def _load(path, *, memory: bool) -> ctypes.CDLL:
@@ -92,7 +99,7 @@ class VerilatedTransport:
         if memory is not None and not params.external:
             raise ValueError("this core has its memory on chip; leave the memory model out")
         started = time.monotonic()
-        verilog, _ = generate(params)
+        verilog = _verilog(params.config)
         external = params.external
         library = build(verilog, TOP, trace=trace is not None, memory=external)
         self._library = _load(library, memory=external)
