@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import dataclasses
+import functools
 import os
 import time
 
