@@ -38,14 +38,20 @@ async def start_core(dut) -> AxiLiteMaster:
     logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)  # or it logs every access
     dut.rst.value = 0
     master = AxiLiteMaster(AxiLiteBus.from_prefix(dut, BUS), dut.clk, dut.rst)
-    Clock(dut.clk, PERIOD, unit="step").start()
-    await ClockCycles(dut.clk, 1)
-    await reset_core(dut)
+    await start_clock(dut)
     return master
 
 
-def join_memory(dut, size: int) -> AxiRamRead:
-    """Join a memory to a core's read manager; call it before the core is started.
+async def start_clock(dut) -> None:
+    """Start the clock and reset the top module."""
+    dut.rst.value = 0
+    Clock(dut.clk, PERIOD, unit="step").start()
+    await ClockCycles(dut.clk, 1)
+    await reset_core(dut)
+
+
+def join_memory(dut, size: int, *, prefix: str = MEMORY_BUS) -> AxiRamRead:
+    """Join a memory to a read manager; call it before the clock is started.
 
     Parameters
     ----------
@@ -53,9 +59,11 @@ def join_memory(dut, size: int) -> AxiRamRead:
         The top module.
     size : int
         Bytes.
+    prefix : str
+        Ports of the manager begin with it and an underscore.
     """
     logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
-    bus = AxiReadBus.from_prefix(dut, MEMORY_BUS)
+    bus = AxiReadBus.from_prefix(dut, prefix)
     return AxiRamRead(bus, dut.clk, dut.rst, size=size)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from multiprocessing.connection import Connection
+from typing import Any
 
 import cocotb
 import numpy as np
@@ -29,8 +30,8 @@ class Server:
     """What a request can ask for; every method returns an AXI response and a value."""
 
     def __init__(self, dut, master: AxiLiteMaster, memory: AxiRamRead | None):
-        self._dut, self._master, self._memory = dut, master, memory
-        self._start = cycles()
+        self._dut, self._master, self._start = dut, master, cycles()
+        self._memory: Any = memory  # there is one where the host loads it
 
     @classmethod
     async def open(cls, dut, size: int, seed: int | None) -> Server:
