@@ -46,6 +46,7 @@ class Assembly(wiring.Component):
 @cocotb.test()
 @cocotb.parametrize(name=list(SCENARIOS), repeat=range(REPEATS))
 async def scenario(dut, name, repeat):
+    cocotb.log.info("%s, repetition %d", name, repeat)
     torch.set_num_threads(1)
     rng = np.random.default_rng([cocotb.RANDOM_SEED, repeat, list(SCENARIOS).index(name)])
     _, make = SCENARIOS[name]

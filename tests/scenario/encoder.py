@@ -11,7 +11,7 @@ from hw.spec.codes import TABLES
 from hw.spec.params import CoreConfig, CoreParams
 from sw.golden.counters import event_counters
 from tests.scenario.player import Phase, Scenario, Sink, Source
-from tests.scenario.vectors import MODES, Vector, classes
+from tests.scenario.vectors import Vector, classes, random_vectors
 
 PARAMS = {name: CoreParams(CoreConfig(max_inputs=96, integrator=name)) for name in ("mac", "spike")}
 
@@ -24,9 +24,8 @@ def scenario(rng: np.random.Generator, integrator: str, *, vectors: int = 3) -> 
     """Vectors of odd sizes, each replayed twice; then once more while it is encoded."""
     params = PARAMS[integrator]
     phases = []
-    for _ in range(vectors):
-        table, codes = MODES[rng.integers(len(MODES))]
-        phases += _phases(Vector(rng, int(rng.integers(1, 97)), table, codes), integrator)
+    for vector in random_vectors(rng, vectors):
+        phases += _phases(vector, integrator)
     return Scenario(
         sources={"input": Source(idle={"input__en": 0})},
         sinks={

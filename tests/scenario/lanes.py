@@ -13,7 +13,7 @@ from hw.spec.codes import BLOCK
 from hw.spec.params import CoreConfig, CoreParams
 from sw.golden.sums import group_sums
 from tests.scenario.player import Phase, Scenario, Sink, Source
-from tests.scenario.vectors import MODES, Vector
+from tests.scenario.vectors import Vector, random_vectors
 
 
 def params_of(integrator: str, lanes: int) -> CoreParams:
@@ -29,21 +29,20 @@ def scenario(
 ) -> Scenario:
     """Vectors of odd sizes in all tables; weights at random or all the lowest."""
     params = params_of(integrator, lanes)
-    beats, groups = [], []
-    for _ in range(vectors):
-        table, codes = MODES[rng.integers(len(MODES))]
-        vector = Vector(rng, int(rng.integers(1, 97)), table, codes)
+    phases = []
+    for vector in random_vectors(rng, vectors):
+        beats, headers = [], []
         blocks = len(vector.encoded.scales)
         weights = rng.integers(-8, 8, (blocks, BLOCK, lanes))
         weights[rng.random(blocks) < 0.3] = -8
-        headers = []
         for item, row in zip(*_rows(vector, weights, integrator), strict=True):
             beat, ends = _beat(rng, item, integrator)
             headers += [beat["group"]] * ends
             bits = beat_layout(params).const(beat).as_bits()
             beats.append({"beat": bits, "weights": nibbles(row)})
         sums = _sums(vector, weights)
-        groups += [(group, *p) for group, p in zip(headers, sums.tolist(), strict=True)]
+        groups = [(group, *p) for group, p in zip(headers, sums.tolist(), strict=True)]
+        phases.append(Phase(send={"beat": beats}, expect={"sums": groups}))
 
     silent = dict.fromkeys(beat_layout(params).members, -1) | {"row": 0, "group": {}}
     idle = {"beat": beat_layout(params).const(silent).as_bits(), "weights": nibbles([-1] * lanes)}
@@ -59,7 +58,7 @@ def scenario(
     return Scenario(
         sources={"beat": Source(idle=idle)},
         sinks={"sums": Sink(valid="handover", payload=("group", "sums"), meaning=meaning)},
-        phases=[Phase(send={"beat": beats}, expect={"sums": groups})],
+        phases=phases,
     )
 
 

@@ -10,13 +10,13 @@ from hw.integrate.beat import beat_layout, group_layout
 from hw.integrate.scaler import GroupScaler
 from hw.spec.codes import BLOCK
 from hw.spec.cycles import group_interval, lanes_per_stream
-from hw.spec.formats import FORMATS, W8
+from hw.spec.formats import FORMATS, W8, WeightFormat
 from hw.spec.params import CoreConfig, CoreParams
 from sw.compile.image import needs_sums, pack_matrix
 from sw.golden.matrix import Matrix
 from sw.golden.sums import relative_levels
 from tests.scenario.player import Phase, Ports, Scenario, Sink, Source
-from tests.scenario.vectors import MODES, Vector, header
+from tests.scenario.vectors import Vector, header, random_vectors
 from tests.unit.golden.models import random_matrix
 
 
@@ -30,15 +30,17 @@ def component(lanes: int) -> GroupScaler:
 
 def scenario(rng: np.random.Generator, lanes: int, *, products: int = 4) -> Scenario:
     """Products of vectors and matrices of one or two tiles, in both formats, in all tables."""
-    phases = [_product(rng, lanes) for _ in range(products)]
     params = params_of(lanes)
+    formats = [f for f in FORMATS.values() if lanes % f.lanes_per_output == 0] * products
+    vectors = random_vectors(rng, products)
+    phases = [_product(rng, params, *pair) for pair in zip(formats, vectors, strict=False)]
     layout = data.ArrayLayout(signed(params.accumulator_width), params.scaler_streams)
 
     def meaning(wide: int, last: int, slot: int, results: int):
         """Streams may have a slot more than the tile has outputs."""
-        layout_of = FORMATS["w8" if wide else "w4"]
-        slots = layout_of.outputs(lanes_per_stream(params))
-        used = len(range(slot, layout_of.outputs(lanes), slots))
+        weights = FORMATS["w8" if wide else "w4"]
+        slots = weights.outputs(lanes_per_stream(params))
+        used = len(range(slot, weights.outputs(lanes), slots))
         return last, slot, [int(value) for value in layout.from_bits(results)][:used]
 
     idle = {"beat": 0, "weights": (1 << 4 * lanes) - 1, "handover": 0}
@@ -50,18 +52,17 @@ def scenario(rng: np.random.Generator, lanes: int, *, products: int = 4) -> Scen
     )
 
 
-def _product(rng: np.random.Generator, lanes: int) -> Phase:
-    params, format_ = params_of(lanes), FORMATS[rng.choice(["w4", "w8"] if lanes > 1 else ["w4"])]
-    table, codes = MODES[rng.integers(len(MODES))]
-    vector = Vector(rng, int(rng.integers(1, 97)), table, codes)
-    encoded, sums = vector.encoded, needs_sums(table, vector.silent)
-    outputs = format_.outputs(lanes)
-    matrix = random_matrix(rng, int(rng.integers(1, 2 * outputs + 1)), vector.inputs, format_)
+def _product(
+    rng: np.random.Generator, params: CoreParams, layout: WeightFormat, vector: Vector
+) -> Phase:
+    lanes, outputs = params.lanes, layout.outputs(params.lanes)
+    encoded, sums = vector.encoded, needs_sums(vector.table, vector.silent)
+    matrix = random_matrix(rng, int(rng.integers(1, 2 * outputs + 1)), vector.inputs, layout)
     image = pack_matrix(matrix, lanes, sums=sums).words
     accumulators = np.zeros(len(image) * outputs, np.int64)
     accumulators[: matrix.rows] = Matrix(matrix).matvec(encoded)
 
-    slots = format_.outputs(lanes_per_stream(params))
+    slots = layout.outputs(lanes_per_stream(params))
     expected = [
         (int(slot == slots - 1), slot, tile[slot::slots].tolist())
         for tile in accumulators.reshape(-1, outputs)
@@ -69,8 +70,8 @@ def _product(rng: np.random.Generator, lanes: int) -> Phase:
     ]
     silent = encoded.silent_level - encoded.table.zero
     return Phase(
-        hold={"wide": int(format_ is W8), "silent": silent & 0xFF},
-        send={"cycle": _cycles(params, vector, image, format_.scale_beats)},
+        hold={"wide": int(layout is W8), "silent": silent & 0xFF},
+        send={"cycle": _cycles(params, vector, image, layout.scale_beats)},
         expect={"results": expected},
     )
 

@@ -32,7 +32,9 @@ class Vector:
         self.silent = int(rng.integers(16)) if table.masked else table.silent_level
         self.constant, self.threshold = int(rng.integers(1, 2000)), int(rng.choice([4, 0, 23]))
         if self.codes:
-            self.x = rng.integers(-255, 256, self.inputs) * (rng.random(self.inputs) < 0.7)
+            self.x = rng.integers(-255, 256, self.inputs) * (
+                rng.random(self.inputs) < rng.choice([0.3, 0.7, 1])
+            )
         else:
             spread = rng.choice([3, 900, 20000])
             self.x = np.clip(rng.laplace(0, spread, self.inputs), -32767, 32767).astype(np.int64)
@@ -74,6 +76,15 @@ class Vector:
             {name: getattr(item, name) for name in header(encoded, 0)} for item in ends
         ]
         return [{name: int(value) for name, value in item._asdict().items()} for item in items]
+
+
+def random_vectors(rng: np.random.Generator, count: int) -> list[Vector]:
+    """Vectors of odd sizes in random modes; the first is long and in the mode with most events."""
+    vectors = [Vector(rng, int(rng.integers(65, 97)), codes=True)]
+    for _ in range(count - 1):
+        table, codes = MODES[rng.integers(len(MODES))]
+        vectors.append(Vector(rng, int(rng.integers(1, 97)), table, codes))
+    return vectors
 
 
 def block_of(encoded: Encoded, block: int) -> Encoded:
