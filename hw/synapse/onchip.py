@@ -66,11 +66,12 @@ class OnChipMemory(wiring.Component):
         padding = Const(0, len(assembled) - params.beat_bits)
         m.d.comb += [
             beats.read_address.eq(Mux(self.busy, self.read.address, beat)),
-            beats.read_en.eq(self.read.en | ~self.busy),
+            beats.read_en.eq(self.read.en | self.read.head_en | ~self.busy),
         ]
         m.d.sync += self.read.data.eq(beats.read_data)
         m.d.comb += [
             self.read.ready.eq(1),
+            self.read.head_data.eq(self.read.data),
             self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
             self.window.readable.eq(inside & ~self.busy),
             self.window.writable.eq(inside),
