@@ -9,8 +9,11 @@ from amaranth.lib.wiring import In, Out
 from hw.bus.axi4 import BOUNDARY
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.synapse.port import GROUP_PLACES
+from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
+
+#: Places of a group's beats, head and rows, rounded up to a power of two.
+GROUP_PLACES = 64
 
 
 def page_beats(params: CoreParams) -> int:
@@ -26,7 +29,7 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
     address : unsigned
         Beat address of the first beat.
     beats : unsigned
-        Beats, at least 1; they do not cross a page of :func:`page_beats`.
+        Beats; they do not cross a page of :func:`page_beats`. A group's last burst may have none.
     place : unsigned
         Place of the first beat in its group.
     last : unsigned(1)
@@ -43,10 +46,11 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
 
 
 class Fetcher(wiring.Component):
-    """Walks over all groups of all tiles: scales first, then the rows of the block's mask.
+    """Walks over all groups of all tiles: the head first, then the rows of the block's mask.
 
-    Neighbouring beats become one burst, the scales and a first row that follows them too. Bursts
-    come one a cycle; a new group costs two cycles more.
+    Neighbouring beats become one burst, the head and a first row that follows it too. A head is
+    asked for before its mask is known, and then stands alone; if no row fires after all, a burst
+    without beats ends the group. Bursts come one a cycle; a new group costs two cycles more.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ class Fetcher(wiring.Component):
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
                 "weight_base": In(range(params.memory_beats)),
-                "head_beats": In(range(GROUP_PLACES - BLOCK)),
+                "head_beats": In(range(HEAD_PLACES + 1)),
                 "block": Out(range(params.max_blocks)),
                 "known": In(1),
                 "mask": In(mask_layout()),
@@ -124,6 +128,7 @@ class Fetcher(wiring.Component):
         wanted = Signal(GROUP_PLACES - 1)
         carried = Signal(len(wanted) + 1)
         rest = Signal(len(wanted))
+        unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = self.block + 1 == self.blocks
         m.d.comb += [
             carried.eq(wanted + (wanted & -wanted)[: len(wanted)]),
@@ -149,19 +154,14 @@ class Fetcher(wiring.Component):
                 m.next = "group"
 
             with m.State("group"):
-                rows = self.mask.fetched
-                with m.If(self.known & self.free):
-                    m.d.comb += self.claim.eq(1)
-                    m.d.sync += [
-                        base.eq(address),
-                        address.eq(address + self.head_beats + BLOCK),
-                        wanted.eq((rows << self.head_beats) | ~(-1 << self.head_beats)),
-                        self.rows_read.eq(self.rows_read + self.mask.rows),
-                        self.beats_read.eq(self.beats_read + self.mask.rows + self.head_beats),
-                        self.beats_hole.eq(self.beats_hole + self.mask.holes),
-                        self.block.eq(Mux(final_block, 0, self.block + 1)),
-                        tiles.eq(tiles - final_block),
-                    ]
+                with m.If(self.free):
+                    m.d.comb += [self.claim.eq(1), unmask.eq(self.known)]
+                    m.d.sync += [base.eq(address), address.eq(address + self.head_beats + BLOCK)]
+                    m.next = "runs"
+
+            with m.State("rows"):
+                with m.If(self.known):
+                    m.d.comb += unmask.eq(1)
                     m.next = "runs"
 
             with m.State("runs"):
@@ -171,13 +171,36 @@ class Fetcher(wiring.Component):
                         run.base.eq(base),
                         run.first.eq(_lowest(wanted, GROUP_PLACES)),
                         run.end.eq(_lowest(carried, GROUP_PLACES)),
-                        run.last.eq(rest == 0),
+                        run.last.eq(unmasked & (rest == 0)),
                         wanted.eq(rest),
                     ]
+                    with m.If(wanted == 0):
+                        m.d.sync += [run.first.eq(0), run.end.eq(0)]
                     with m.If(rest == 0):
-                        m.next = "group"
-                        with m.If(tiles == 0):
-                            m.next = "idle"
+                        m.next = "rows"
+                        with m.If(unmasked):
+                            m.next = "group"
+                            with m.If(tiles == 0):
+                                m.next = "idle"
+
+        with m.If(self.claim | unmask):
+            heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+            m.d.sync += [
+                wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0)),
+                unmasked.eq(unmask),
+                self.beats_read.eq(
+                    self.beats_read
+                    + Mux(self.claim, self.head_beats, 0)
+                    + Mux(unmask, self.mask.rows, 0)
+                ),
+            ]
+        with m.If(unmask):
+            m.d.sync += [
+                self.rows_read.eq(self.rows_read + self.mask.rows),
+                self.beats_hole.eq(self.beats_hole + self.mask.holes),
+                self.block.eq(Mux(final_block, 0, self.block + 1)),
+                tiles.eq(tiles - final_block),
+            ]
 
     def _split(self, m, run, run_valid, run_ready):
         """Cut a run at page boundaries."""
