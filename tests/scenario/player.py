@@ -16,7 +16,7 @@ Read = Callable[[str], int]
 
 #: Cycles in which nothing may come out after the end, and in which a phase must end.
 QUIET = 150
-PATIENCE = 5000
+PATIENCE = 20_000
 
 #: Shares of cycles in which a source is idle or a sink holds back.
 PAUSES = (0, 0.2, 0.5, 0.8)
@@ -68,11 +68,16 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What happens to a component from its reset on."""
+    """What happens to a component from its reset on.
+
+    A component with a port ``axi`` has ``memory`` behind it, of which it reads ``beats`` beats.
+    """
 
     sources: Mapping[str, Source]
     sinks: Mapping[str, Sink]
     phases: Sequence[Phase]
+    memory: bytes = b""
+    beats: int = 0
 
 
 class _Feed:
