@@ -48,7 +48,7 @@ def scenario(
         rows = int(rng.integers(1, 2 * layout.outputs(lanes) + 1))
         matrix = random_matrix(rng, rows, vector.inputs, layout)
         image = pack_matrix(matrix, lanes, sums=needs_sums(vector.table, vector.silent))
-        phases.append(_product(params, vector, image, base))
+        phases += _product(params, vector, image, base)
         images.append(image.words.reshape(-1, params.words_per_beat))
         base += len(images[-1])
         beats += phases[-1].after["beats_read"] + phases[-1].after.get("beats_hole", 0)
@@ -85,8 +85,8 @@ def scenario(
     )
 
 
-def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int) -> Phase:
-    """One instruction."""
+def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int):
+    """One instruction; codes come after its start."""
     encoded, items = vector.encoded, vector.items(params.integrator)
     tiles, blocks, _, _ = image.words.shape
     after = memory_counters(
@@ -121,9 +121,8 @@ def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int) 
             row = None if item["empty"] else beats[group][head_beats + item["row"]]
             rows.append((_command(item, block if ends else None, blocks), row))
             group += ends if params.integrator == "mac" else 0
-    return Phase(
-        hold=hold, pulse=("start",), send=send, expect={"heads": heads, "rows": rows}, after=after
-    )
+    yield Phase(hold=hold, pulse=("start",))
+    yield Phase(send=send, expect={"heads": heads, "rows": rows}, after=after)
 
 
 def _command(item: dict[str, int], ends: int | None, blocks: int) -> dict[str, int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from hw.encode.classifier import code_layout
 from hw.integrate.tile_engine import TileEngine
 from hw.spec.params import CoreParams
 from hw.synapse.external import ExternalMemory
@@ -21,6 +22,8 @@ class SynapseArray(wiring.Component):
         engine, memory = self._engine.signature.members, self._memory.signature.members
         ports = {name: engine[name] for name in engine if name != "read"}
         ports |= {name: memory[name] for name in memory if name != "read"}
+        if params.external:  # a port that is always ready is no port in Verilog
+            ports["classified"] = In(stream.Signature(code_layout()))
         ports |= {"row": Out(1), "head": Out(1)}
         ports |= {name: Out(params.beat_bits) for name in ("row_data", "head_data")}
         super().__init__(ports)
