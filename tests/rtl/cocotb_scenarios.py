@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 
 import cocotb
@@ -50,10 +51,10 @@ async def scenario(dut, name, repeat):
     torch.set_num_threads(1)
     rng = np.random.default_rng([cocotb.RANDOM_SEED, repeat, list(SCENARIOS).index(name)])
     _, make = SCENARIOS[name]
-    ports = {}
 
+    @functools.cache
     def port(suffix):
-        return ports.setdefault(suffix, getattr(dut, f"{name}__{suffix}"))
+        return getattr(dut, f"{name}__{suffix}")
 
     chosen, beats = make(rng), 0
     if chosen.memory:

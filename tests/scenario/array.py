@@ -51,7 +51,8 @@ def scenario(
         phases += _product(params, vector, image, base)
         images.append(image.words.reshape(-1, params.words_per_beat))
         base += len(images[-1])
-        beats += phases[-1].after["beats_read"] + phases[-1].after.get("beats_hole", 0)
+        if params.external:
+            beats += phases[-1].after["beats_read"] + phases[-1].after["beats_hole"]
 
     contents = np.concatenate(images)
     if not params.external:

@@ -101,7 +101,7 @@ class _Feed:
     def step(self, read: Read) -> None:
         source = self._source
         if source.gate and read(source.gate):
-            assert self._allowed <= self._sent, f"{source.gate} comes before the last batch is over"
+            assert self._allowed <= self._sent < len(self._items), f"an extra {source.gate}"
             self._allowed += source.batch
         if self._offers and (not source.ready or read(source.ready)):
             self._offers, self._sent = False, self._sent + 1
