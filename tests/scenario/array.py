@@ -19,15 +19,15 @@ from tests.scenario.vectors import Vector, classes, random_vectors
 from tests.unit.golden.models import random_matrix
 
 #: Beats of synapse memory.
-BEATS = 1500
+BEATS = 2500
 
 
 def params_of(integrator: str, memory: str, lanes: int) -> CoreParams:
     return CoreParams(
         CoreConfig(
-            lanes=lanes, memory_beats=BEATS, max_inputs=96, max_outputs=2 * lanes,
+            lanes=lanes, memory_beats=BEATS, max_inputs=96, max_outputs=3 * lanes,
             integrator=integrator, memory=memory, axi_data_width=4 * lanes,
-            hole=3, outstanding=3, ring_groups=5,
+            hole=3, outstanding=3, ring_groups=4,
         )
     )  # fmt: skip
 
@@ -39,13 +39,14 @@ def component(integrator: str, memory: str, lanes: int) -> SynapseArray:
 def scenario(
     rng: np.random.Generator, integrator: str, memory: str, lanes: int, *, products: int = 3
 ) -> Scenario:
-    """Products with matrices of one or two tiles, which lie behind each other."""
+    """Products with matrices of one to three tiles, which lie behind each other."""
     params = params_of(integrator, memory, lanes)
     formats = [f for f in FORMATS.values() if lanes % f.lanes_per_output == 0]
-    images, phases, base, beats = [], [], 0, 0
+    base = int(rng.integers(900, 1024)) if params.external else 0  # a page ends at beat 1024
+    images, phases, beats = [np.zeros((base, params.words_per_beat), np.uint32)], [], 0
     for number, vector in enumerate(random_vectors(rng, products)):
         layout = formats[number % len(formats)]
-        rows = int(rng.integers(1, 2 * layout.outputs(lanes) + 1))
+        rows = int(rng.integers(1, 3 * layout.outputs(lanes) + 1))
         matrix = random_matrix(rng, rows, vector.inputs, layout)
         image = pack_matrix(matrix, lanes, sums=needs_sums(vector.table, vector.silent))
         phases += _product(params, vector, image, base)

@@ -36,6 +36,7 @@ class AxiMemory:
         if self._takes and read("axi__arvalid"):
             beats = read("axi__arlen") + 1
             start = read("axi__araddr")
+            assert start % 4096 + self._size * beats <= 4096
             self._queue += [(start + self._size * i, i == beats - 1) for i in range(beats)]
 
 
