@@ -154,9 +154,9 @@ class Core(wiring.Component):
         window = registers.output_data
         m.d.comb += [
             outputs.address.eq(window.address),
-            window.read_data.eq(outputs.word),
             window.readable.eq(window.address < 2 * self._params.max_outputs),
         ]
+        m.d.sync += window.read_data.eq(outputs.word)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)
