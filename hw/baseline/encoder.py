@@ -5,9 +5,10 @@ from __future__ import annotations
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import connect
+from amaranth.lib.wiring import connect, flipped
 
 from hw.encode.block_scale import BlockScale
+from hw.encode.block_sums import BlockSums
 from hw.encode.quotient import Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.vector_encoder import VectorEncoder
@@ -22,56 +23,53 @@ class DenseEncoder(VectorEncoder):
         m = Module()
         params = self.params
         m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
         m.submodules.quotient = quotient = Quotient()
         write, element = buffer.write_port(), buffer.read_port()
+        connect(m, flipped(self.input), block_sums.input)
         connect(m, block_scale.index, scales.index)
 
         position = Signal(range(params.max_inputs))
-        blocks = Signal(range(params.max_blocks + 1))
-        final, ends, read_ends = Signal(), Signal(), Signal()
+        blocks, scanned = (Signal(range(params.max_blocks + 1)) for _ in range(2))
+        final, ends = Signal(), Signal()
+        scan, divide, dividing = Signal(), Signal(), Signal()
+        divided = quotient.elements
         m.d.comb += [
             write.addr.eq(self.input.address),
             write.data.eq(self.input.data),
             write.en.eq(self.input.en),
             element.addr.eq(position),
+            block_sums.block.eq(scanned),
+            block_scale.sums.p.eq(block_sums.sums),
             scales.block.eq(position // BLOCK),
             scales.clear.eq(self.start),
             self.base.eq(scales.base),
             final.eq(position + 1 == self.inputs),
-            ends.eq(final | (position % BLOCK == BLOCK - 1)),
         ]
-        m.d.sync += [blocks.eq((self.inputs + BLOCK - 1) // BLOCK), read_ends.eq(ends)]
-
         # Two cycles from a position to its element: the memories, then a register.
-        scan, scanning, divide, dividing = (Signal() for _ in range(4))
-        scanned, divided = block_scale.elements, quotient.elements
         m.d.sync += [
-            scanning.eq(scan),
-            scanned.valid.eq(scanning),
-            scanned.p.value.eq(element.data),
-            scanned.p.last.eq(read_ends),
+            blocks.eq((self.inputs + BLOCK - 1) // BLOCK),
+            block_scale.sums.valid.eq(scan),
+            ends.eq(final | (position % BLOCK == BLOCK - 1)),
             dividing.eq(divide),
             divided.valid.eq(dividing),
             divided.p.value.eq(element.data),
             divided.p.exponent.eq(scales.exponent),
-            divided.p.place.last.eq(read_ends),
+            divided.p.place.last.eq(ends),
             divided.p.place.mantissa.eq(scales.mantissa),
             divided.p.place.shift.eq(scales.shift),
         ]
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += position.eq(0)
+                m.d.sync += [position.eq(0), scanned.eq(0)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
                     m.next = "scan"
             with m.State("scan"):
-                m.d.comb += scan.eq(1)
-                m.d.sync += position.eq(Mux(final, 0, position + 1))
-                with m.If(final):
-                    m.next = "settle"
-            with m.State("settle"):
+                m.d.comb += scan.eq(scanned != blocks)
+                m.d.sync += scanned.eq(scanned + scan)
                 with m.If(scales.received == blocks):
                     m.next = "divide"
             with m.State("divide"):
