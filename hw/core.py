@@ -158,8 +158,8 @@ class Core(wiring.Component):
         m.d.comb += [
             outputs.address.eq(window.address),
             window.read_data.eq(outputs.word),
-            window.readable.eq(window.address < 2 * self._params.max_outputs),
         ]
+        m.d.sync += window.readable.eq(window.address < 2 * self._params.max_outputs)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)

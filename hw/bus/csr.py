@@ -79,12 +79,13 @@ class RegisterFile(wiring.Component):
         value = Signal(WORD)
         m.d.comb += bus.error.eq(~allowed)
 
-        waiting = Signal(range(WINDOW_LATENCY))
+        waiting = Signal(range(WINDOW_LATENCY + 1))
         with m.If(bus.read):
-            m.d.sync += waiting.eq(WINDOW_LATENCY - 1)
+            m.d.sync += waiting.eq(WINDOW_LATENCY)
         with m.Elif(waiting != 0):
             m.d.sync += waiting.eq(waiting - 1)
-        m.d.comb += [read_done.eq(waiting == 1), bus.done.eq(read_done), bus.read_data.eq(value)]
+        m.d.comb += [read_done.eq(waiting == 1), bus.done.eq(read_done)]
+        m.d.sync += bus.read_data.eq(value)
 
         for register in REGISTERS.values():
             if register.access is Access.PULSE:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw.synth import tools
@@ -41,39 +41,38 @@ class Netlist:
         Type of every cell by its name. A name begins with that of the nearest named signal.
     instances : frozenset of str
         Names of all instances of the hierarchy, e.g. ``encoder.memory``.
+    ports : mapping of str to str
+        Instances behind ports, by the beginning of the ports' names: logic at a port has its name.
     """
 
     path: Path
     cells: dict[str, str]
     instances: frozenset[str]
+    ports: Mapping[str, str]
 
     @classmethod
-    def load(cls, path: Path, top: str) -> Netlist:
+    def load(cls, path: Path, top: str, ports: Mapping[str, str]) -> Netlist:
         """Read the JSON that Yosys wrote."""
         module = json.loads(path.read_text(encoding="utf-8"))["modules"][top]
         cells = {name: cell["type"] for name, cell in module["cells"].items()}
         scopes = frozenset(name for name, kind in cells.items() if kind == _SCOPE)
-        return cls(path, {n: kind for n, kind in cells.items() if kind != _SCOPE}, scopes)
+        real = {name: kind for name, kind in cells.items() if kind != _SCOPE}
+        return cls(path, real, scopes, ports)
 
     def instance(self, cell: str) -> str:
         """Innermost instance that a cell belongs to; the top module is the empty string."""
+        for start, behind in self.ports.items():
+            if cell.startswith(start):
+                return behind
         while cell and cell not in self.instances:
             cell = cell.rpartition(".")[0]
         return cell
 
-    def count(self, ports: Mapping[str, str]) -> dict[str, Counter[str]]:
-        """Cells of each type in every instance, those of inner instances not included.
-
-        Parameters
-        ----------
-        ports : mapping of str to str
-            Instances behind the top module's ports, by the beginning of the ports' names: logic at
-            a port has its name. What remains is counted as the empty string's.
-        """
+    def count(self) -> dict[str, Counter[str]]:
+        """Cells of each type in every instance, those of inner instances not included."""
         found: dict[str, Counter[str]] = {}
         for name, kind in self.cells.items():
-            behind = next((of for start, of in ports.items() if name.startswith(start)), "")
-            found.setdefault(self.instance(name) or behind, Counter())[kind] += 1
+            found.setdefault(self.instance(name), Counter())[kind] += 1
         return found
 
 
@@ -135,7 +134,13 @@ class Placement:
 
 
 def synthesize(
-    verilog: str, top: str, folder: Path, *, progress: Progress | None = None
+    verilog: str,
+    top: str,
+    folder: Path,
+    *,
+    ports: Mapping[str, str],
+    glue: Sequence[str] = (),
+    progress: Progress | None = None,
 ) -> Netlist:
     """Map Verilog to the cells of an ECP5, flattened.
 
@@ -147,6 +152,10 @@ def synthesize(
         Its top module.
     folder : Path
         Where TOP.v, TOP.json and the log go; made if it is not there.
+    ports : mapping of str to str
+        See :class:`Netlist`.
+    glue : sequence of str
+        Modules that, like the top, only join others: their wires give no cell a name.
     progress : callable, optional
         Gets every line that Yosys prints.
 
@@ -162,11 +171,11 @@ def synthesize(
         f'read_verilog "{source}"',
         f"hierarchy -top {top}",
         # Cells are named by named signals: the instances' then, not the wires between them.
-        f"rename -hide {top}/w:*",
+        *(f"rename -hide {module}/w:*" for module in (top, *glue)),
         f'synth_ecp5 -top {top} -json "{netlist}"',
     ]
     tools.run("pyosys", _YOSYS, commands, log=folder / "yosys.log", progress=progress)
-    return Netlist.load(netlist, top)
+    return Netlist.load(netlist, top, ports)
 
 
 def place_and_route(
