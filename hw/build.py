@@ -31,13 +31,15 @@ class VerilogPlatform:
     """Asks components for the form that is meant for Verilog."""
 
 
-def generate(params: CoreParams) -> tuple[str, dict]:
+def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
     """Verilog of a core, and what an integrator must know of it.
 
     Parameters
     ----------
     params : CoreParams
         The core's parameters.
+    kind : type
+        A variant of the core.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def generate(params: CoreParams) -> tuple[str, dict]:
     manifest : dict
         Top module, hash, configuration, ports and registers, ready for JSON.
     """
-    core = Core(params)
+    core = kind(params)
     text = verilog.convert(
         core, name=TOP, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
     )
