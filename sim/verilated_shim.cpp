@@ -209,6 +209,8 @@ void firstspike_memory_fail(Simulation* s, uint64_t beats, uint32_t response) {
   s->memory()->fail(beats, response);
 }
 
+void firstspike_memory_heal(Simulation* s) { s->memory()->heal(); }
+
 void firstspike_memory_counts(Simulation* s, firstspike::MemoryCounts* counts) {
   *counts = s->memory()->counts();
 }
