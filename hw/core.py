@@ -136,6 +136,7 @@ class Core(wiring.Component):
         self._export(m, MEMORY_PREFIX, synapse.axi)
         connect(m, encoder.classified, synapse.classified)
         shape, mode, status = registers.shape, registers.mode, registers.status
+        response = Mux(synapse.error, Error.RESPONSE, Error.NONE)
         scale_beats = Mux(mode.format, W8.scale_beats, W4.scale_beats)
         m.d.comb += [
             synapse.start.eq(controller.launch),
@@ -147,7 +148,7 @@ class Core(wiring.Component):
             stop.eq(registers.control.reset | synapse.failed),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
-            status.error.eq(Mux(synapse.error, Error.RESPONSE, controller.error)),
+            status.error.eq(Mux(controller.error, controller.error, response)),
             registers.beats_hole.eq(synapse.beats_hole),
         ]
 
@@ -157,9 +158,9 @@ class Core(wiring.Component):
         window = registers.output_data
         m.d.comb += [
             outputs.address.eq(window.address),
-            window.read_data.eq(outputs.word),
+            window.readable.eq(window.address < 2 * self._params.max_outputs),
         ]
-        m.d.sync += window.readable.eq(window.address < 2 * self._params.max_outputs)
+        m.d.sync += window.read_data.eq(outputs.word)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)

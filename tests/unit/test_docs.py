@@ -127,7 +127,7 @@ def test_cycle_table_adds_up(weights, lanes, sums, integrator):
             "flush": tiles * spike,
             "scaler": stalls,
             "tail": cycles.TAIL,
-            "read-out": cycles.lanes_per_stream(params) + weights.outputs(lanes),
+            "scaling": cycles.lanes_per_stream(params),
         }
         total = cycles.instruction_cycles(*timing, stored, sums=sums)
         assert sum(rows.values()) == total
