@@ -75,7 +75,7 @@ class Core(wiring.Component):
         self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
 
-        stop = Signal()
+        stop = Signal()  # a register, as it reaches everything
         abort = ResetInserter(stop)
         controller, encoder = Controller(), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
@@ -100,14 +100,15 @@ class Core(wiring.Component):
             encoder.start.eq(controller.launch),
             engine.start.eq(controller.launch),
             outputs.clear.eq(controller.launch),
-            stop.eq(registers.control.reset),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
             status.error.eq(controller.error),
         ]
         if params.external:
-            self._connect_external(m, registers, synapse, encoder, controller, stop)
+            self._connect_external(m, registers, synapse, encoder, controller)
+            m.d.sync += stop.eq(registers.control.reset | synapse.failed)
         else:
+            m.d.sync += stop.eq(registers.control.reset)
             connect(m, registers.memory_data, synapse.window)
             m.d.comb += synapse.busy.eq(controller.busy)
         reads = synapse if params.external else engine
@@ -132,7 +133,7 @@ class Core(wiring.Component):
             port, inner = getattr(self, prefix + name), getattr(bus, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
-    def _connect_external(self, m, registers, synapse, encoder, controller, stop):
+    def _connect_external(self, m, registers, synapse, encoder, controller):
         self._export(m, MEMORY_PREFIX, synapse.axi)
         connect(m, encoder.classified, synapse.classified)
         shape, mode, status = registers.shape, registers.mode, registers.status
@@ -145,7 +146,6 @@ class Core(wiring.Component):
             synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
             synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
-            stop.eq(registers.control.reset | synapse.failed),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
             status.error.eq(Mux(controller.error, controller.error, response)),

@@ -41,8 +41,7 @@ class DenseEncoder(VectorEncoder):
             write.data.eq(self.input.data),
             write.en.eq(self.input.en),
             element.addr.eq(position),
-            block_sums.block.eq(scanned),
-            block_scale.sums.p.eq(block_sums.sums),
+            block_sums.block.eq(scanned + scan),
             scales.block.eq(position // BLOCK),
             scales.clear.eq(self.start),
             self.base.eq(scales.base),
@@ -51,6 +50,7 @@ class DenseEncoder(VectorEncoder):
         # Two cycles from a position to its element: the memories, then a register.
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) // BLOCK),
+            block_scale.sums.p.eq(block_sums.sums),
             block_scale.sums.valid.eq(scan),
             ends.eq(final | (position % BLOCK == BLOCK - 1)),
             dividing.eq(divide),
