@@ -65,8 +65,10 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector once, after ``start`` and after earlier replays; a block that
-        is not stored yet is waited for.
+        Starts to stream the vector, after ``start`` and after earlier replays; a block that is not
+        stored yet is waited for.
+    tiles : In(16)
+        How often it is streamed, without gaps; at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
@@ -92,6 +94,7 @@ class VectorEncoder(wiring.Component):
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
                 "replay": In(1),
+                "tiles": In(16, init=1),
                 "classified": Out(stream.Signature(code_layout())),
                 "events": Out(EventSignature(params)),
                 "base": Out(4),
@@ -147,6 +150,7 @@ class VectorEncoder(wiring.Component):
             classifier.codes.eq(self.codes),
             memory.fault.eq(self.fault),
             memory.replay.eq(self.replay),
+            memory.tiles.eq(self.tiles),
             self.base.eq(scales.base),
             *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
         ]

@@ -19,7 +19,7 @@ Counters = dict[str, int | None]
 
 def no_counters() -> Counters:
     """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
-    measured = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
+    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
     names = (*COUNTERS, "window_steps")
     return {name: None if name in measured else 0 for name in names}
 
