@@ -160,8 +160,8 @@ class Core(wiring.Component):
         m.d.comb += [
             outputs.address.eq(window.address),
             window.readable.eq(window.address < 2 * self._params.max_outputs),
+            window.read_data.eq(outputs.word),
         ]
-        m.d.sync += window.read_data.eq(outputs.word)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)
