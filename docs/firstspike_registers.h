@@ -127,6 +127,9 @@
 /* R: Beats that were read through: rows of external memory that do not fire. */
 #define FIRSTSPIKE_BEATS_HOLE                       0xa4u
 
+/* R: Cycles in which the lanes waited for the encoder's next event. */
+#define FIRSTSPIKE_STALL_ENCODER                    0xa8u
+
 /* Values of status.error. */
 #define FIRSTSPIKE_ERROR_NONE                       0
 #define FIRSTSPIKE_ERROR_INPUTS                     1

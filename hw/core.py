@@ -75,7 +75,7 @@ class Core(wiring.Component):
         self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
 
-        stop = Signal()
+        stop = Signal()  # a register, as it reaches everything
         abort = ResetInserter(stop)
         controller, encoder = Controller(), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
@@ -100,14 +100,15 @@ class Core(wiring.Component):
             encoder.start.eq(controller.launch),
             engine.start.eq(controller.launch),
             outputs.clear.eq(controller.launch),
-            stop.eq(registers.control.reset),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
             status.error.eq(controller.error),
         ]
         if params.external:
-            self._connect_external(m, registers, synapse, encoder, controller, stop)
+            self._connect_external(m, registers, synapse, encoder, controller)
+            m.d.sync += stop.eq(registers.control.reset | synapse.failed)
         else:
+            m.d.sync += stop.eq(registers.control.reset)
             connect(m, registers.memory_data, synapse.window)
             m.d.comb += synapse.busy.eq(controller.busy)
         reads = synapse if params.external else engine
@@ -118,6 +119,7 @@ class Core(wiring.Component):
             "steps": encoder,
             "rows_read": reads,
             "beats_read": reads,
+            "stall_encoder": engine,
             "stall_scaler": engine,
             "stall_memory": engine,
             "cycles": controller,
@@ -132,7 +134,7 @@ class Core(wiring.Component):
             port, inner = getattr(self, prefix + name), getattr(bus, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
-    def _connect_external(self, m, registers, synapse, encoder, controller, stop):
+    def _connect_external(self, m, registers, synapse, encoder, controller):
         self._export(m, MEMORY_PREFIX, synapse.axi)
         connect(m, encoder.classified, synapse.classified)
         shape, mode, status = registers.shape, registers.mode, registers.status
@@ -145,7 +147,6 @@ class Core(wiring.Component):
             synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
             synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
-            stop.eq(registers.control.reset | synapse.failed),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
             status.error.eq(Mux(controller.error, controller.error, response)),
@@ -159,8 +160,8 @@ class Core(wiring.Component):
         m.d.comb += [
             outputs.address.eq(window.address),
             window.readable.eq(window.address < 2 * self._params.max_outputs),
+            window.read_data.eq(outputs.word),
         ]
-        m.d.sync += window.read_data.eq(outputs.word)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)
@@ -170,7 +171,7 @@ class Core(wiring.Component):
             lanes.beat.eq(engine.beat),
             lanes.weights.eq(synapse.read.data),
             scaler.beat.eq(engine.beat),
-            scaler.weights.eq(synapse.read.data),
+            scaler.weights.eq(synapse.read.head_data),
             scaler.handover.eq(lanes.handover),
             scaler.group.eq(lanes.group),
             scaler.sums.eq(lanes.sums),
@@ -193,6 +194,7 @@ class Core(wiring.Component):
             check.sums.eq(mode.sums),
             check.silent_level.eq(quantizer.silent),
             encoder.inputs.eq(shape.inputs),
+            encoder.tiles.eq(shape.tiles),
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.constant.eq(quantizer.constant),

@@ -11,7 +11,7 @@ from sw.load.tokenizer import Tokenizer
 from sw.sample import Sampler
 
 #: Stall counters of the hardware, by cause.
-STALLS = {"scaler": "stall_scaler", "memory": "stall_memory"}
+STALLS = {"encoder": "stall_encoder", "scaler": "stall_scaler", "memory": "stall_memory"}
 
 
 @dataclasses.dataclass(kw_only=True)

@@ -41,8 +41,7 @@ class DenseEncoder(VectorEncoder):
             write.data.eq(self.input.data),
             write.en.eq(self.input.en),
             element.addr.eq(position),
-            block_sums.block.eq(scanned),
-            block_scale.sums.p.eq(block_sums.sums),
+            block_sums.block.eq(scanned + scan),
             scales.block.eq(position // BLOCK),
             scales.clear.eq(self.start),
             self.base.eq(scales.base),
@@ -51,6 +50,7 @@ class DenseEncoder(VectorEncoder):
         # Two cycles from a position to its element: the memories, then a register.
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) // BLOCK),
+            block_scale.sums.p.eq(block_sums.sums),
             block_scale.sums.valid.eq(scan),
             ends.eq(final | (position % BLOCK == BLOCK - 1)),
             dividing.eq(divide),
@@ -118,6 +118,7 @@ class DenseEncoder(VectorEncoder):
         code_read, block_read = codes.read_port(), blocks.read_port()
         asked, replays, fetched = Signal(), Signal(), Signal()
         position, row = Signal(range(params.max_inputs)), Signal(range(BLOCK))
+        tiles = Signal.like(self.tiles)
         event, advance, final, last, last_block = self.events.p, *(Signal() for _ in range(4))
         m.d.comb += [
             advance.eq(~self.events.valid | self.events.ready),
@@ -128,7 +129,7 @@ class DenseEncoder(VectorEncoder):
             block_read.en.eq(advance),
         ]
         with m.If(self.replay):
-            m.d.sync += asked.eq(1)
+            m.d.sync += [asked.eq(1), tiles.eq(self.tiles)]
         with m.If(asked & self.encoded):
             m.d.sync += [asked.eq(0), replays.eq(1), position.eq(0)]
         with m.If(advance):
@@ -145,4 +146,6 @@ class DenseEncoder(VectorEncoder):
                 *(event[name].eq(block_read.data[name]) for name in block_layout.members),
             ]
             with m.If(replays):
-                m.d.sync += [position.eq(position + 1), replays.eq(~final)]
+                m.d.sync += position.eq(Mux(final, 0, position + 1))
+                with m.If(final):
+                    m.d.sync += [tiles.eq(tiles - 1), replays.eq(tiles != 1)]

@@ -41,9 +41,9 @@ def replay_layout(params: CoreParams) -> data.StructLayout:
 class EventMemory(wiring.Component):
     """Event memory of one vector, at one event per input, or two of them for ``spike``.
 
-    A replay streams the vector once, one item a cycle as long as they are taken, without gaps
-    between blocks. The first item is offered 3 cycles after ``replay``. The first replay may chase
-    the encoder: a block is offered 4 cycles after ``complete`` at the earliest.
+    A replay streams the vector for every tile, one item a cycle as long as they are taken, without
+    gaps between blocks or tiles. The first item is offered 3 cycles after ``replay``. The first
+    tile may chase the encoder: a block is offered 4 cycles after ``complete`` at the earliest.
 
     Parameters
     ----------
@@ -69,6 +69,8 @@ class EventMemory(wiring.Component):
         :func:`hw.integrate.fault.fault_layout`.
     replay : In(1)
         Starts a replay; earlier ones must have ended. Not together with ``clear``.
+    tiles : In(16)
+        How often it streams the vector, at least once; read with ``replay``.
     events : Out(stream)
         See :func:`replay_layout`.
     """
@@ -86,6 +88,7 @@ class EventMemory(wiring.Component):
                 "blocks": In(range(params.max_blocks + 1)),
                 "fault": In(fault_layout()),
                 "replay": In(1),
+                "tiles": In(16, init=1),
                 "events": Out(stream.Signature(replay_layout(params))),
             }
         )
@@ -138,14 +141,15 @@ class EventMemory(wiring.Component):
         item = Signal(replay_layout(self.params))
         address = Signal(range(self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
-        waiting = Signal()  # blocks are still to be loaded
+        tiles, left = Signal(16), Signal(16)  # that are not yet loaded to their last block
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
         step = walking & advance
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
-        load = (self.replay | waiting) & free & (following < readable)
+        load = (left != 0) & free & (following < readable)
         m.d.comb += [
+            left.eq(Mux(self.replay, self.tiles, tiles)),
             item.empty.eq(block.count == 0),
             item.last.eq(block.count <= 1),
             item.last_block.eq(last_block),
@@ -154,9 +158,10 @@ class EventMemory(wiring.Component):
             item.code_sum.eq(block.code_sum),
             header.addr.eq(following),
         ]
-        m.d.sync += readable.eq(Mux(self.clear, 0, self.completed))
-        with m.If(self.replay):
-            m.d.sync += [waiting.eq(1), address.eq(0)]
+        m.d.sync += [
+            readable.eq(Mux(self.clear, 0, self.completed)),
+            tiles.eq(left - (load & final)),
+        ]
         with m.If(step):
             m.d.sync += [block.count.eq(block.count - 1), address.eq(address + ~item.empty)]
         with m.If(free):
@@ -165,10 +170,11 @@ class EventMemory(wiring.Component):
             m.d.sync += [
                 walking.eq(1),
                 following.eq(Mux(final, 0, following + 1)),
-                waiting.eq(~final),
                 block.eq(header.data),
                 last_block.eq(final),
             ]
+            with m.If(following == 0):
+                m.d.sync += address.eq(0)
 
         # Fetch, then offer.
         fetched = Signal.like(item)

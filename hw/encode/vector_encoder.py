@@ -47,7 +47,7 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer.
+        Encodes the vector in the input buffer, at the earliest 2 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -65,8 +65,10 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector once, after ``start`` and after earlier replays; a block that
-        is not stored yet is waited for.
+        Starts to stream the vector, after ``start`` and after earlier replays; a block that is not
+        stored yet is waited for.
+    tiles : In(16)
+        How often it is streamed, without gaps; at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
@@ -92,6 +94,7 @@ class VectorEncoder(wiring.Component):
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
                 "replay": In(1),
+                "tiles": In(16, init=1),
                 "classified": Out(stream.Signature(code_layout())),
                 "events": Out(EventSignature(params)),
                 "base": Out(4),
@@ -147,6 +150,7 @@ class VectorEncoder(wiring.Component):
             classifier.codes.eq(self.codes),
             memory.fault.eq(self.fault),
             memory.replay.eq(self.replay),
+            memory.tiles.eq(self.tiles),
             self.base.eq(scales.base),
             *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
         ]
@@ -168,10 +172,13 @@ class VectorEncoder(wiring.Component):
         scan, encode = Signal(), Signal()
         scanned = Signal(range(params.max_blocks + 1))
         m.d.comb += [
-            block_sums.block.eq(scanned),
-            block_scale.sums.p.eq(block_sums.sums),
+            block_sums.block.eq(scanned + scan),
         ]
-        m.d.sync += block_scale.sums.valid.eq(scan)
+        # The first block is asked for before the scan: a memory's word is registered at once.
+        m.d.sync += [
+            block_scale.sums.p.eq(block_sums.sums),
+            block_scale.sums.valid.eq(scan),
+        ]
 
         # Two cycles from a position to its element: the memories, then a register.
         encoding = Signal(2)

@@ -1,4 +1,4 @@
-"""Tile engine: turns the replayed events into reads of synapse memory, one a cycle."""
+"""Tile engine: turns the events of every tile into reads of synapse memory, one a cycle."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from hw.spec.codes import BLOCK
 from hw.spec.cycles import MEMORY_LATENCY, group_interval
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
-from hw.synapse.port import ReadSignature
+from hw.synapse.port import HEAD_PLACES, ReadSignature
 
 
 class TileEngine(wiring.Component):
-    """For every tile: replays the vector, reads each group's scales and the rows that fire.
+    """Takes the items of every tile, and reads the rows that fire and the heads of their groups.
 
     Groups follow each other in memory, so addresses only ever run on. The item that hands a group
-    over is taken only when the scaler will be free for its sums; behind that point nothing waits.
-    With ``mac`` that item is the group's last, with ``spike`` the next group's first, or the flush
-    at the vector's end. The next group's scales are read after it. A group is begun only when
-    memory has all of it: with its scales, or with ``spike`` by the item that hands over, where a
-    row fires in it.
+    over is taken only when the scaler will be free for its sums and the group's head has been
+    asked for; behind that point nothing waits. With ``mac`` that item is the group's last, with
+    ``spike`` the next group's first, or the flush at the vector's end. The next group's head is
+    read after it: on chip before its rows, which wait for the one port; outside beside them. A
+    group is entered when memory has all of it, at the latest by the first item that fires in it.
+
+    From ``start`` to the last item every cycle is one of an item, of a head's beat on chip, or of
+    a stall, which has one cause: the encoder offers no item; or else the scaler is not free; or
+    else memory has not delivered.
 
     Parameters
     ----------
@@ -43,19 +47,20 @@ class TileEngine(wiring.Component):
     sums : In(1)
         Groups have row sums.
     replay : Out(1)
-        Asks the encoder for all events once more; pulses.
+        Asks the encoder for the events of all tiles; pulses.
     events : In(EventSignature)
-        The vector's events.
+        The vector's events, once for each tile.
     read : Out(ReadSignature)
         Synapse memory.
     beat : Out(beat_layout)
-        Meaning of the beat that the memory gives in this cycle.
-    rows_read, beats_read, stall_scaler, stall_memory : Out(32)
+        Meaning of the beats that the memory gives in this cycle.
+    rows_read, beats_read, stall_encoder, stall_scaler, stall_memory : Out(32)
         Counters, cleared at ``start``.
     """
 
     def __init__(self, params: CoreParams):
         self._params = params
+        names = ("rows_read", "beats_read", "stall_encoder", "stall_scaler", "stall_memory")
         super().__init__(
             {
                 "start": In(1),
@@ -67,124 +72,107 @@ class TileEngine(wiring.Component):
                 "events": In(EventSignature(params)),
                 "read": Out(ReadSignature(params)),
                 "beat": Out(beat_layout(params)),
-                "rows_read": Out(32),
-                "beats_read": Out(32),
-                "stall_scaler": Out(32),
-                "stall_memory": Out(32),
+                **{name: Out(32) for name in names},
             }
         )
 
     def elaborate(self, platform):
-        """Issue one read a cycle: scales and row sums, then the rows that fire."""
+        """Take an item when nothing hinders; keep the place in the tile; count."""
         m = Module()
         event = self.events.payload
-        address = Signal.like(self.weight_base)
-        tiles = Signal(16)
-        heads = range(W4.head_beats(sums=True))
-        head, scales, last_head = Signal(heads), Signal(heads), Signal(heads)
-        first = Signal()
-        entered = Signal()  # a beat of this group has been read
-        waits, starves = Signal(), Signal()
-        command = Signal(beat_layout(self._params))
-
         spike = self._params.integrator == "spike"
-        may_end = self._timer(m, ends := Signal())
-        taken = self.events.valid & self.events.ready
-        last = event.ends_group if spike else event.last
-        m.d.comb += ends.eq(taken & last)
+        active = Signal()
+        entered = Signal()  # the group is the one that memory reads
+        taken, ends = Signal(), Signal()
+        hands_over = event.ends_group if spike else event.last
+        # With `spike` such an item fires a row of the next group already.
+        enters = hands_over & ~event.empty if spike else Const(0)
+
+        here = entered | self.read.ready
+        head_beats = Signal(range(HEAD_PLACES + 1))
+        scale_beats = Mux(self.wide, W8.scale_beats, W4.scale_beats)
+        m.d.sync += head_beats.eq(scale_beats + Mux(self.sums, SUM_BEATS, 0))
+        head_place, head_turn, head_done = self._walk_head(m, head_beats, active & here, ends)
+        rows_turn = active if self._params.external else active & head_done
+        lacks_row = Mux(enters, ~self.read.ready, ~event.empty & ~here)
+        waits_scaler = hands_over & (~self._scaler_free(m, ends) | (here & ~head_done))
+        waits_memory = lacks_row | (hands_over & ~head_done)
+        m.d.comb += [
+            self.events.ready.eq(rows_turn & ~waits_scaler & ~waits_memory),
+            taken.eq(self.events.valid & self.events.ready),
+            ends.eq(taken & hands_over),
+        ]
         m.d.sync += [
-            scales.eq(Mux(self.wide, W8.scale_beats, W4.scale_beats)),
-            last_head.eq(scales + Mux(self.sums, SUM_BEATS, 0) - 1),
-            command.scale.eq(0),
-            command.sums.eq(0),
-            command.row.eq(0),
-            self.read.en.eq(0),
-            self.read.next.eq(0),
-            self.replay.eq(0),
+            self.replay.eq(self.start),
+            self.read.next.eq(active & ((here & ~entered) | (taken & enters))),
+            self.read.en.eq(taken & ~event.empty),
+            self.read.row.eq(event.row),
+            self.read.head_en.eq(head_turn),
+            self.read.head_place.eq(head_place),
         ]
 
-        with m.FSM():
-            with m.State("idle"):
-                with m.If(self.start):
-                    m.d.sync += [
-                        address.eq(self.weight_base),
-                        tiles.eq(self.tiles),
-                        head.eq(0),
-                        first.eq(1),
-                        entered.eq(0),
-                        self.replay.eq(1),
-                    ]
-                    m.next = "head"
+        address = Signal.like(self.weight_base)
+        tiles = Signal(16)
+        first = Signal()
+        row = head_beats + event.row + Mux(enters, head_beats + BLOCK, 0)
+        m.d.sync += self.read.address.eq(address + Mux(head_turn, head_place, row))
+        with m.If(self.start):
+            m.d.sync += [
+                active.eq(1),
+                address.eq(self.weight_base),
+                tiles.eq(self.tiles),
+                first.eq(1),
+                entered.eq(0),
+            ]
+        with m.Elif(ends):
+            m.d.sync += [
+                address.eq(address + head_beats + BLOCK),
+                first.eq(event.last_block),
+                entered.eq(enters),
+                tiles.eq(tiles - event.last_block),
+                active.eq(~event.last_block | (tiles != 1)),
+            ]
+        with m.Elif(active & here):
+            m.d.sync += entered.eq(1)
 
-            with m.State("head"):
-                unready = ~entered & ~self.read.ready
-                m.d.comb += starves.eq(self.events.valid & unready)
-                with m.If(~unready):
-                    m.d.sync += [
-                        command.scale.eq(head < scales),
-                        command.sums.eq(head >= scales),
-                        self.read.en.eq(1),
-                        self.read.next.eq(~entered),
-                        entered.eq(1),
-                        self.read.address.eq(address),
-                        self.read.place.eq(head),
-                        address.eq(address + 1),
-                        head.eq(head + 1),
-                    ]
-                    with m.If(head == last_head):
-                        m.d.sync += head.eq(0)
-                        m.next = "rows"
-
-            with m.State("rows"):
-                # An item that hands over may fire a row already, of the next group.
-                enters = last & ~event.empty if spike else Const(0)
-                waits_memory = enters & ~self.read.ready
-                m.d.comb += [
-                    self.events.ready.eq((may_end | ~last) & ~waits_memory),
-                    waits.eq(self.events.valid & last & ~may_end),
-                    starves.eq(self.events.valid & (may_end | ~last) & waits_memory),
-                ]
-                m.d.sync += [
-                    self.read.address.eq(address + event.row),
-                    self.read.place.eq(last_head + 1 + event.row),
-                    self.read.en.eq(taken & ~event.empty),
-                    self.read.next.eq(taken & enters),
-                    command.row.eq(taken),
-                    command.last.eq(last),
-                    command.group.mantissa.eq(event.mantissa),
-                    command.group.shift.eq(event.shift),
-                    command.group.code_sum.eq(event.code_sum),
-                    command.group.first.eq(first),
-                    command.group.last.eq(event.last_block),
-                ]
-                if spike:
-                    m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]
-                    with m.If(last):
-                        following = address + last_head + (BLOCK + 1)
-                        m.d.sync += self.read.address.eq(following + event.row)
-                else:
-                    m.d.sync += command.code.eq(Mux(event.empty, 0, event.code))
-                with m.If(ends):
-                    m.d.sync += [
-                        address.eq(address + BLOCK),
-                        first.eq(event.last_block),
-                        entered.eq(enters),
-                    ]
-                    m.next = "head"
-                    with m.If(event.last_block):
-                        m.d.sync += [tiles.eq(tiles - 1), self.replay.eq(tiles != 1)]
-                        with m.If(tiles == 1):
-                            m.next = "idle"
-
-        self._count(m, self.stall_scaler, waits)
-        self._count(m, self.stall_memory, starves)
-        self._count(m, self.rows_read, command.row & self.read.en)
-        self._count(m, self.beats_read, self.read.en)
+        command = Signal(beat_layout(self._params))
+        m.d.sync += [
+            command.scale.eq(head_turn & (head_place < scale_beats)),
+            command.sums.eq(head_turn & (head_place >= scale_beats)),
+            command.row.eq(taken),
+            command.last.eq(hands_over),
+            command.group.mantissa.eq(event.mantissa),
+            command.group.shift.eq(event.shift),
+            command.group.code_sum.eq(event.code_sum),
+            command.group.first.eq(first),
+            command.group.last.eq(event.last_block),
+        ]
+        if spike:
+            m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]
+        else:
+            m.d.sync += command.code.eq(Mux(event.empty, 0, event.code))
         self._delay(m, command)
+
+        stalls = rows_turn & ~taken
+        self._count(m, self.stall_encoder, stalls & ~self.events.valid)
+        self._count(m, self.stall_scaler, stalls & self.events.valid & waits_scaler)
+        self._count(m, self.stall_memory, stalls & self.events.valid & ~waits_scaler)
+        self._count(m, self.rows_read, self.read.en)
+        self._count(m, self.beats_read, self.read.en + self.read.head_en)
         return m
 
-    def _timer(self, m, ends):
-        """Tell when the event at hand may end its group."""
+    def _walk_head(self, m, beats, may, ends):
+        """Walk over a group's head, one beat a cycle; returns place, whether it is read, done."""
+        place, done, turn = Signal(range(HEAD_PLACES)), Signal(), Signal()
+        m.d.comb += turn.eq(may & ~done)
+        with m.If(self.start | ends):
+            m.d.sync += [place.eq(0), done.eq(0)]
+        with m.Elif(turn):
+            m.d.sync += [place.eq(place + 1), done.eq(place == beats - 1)]
+        return place, turn, done
+
+    def _scaler_free(self, m, ends):
+        """Tell whether the item at hand may end its group."""
         interval = group_interval(self._params)
         wait = Signal(range(interval))
         with m.If(ends):
@@ -193,11 +181,9 @@ class TileEngine(wiring.Component):
             m.d.sync += wait.eq(wait - 1)
         return wait == 0
 
-    def _count(self, m, counter, condition):
-        with m.If(self.start):
-            m.d.sync += counter.eq(0)
-        with m.Elif(condition):
-            m.d.sync += counter.eq(counter + 1)
+    def _count(self, m, counter, amount):
+        more = Signal.like(amount, name=f"more_{counter.name}")
+        m.d.sync += [more.eq(amount), counter.eq(Mux(self.start, 0, counter + more))]
 
     def _delay(self, m, command):
         """Let the command travel beside its memory read."""

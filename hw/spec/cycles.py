@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from hw.spec.formats import WeightFormat
 from hw.spec.params import CoreParams
@@ -41,6 +42,14 @@ def group_interval(params: CoreParams) -> int:
     return max(lanes_per_stream(params), ACCUMULATOR_LOOP)
 
 
+class Integration(NamedTuple):
+    """Cycles of all tiles of an instruction, from the first to the last item, and its stalls."""
+
+    cycles: int
+    stall_scaler: int
+    stall_encoder: int
+
+
 def integrate_cycles(
     params: CoreParams,
     weights: WeightFormat,
@@ -49,8 +58,8 @@ def integrate_cycles(
     *,
     sums: bool = False,
     stored: Sequence[int] = (),
-) -> tuple[int, int]:
-    """Cycles of all tiles of an instruction, without launch and tail.
+) -> Integration:
+    """Cycles of all tiles of an instruction on chip, without launch and tail.
 
     An item is one cycle of the lanes. For ``mac`` that is an event, or an empty block. For
     ``spike`` it may also be a gap, and a block's last gap shares the cycle of the next block's
@@ -71,32 +80,26 @@ def integrate_cycles(
         Row sums lie in memory.
     stored : sequence of int
         Cycles from the start until each block is stored, if the first tile may have to wait.
-
-    Returns
-    -------
-    cycles : int
-        From the first command to the last.
-    stalls : int
-        Cycles among them in which rows waited for the scaler.
     """
-    now, stalls = 0, 0
-    free = 0
-    replay = REPLAY[params.integrator]
+    now, free, head = 0, 0, weights.head_beats(sums=sums)
+    stall_scaler, stall_encoder = 0, 0
+    spike = params.integrator == "spike"
     for tile in range(tiles):
         # When each block's first item is there: the last one's end is no block's.
-        offered = [0 if tile else cycle + replay for cycle in stored or [0] * len(items)] + [0]
+        chased = [] if tile else [cycle + REPLAY[params.integrator] for cycle in stored]
+        offered = chased or [0] * len(items)
         for block, count in enumerate(items):
-            head = weights.head_beats(sums=sums)
-            begin = now + (head if block else max(head, replay))
-            if block == 0 or params.integrator == "mac":
-                begin = max(begin, offered[block] - 1)
-            wanted = begin + max(count, 1)
-            if params.integrator == "spike":
+            unhindered = now + head + max(count, 1)
+            wanted = unhindered
+            if block == 0 or not spike:
+                wanted = max(wanted, offered[block] - 1 + max(count, 1))
+            if spike and block + 1 < len(items):
                 wanted = max(wanted, offered[block + 1])
             now = max(wanted, free)
-            stalls += now - wanted
+            stall_encoder += wanted - unhindered
+            stall_scaler += now - wanted
             free = now + group_interval(params)
-    return now, stalls
+    return Integration(now, stall_scaler, stall_encoder)
 
 
 def instruction_cycles(
@@ -108,7 +111,7 @@ def instruction_cycles(
     *,
     sums: bool = False,
 ) -> int:
-    """Cycles of an instruction from start to done: the register ``cycles``.
+    """Cycles of an instruction on chip from start to done: the register ``cycles``.
 
     Parameters
     ----------
@@ -125,5 +128,36 @@ def instruction_cycles(
     sums : bool
         Row sums lie in memory.
     """
-    integrate, _ = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
-    return CHECK + LAUNCH + integrate + TAIL + lanes_per_stream(params)
+    integration = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
+    return CHECK + LAUNCH + integration.cycles + TAIL + lanes_per_stream(params)
+
+
+def accounted_cycles(
+    params: CoreParams,
+    weights: WeightFormat,
+    tiles: int,
+    items: Sequence[int],
+    *,
+    stalls: int,
+    sums: bool = False,
+) -> int:
+    """Cycles of an instruction with either memory, from what its lanes did and its stalls.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core.
+    weights : WeightFormat
+        Format of the weights.
+    tiles : int
+        Tiles of outputs.
+    items : sequence of int
+        Items up to each handover, as for :func:`integrate_cycles`.
+    stalls : int
+        Sum of ``stall_encoder``, ``stall_scaler`` and ``stall_memory``.
+    sums : bool
+        Row sums lie in memory.
+    """
+    heads = 0 if params.external else len(items) * weights.head_beats(sums=sums)
+    fixed = CHECK + LAUNCH + TAIL + lanes_per_stream(params)
+    return fixed + tiles * (sum(items) + heads) + stalls

@@ -100,6 +100,7 @@ COUNTERS: dict[str, str] = {
     "stall_scaler": "cycles in which the rows waited for the group scaler",
     "stall_memory": "cycles in which the lanes waited for external memory and for nothing else",
     "beats_hole": "beats that were read through: rows of external memory that do not fire",
+    "stall_encoder": "cycles in which the lanes waited for the encoder's next event",
 }
 
 _COUNTER_BASE = 0x80

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.axi4 import INCR, NORMAL, AXI4ReadSignature
 from hw.encode.classifier import code_layout
-from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.synapse.fetch import Fetcher
-from hw.synapse.port import GROUP_PLACES, ReadSignature
+from hw.synapse.fetch import Fetcher, burst_layout
+from hw.synapse.port import HEAD_PLACES, ReadSignature
 from hw.synapse.ring import Ring
 from hw.synapse.row_masks import RowMasks
 
@@ -74,7 +73,7 @@ class ExternalMemory(wiring.Component):
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
                 "weight_base": In(range(params.memory_beats)),
-                "head_beats": In(range(GROUP_PLACES - BLOCK)),
+                "head_beats": In(range(HEAD_PLACES + 1)),
                 "classified": In(stream.Signature(code_layout(), always_ready=True)),
                 "read": In(ReadSignature(params)),
                 "axi": Out(axi_signature(params)),
@@ -113,8 +112,8 @@ class ExternalMemory(wiring.Component):
                 for name in ("rows_read", "beats_read", "beats_hole")
             ),
         ]
-        origin = len(ring.place) + 1
-        m.submodules.waiting = waiting = SyncFIFO(width=origin, depth=params.outstanding)
+        width = burst_layout(params)["place"].width + 2
+        m.submodules.waiting = waiting = SyncFIFO(width=width, depth=params.outstanding)
         self._ask(m, fetcher.bursts, waiting)
         self._receive(m, ring, waiting)
         self._drain(m, waiting)
@@ -131,30 +130,34 @@ class ExternalMemory(wiring.Component):
             axi.arcache.eq(NORMAL),
             bursts.ready.eq((axi.arready | ~axi.arvalid) & waiting.w_rdy & ~self.draining),
             waiting.w_en.eq(bursts.valid & bursts.ready),
-            waiting.w_data.eq(Cat(bursts.p.place, bursts.p.last)),
+            waiting.w_data.eq(Cat(bursts.p.place, bursts.p.last, bursts.p.beats == 0)),
         ]
         with m.If(axi.arready):
             m.d.sync += axi.arvalid.eq(0)
         with m.If(bursts.valid & bursts.ready):
             m.d.sync += [
-                axi.arvalid.eq(1),
+                axi.arvalid.eq(bursts.p.beats != 0),
                 axi.araddr.eq(bursts.p.address << shift),
                 axi.arlen.eq(bursts.p.beats - 1),
             ]
 
     def _receive(self, m, ring, waiting):
-        """Put beats where their burst belongs."""
+        """Put beats where their burst belongs; a burst without beats only ends its group."""
         axi = self.axi
-        place = Signal.like(ring.place)  # beats of the burst that have come
-        taken = axi.rvalid & axi.rready
-        first, last = waiting.r_data[:-1], waiting.r_data[-1]
+        first, last, void = waiting.r_data[:-2], waiting.r_data[-2], waiting.r_data[-1]
+        place = Signal.like(first)  # beats of the burst that have come
+        beat = first + place
+        taken, ends = Signal(), Signal()
         m.d.comb += [
-            axi.rready.eq(waiting.r_rdy),
-            waiting.r_en.eq(taken & axi.rlast),
+            axi.rready.eq(waiting.r_rdy & ~void),
+            taken.eq(axi.rvalid & axi.rready),
+            ends.eq((taken & axi.rlast) | (waiting.r_rdy & void)),
+            waiting.r_en.eq(ends),
             ring.write.eq(taken),
-            ring.place.eq(first + place),
+            ring.head.eq(beat < self.head_beats),
+            ring.place.eq(Mux(ring.head, beat, beat - self.head_beats)),
             ring.data.eq(axi.rdata),
-            ring.complete.eq(axi.rlast & last & ~axi.rresp[1]),
+            ring.complete.eq(ends & last & ~(taken & axi.rresp[1])),
         ]
         with m.If(taken):
             m.d.sync += place.eq(place + 1)

@@ -9,8 +9,11 @@ from amaranth.lib.wiring import In, Out
 from hw.bus.axi4 import BOUNDARY
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.synapse.port import GROUP_PLACES
+from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
+
+#: Places of a group's beats, head and rows, rounded up to a power of two.
+GROUP_PLACES = 64
 
 
 def page_beats(params: CoreParams) -> int:
@@ -26,7 +29,7 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
     address : unsigned
         Beat address of the first beat.
     beats : unsigned
-        Beats, at least 1; they do not cross a page of :func:`page_beats`.
+        Beats; they do not cross a page of :func:`page_beats`. A group's last burst may have none.
     place : unsigned
         Place of the first beat in its group.
     last : unsigned(1)
@@ -43,10 +46,11 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
 
 
 class Fetcher(wiring.Component):
-    """Walks over all groups of all tiles: scales first, then the rows of the block's mask.
+    """Walks over all groups of all tiles: the head first, then the rows of the block's mask.
 
-    Neighbouring beats become one burst, the scales and a first row that follows them too. Bursts
-    come one a cycle; a new group costs two cycles more.
+    Neighbouring beats become one burst, the head and a first row that follows it too. A head is
+    asked for before its mask is known, and then stands alone; if no row fires after all, a burst
+    without beats ends the group. Bursts come one a cycle; a new group costs two cycles more.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ class Fetcher(wiring.Component):
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
                 "weight_base": In(range(params.memory_beats)),
-                "head_beats": In(range(GROUP_PLACES - BLOCK)),
+                "head_beats": In(range(HEAD_PLACES + 1)),
                 "block": Out(range(params.max_blocks)),
                 "known": In(1),
                 "mask": In(mask_layout()),
@@ -114,7 +118,9 @@ class Fetcher(wiring.Component):
     def _run_layout(self):
         places = range(GROUP_PLACES)
         address = range(self._params.memory_beats)
-        return data.StructLayout({"base": address, "first": places, "final": places, "last": 1})
+        return data.StructLayout(
+            {"base": address, "first": places, "final": places, "none": 1, "last": 1}
+        )
 
     def _find_runs(self, m, run, run_valid, run_ready):
         """Mark the first and the final place of every run; take the lowest of both each cycle."""
@@ -123,10 +129,12 @@ class Fetcher(wiring.Component):
         tiles = Signal(16)
         wanted = Signal(GROUP_PLACES)
         starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
+        unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = self.block + 1 == self.blocks
-        last = ~_several(starts)[1]
-        heads = ~(-1 << self.head_beats)
-        m.d.comb += wanted.eq((self.mask.fetched << self.head_beats) | heads)
+        some, several = _count(starts)
+        last = ~several
+        heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+        m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
         with m.If(run_ready):
             m.d.sync += run_valid.eq(0)
 
@@ -147,19 +155,14 @@ class Fetcher(wiring.Component):
                 m.next = "group"
 
             with m.State("group"):
-                with m.If(self.known & self.free):
-                    m.d.comb += self.claim.eq(1)
-                    m.d.sync += [
-                        base.eq(address),
-                        address.eq(address + self.head_beats + BLOCK),
-                        starts.eq(wanted & ~(wanted << 1)),
-                        finals.eq(wanted & ~(wanted >> 1)),
-                        self.rows_read.eq(self.rows_read + self.mask.rows),
-                        self.beats_read.eq(self.beats_read + self.mask.rows + self.head_beats),
-                        self.beats_hole.eq(self.beats_hole + self.mask.holes),
-                        self.block.eq(Mux(final_block, 0, self.block + 1)),
-                        tiles.eq(tiles - final_block),
-                    ]
+                with m.If(self.free):
+                    m.d.comb += [self.claim.eq(1), unmask.eq(self.known)]
+                    m.d.sync += [base.eq(address), address.eq(address + self.head_beats + BLOCK)]
+                    m.next = "runs"
+
+            with m.State("rows"):
+                with m.If(self.known):
+                    m.d.comb += unmask.eq(1)
                     m.next = "runs"
 
             with m.State("runs"):
@@ -169,14 +172,38 @@ class Fetcher(wiring.Component):
                         run.base.eq(base),
                         run.first.eq(_lowest(starts)),
                         run.final.eq(_lowest(finals)),
-                        run.last.eq(last),
+                        run.none.eq(0),
+                        run.last.eq(unmasked & last),
                         starts.eq(starts & (starts - 1)),
                         finals.eq(finals & (finals - 1)),
                     ]
+                    with m.If(~some):
+                        m.d.sync += [run.first.eq(0), run.final.eq(0), run.none.eq(1)]
                     with m.If(last):
-                        m.next = "group"
-                        with m.If(tiles == 0):
-                            m.next = "idle"
+                        m.next = "rows"
+                        with m.If(unmasked):
+                            m.next = "group"
+                            with m.If(tiles == 0):
+                                m.next = "idle"
+
+        with m.If(self.claim | unmask):
+            m.d.sync += [
+                starts.eq(wanted & ~(wanted << 1)),
+                finals.eq(wanted & ~(wanted >> 1)),
+                unmasked.eq(unmask),
+                self.beats_read.eq(
+                    self.beats_read
+                    + Mux(self.claim, self.head_beats, 0)
+                    + Mux(unmask, self.mask.rows, 0)
+                ),
+            ]
+        with m.If(unmask):
+            m.d.sync += [
+                self.rows_read.eq(self.rows_read + self.mask.rows),
+                self.beats_hole.eq(self.beats_hole + self.mask.holes),
+                self.block.eq(Mux(final_block, 0, self.block + 1)),
+                tiles.eq(tiles - final_block),
+            ]
 
     def _split(self, m, run, run_valid, run_ready):
         """Cut a run at page boundaries."""
@@ -200,7 +227,7 @@ class Fetcher(wiring.Component):
             m.d.sync += [
                 self.bursts.valid.eq(1),
                 burst.address.eq(address),
-                burst.beats.eq(Mux(fits, run.final - place + 1, room)),
+                burst.beats.eq(Mux(fits, Mux(run.none, 0, run.final - place + 1), room)),
                 burst.place.eq(place),
                 burst.last.eq(run.last & fits),
                 resumes.eq(~fits),
@@ -216,10 +243,10 @@ def _lowest(flags):
     return Cat(Mux(low.any(), _lowest(low), _lowest(high)), ~low.any())
 
 
-def _several(flags):
+def _count(flags):
     """Tell whether any flag is set, and whether more than one is."""
     if len(flags) == 1:
         return flags, Const(0, 1)
-    low, low_several = _several(flags[: len(flags) // 2])
-    high, high_several = _several(flags[len(flags) // 2 :])
+    low, low_several = _count(flags[: len(flags) // 2])
+    high, high_several = _count(flags[len(flags) // 2 :])
     return low | high, low_several | high_several | (low & high)

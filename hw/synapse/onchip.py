@@ -66,7 +66,7 @@ class OnChipMemory(wiring.Component):
         padding = Const(0, len(assembled) - params.beat_bits)
         m.d.comb += [
             beats.read_address.eq(Mux(self.busy, self.read.address, beat)),
-            beats.read_en.eq(self.read.en | ~self.busy),
+            beats.read_en.eq(self.read.en | self.read.head_en | ~self.busy),
         ]
         fetched, found = Signal.like(word), Signal.like(word)
         m.d.sync += [
@@ -76,6 +76,7 @@ class OnChipMemory(wiring.Component):
         ]
         m.d.comb += [
             self.read.ready.eq(1),
+            self.read.head_data.eq(self.read.data),
             self.window.read_data.eq(Cat(self.read.data, padding).word_select(found, WORD)),
             self.window.readable.eq((self.window.address < self._words()) & ~self.busy),
             self.window.writable.eq(inside),

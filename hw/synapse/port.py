@@ -5,37 +5,48 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
-#: Places that are set aside for the beats of a group: its scales and rows, rounded up.
-GROUP_PLACES = 64
+#: Most beats of a group's head: its scales and row sums.
+HEAD_PLACES = 8
 
 
 def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads as a signature
     """Read port for one beat a cycle, group after group; within a group in any order.
 
+    The beats of a group's head have a port of their own where memory is external; on chip the two
+    must not be read in one cycle.
+
     Members
     -------
-    en : Out(1)
-        Read in this cycle.
-    address : Out
-        Beat address.
-    place : Out
-        The beat's place in its group: its address minus that of the group's first scale beat.
     next : Out(1)
-        With ``en``: the first read of the next group; the group before is given up.
+        From this cycle on the next group is read; the group before is given up.
     ready : In(1)
         The next group can be read from the next cycle on.
-    data : In(4 * lanes)
-        The beat, :data:`hw.spec.cycles.MEMORY_LATENCY` cycles later.
+    en : Out(1)
+        Read a row in this cycle.
+    row : Out
+        Its number in the group.
+    head_en : Out(1)
+        Read a beat of the head in this cycle.
+    head_place : Out
+        Its number in the head.
+    address : Out
+        Beat address of what is read on chip.
+    data, head_data : In(4 * lanes)
+        The beats, :data:`hw.spec.cycles.MEMORY_LATENCY` cycles later.
     """
     return wiring.Signature(
         {
-            "en": Out(1),
-            "address": Out(range(params.memory_beats)),
-            "place": Out(range(GROUP_PLACES)),
             "next": Out(1),
             "ready": In(1, init=1),
+            "en": Out(1),
+            "row": Out(range(BLOCK)),
+            "head_en": Out(1),
+            "head_place": Out(range(HEAD_PLACES)),
+            "address": Out(range(params.memory_beats)),
             "data": In(params.beat_bits),
+            "head_data": In(params.beat_bits),
         }
     )

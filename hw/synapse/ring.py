@@ -6,13 +6,16 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.synapse.block_ram import BlockRAM
-from hw.synapse.port import GROUP_PLACES, ReadSignature
+from hw.synapse.port import HEAD_PLACES, ReadSignature
 
 
 class Ring(wiring.Component):
     """Slots for ``ring_groups`` groups; groups are claimed, completed, read and freed in order.
+
+    Heads and rows lie in two memories, so that both can be read in one cycle.
 
     Parameters
     ----------
@@ -26,13 +29,15 @@ class Ring(wiring.Component):
     claim : In(1)
         Claims a slot; pulses.
     write : In(1)
-        Store ``data`` at ``place`` of the oldest group that is not complete.
+        Store ``data`` in the oldest group that is not complete.
+    head : In(1)
+        It belongs to the group's head.
     place : In
-        Place of the beat in its group.
+        Number of the beat in the head, or of the row.
     data : In
         The beat.
     complete : In(1)
-        With ``write``: this beat is the group's last.
+        That group has all that it needs, with what is written in this cycle; pulses.
     read : In(ReadSignature)
         The core's reads, which may go on with the group after the present one once it is complete.
     """
@@ -44,7 +49,8 @@ class Ring(wiring.Component):
                 "free": Out(1),
                 "claim": In(1),
                 "write": In(1),
-                "place": In(range(GROUP_PLACES)),
+                "head": In(1),
+                "place": In(range(BLOCK)),
                 "data": In(params.beat_bits),
                 "complete": In(1),
                 "read": In(ReadSignature(params)),
@@ -55,30 +61,36 @@ class Ring(wiring.Component):
         """Keep the slots' numbers, and how many are claimed, and complete but not yet read."""
         m = Module()
         slots = self._params.ring_groups
-        m.submodules.beats = beats = BlockRAM(
-            width=self._params.beat_bits, depth=slots * GROUP_PLACES
-        )
+        width = self._params.beat_bits
+        m.submodules.rows = rows = BlockRAM(width=width, depth=slots * BLOCK)
+        m.submodules.heads = heads = BlockRAM(width=width, depth=slots * HEAD_PLACES)
         filling, following, present = (Signal(range(slots)) for _ in range(3))
         begun = Signal()  # there is a present group
         claimed, complete = Signal(range(slots + 1)), Signal(range(slots + 1))
-        finished = self.write & self.complete
         moves = self.read.next
+        reading = Mux(moves, following, present)
 
         m.d.comb += [
             self.free.eq(claimed != slots),
             self.read.ready.eq(complete > moves),
-            beats.write_en.eq(self.write),
-            beats.write_address.eq(Cat(self.place, filling)),
-            beats.write_data.eq(self.data),
-            beats.read_en.eq(self.read.en),
-            beats.read_address.eq(Cat(self.read.place, Mux(moves, following, present))),
+            rows.write_en.eq(self.write & ~self.head),
+            rows.write_address.eq(Cat(self.place, filling)),
+            rows.write_data.eq(self.data),
+            rows.read_en.eq(self.read.en),
+            rows.read_address.eq(Cat(self.read.row, reading)),
+            heads.write_en.eq(self.write & self.head),
+            heads.write_address.eq(Cat(self.place[: len(self.read.head_place)], filling)),
+            heads.write_data.eq(self.data),
+            heads.read_en.eq(self.read.head_en),
+            heads.read_address.eq(Cat(self.read.head_place, reading)),
         ]
         m.d.sync += [
-            self.read.data.eq(beats.read_data),
+            self.read.data.eq(rows.read_data),
+            self.read.head_data.eq(heads.read_data),
             claimed.eq(claimed + self.claim - (moves & begun)),
-            complete.eq(complete + finished - moves),
+            complete.eq(complete + self.complete - moves),
         ]
-        for slot, advances in ((filling, finished), (following, moves)):
+        for slot, advances in ((filling, self.complete), (following, moves)):
             with m.If(advances):
                 m.d.sync += slot.eq(Mux(slot == slots - 1, 0, slot + 1))
         with m.If(moves):

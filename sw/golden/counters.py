@@ -22,7 +22,7 @@ def no_counters() -> Counters:
 
     Those that only hardware can count are None.
     """
-    measured = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
+    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
     names = (*COUNTERS, "window_steps", "bound_cycles")
     return {name: None if name in measured else 0 for name in names}
 

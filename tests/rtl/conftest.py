@@ -7,7 +7,7 @@ import pytest
 
 from hw.encode.cycles import stored_cycles
 from hw.spec.codes import TABLES
-from hw.spec.cycles import instruction_cycles, integrate_cycles
+from hw.spec.cycles import accounted_cycles, instruction_cycles, integrate_cycles
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS
 from hw.synapse import row_masks
@@ -90,21 +90,25 @@ class Host:
         digits = [(len(coarse), len(fine)) for coarse, fine in encoded.windows]
         spike = params.integrator == "spike"
         stored = stored_cycles(len(x), digits if spike else None, codes=codes)
+        integration = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
         expected = {
             **encoded.counters,
             "rows_read": rows,
             "beats_read": rows + tiles * len(items) * weights.head_beats(sums=sums),
             "cycles": instruction_cycles(params, weights, tiles, items, stored, sums=sums),
-            "stall_scaler": integrate_cycles(
-                params, weights, tiles, items, sums=sums, stored=stored
-            )[1],
+            "stall_scaler": integration.stall_scaler,
             "stall_memory": 0,
+            "stall_encoder": integration.stall_encoder,
             "beats_hole": 0,
         }
         counters = self.counters()
         if params.external:
-            for measured in ("cycles", "stall_scaler", "stall_memory"):
+            for measured in ("stall_scaler", "stall_memory", "stall_encoder"):
                 expected[measured] = counters[measured]
+            stalls = sum(value for name, value in counters.items() if name.startswith("stall_"))
+            expected["cycles"] = accounted_cycles(
+                params, weights, tiles, items, stalls=stalls, sums=sums
+            )
             masks = [row_masks.model(fires, params.hole) for fires in encoded.fires]
             expected["beats_hole"] = tiles * sum(mask.holes for mask in masks)
         assert counters == expected

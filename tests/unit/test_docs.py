@@ -113,21 +113,21 @@ def test_cycle_table_adds_up(weights, lanes, sums, integrator):
         items[0] += spike
         stored = list(itertools.accumulate(rng.randrange(1, 99) for _ in range(blocks)))
         timing = params, weights, tiles, items
-        both, stalls = cycles.integrate_cycles(*timing, sums=sums, stored=stored)
-        alone, own_stalls = cycles.integrate_cycles(*timing, sums=sums)
+        both = cycles.integrate_cycles(*timing, sums=sums, stored=stored)
         rows = {
             "events": tiles * sum(events),
             "check": cycles.CHECK,
-            "encode": both - stalls - (alone - own_stalls),
+            "encoder": both.stall_encoder,
             "launch": cycles.LAUNCH,
-            "scales": head * tiles * blocks,
-            "replay": max(0, cycles.REPLAY[integrator] - head) * tiles,
+            "head": head * tiles * blocks,
             "empty group": tiles * events.count(0),
             "gaps": tiles * sum(gaps),
             "flush": tiles * spike,
-            "scaler": stalls,
+            "scaler": both.stall_scaler,
             "tail": cycles.TAIL,
             "scaling": cycles.lanes_per_stream(params),
         }
         total = cycles.instruction_cycles(*timing, stored, sums=sums)
         assert sum(rows.values()) == total
+        stalls = both.stall_encoder + both.stall_scaler
+        assert cycles.accounted_cycles(*timing, stalls=stalls, sums=sums) == total

@@ -119,7 +119,7 @@ def test_image(tmp_path, layout, lanes, sums):
 def test_configuration_hash(config: CoreConfig):
     names = "lanes memory_beats max_inputs max_outputs integrator memory"
     names += " axi_data_width axi_id_width outstanding ring_groups hole"
-    fields = {"specification": "1.1"} | {name: getattr(config, name) for name in names.split()}
+    fields = {"specification": "1.2"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))
     digest = hashlib.sha256(text.encode()).digest()
     assert CoreParams(config).hash == int.from_bytes(digest[:8], "little")

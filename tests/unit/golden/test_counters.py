@@ -148,5 +148,6 @@ def test_names_are_those_of_the_hardware():
         "cycles",
         "stall_scaler",
         "stall_memory",
+        "stall_encoder",
         "beats_hole",
     }

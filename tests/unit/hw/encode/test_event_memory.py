@@ -72,7 +72,7 @@ async def write(ctx, dut, blocks):
 
 
 async def replay(ctx, dut, *, cycles, rng=None):
-    """Replay once; return (cycle, fields) of what was taken within the cycles."""
+    """Start a replay; return (cycle, fields) of what was taken within the cycles."""
     taken, held = [], None
     ctx.set(dut.replay, 1)
     for cycle in range(cycles):
@@ -114,11 +114,13 @@ def test_replays(simulate, seed, integrator):
             blocks = vector(rng, counts, integrator)
             expected = list(items(blocks))
             await write(ctx, dut, blocks)
-            for stalls in (None, rng, None):
-                taken = await replay(ctx, dut, cycles=3 * len(expected) + 30, rng=stalls)
-                assert meaning(taken) == expected
+            for stalls, tiles in ((None, 1), (rng, 1), (None, 3), (rng, 2)):
+                ctx.set(dut.tiles, tiles)
+                cycles = tiles * 3 * len(expected) + 30
+                taken = await replay(ctx, dut, cycles=cycles, rng=stalls)
+                assert meaning(taken) == tiles * expected
                 if stalls is None:
-                    assert [c for c, _ in taken] == [3 + i for i in range(len(expected))]
+                    assert [c for c, _ in taken] == [3 + i for i in range(tiles * len(expected))]
 
     simulate(dut, bench)
 

@@ -7,18 +7,14 @@ from amaranth.sim import Simulator
 
 from hw.integrate.beat import SPIKE_FIELDS
 from hw.integrate.tile_engine import TileEngine
-from hw.spec.cycles import (
-    MEMORY_LATENCY,
-    REPLAY,
-    group_interval,
-    integrate_cycles,
-)
+from hw.spec.cycles import MEMORY_LATENCY, accounted_cycles, group_interval, integrate_cycles
 from hw.spec.formats import W4, W8
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 
 TILES = 3
 BASE = 11
 BLOCKS = [5, 0, 32, 1]
+ITEMS = [max(count, 1) for count in BLOCKS]
 
 
 def _mac_items(draw):
@@ -58,105 +54,173 @@ def _vector(integrator, seed):
     return items
 
 
-def _expected(items, weights, sums):
-    """Beats of all tiles: (address or None, head beats, fields of an item)."""
-    base = BASE
+def _expected(items, weights, sums, params):
+    """Reads of heads (address or place, is a scale) and items (address or row, fields), in order.
+
+    Whatever is in parentheses is what a beat's command says.
+    """
     head, group = weights.head_beats(sums=sums), weights.group_beats(sums=sums)
-    for _ in range(TILES):
-        start = True
+    base = 0 if params.external else BASE
+    heads, rows = [], []
+    for number in range(TILES * len(BLOCKS)):
+        first = base + (0 if params.external else number * group)
+        heads += [(first + k, k < weights.scale_beats) for k in range(head)]
+    for tile in range(TILES):
+        number = tile * len(BLOCKS)
         for item in items:
-            if start:
-                for k in range(head):
-                    yield base + k, (k < weights.scale_beats, k >= weights.scale_beats), None
-            row = base + head + item["row"]
-            if "code" in item:
-                start, fields = item["last"], (0 if item["empty"] else item["code"],)
-            else:
-                start, fields = item["ends_group"], tuple(item[f] for f in SPIKE_FIELDS)
-                row += group if start else 0
-            yield None if item["empty"] else row, (0, 0), (start, *fields)
-            base += group if start else 0
+            ends = item["last" if params.integrator == "mac" else "ends_group"]
+            later = number + (ends and params.integrator == "spike")
+            row = item["row"] + (0 if params.external else BASE + head + later * group)
+            names = ("code",) if params.integrator == "mac" else SPIKE_FIELDS
+            fields = [item[name] for name in names]
+            if params.integrator == "mac" and item["empty"]:
+                fields = [0]
+            rows.append((None if item["empty"] else row, (ends, *fields)))
+            number += ends
+    return heads, rows
 
 
-@pytest.mark.parametrize("lanes", [1, 8, 64])
+class Memory:
+    """Follows the groups that the engine enters; outside they are ready at random times."""
+
+    def __init__(self, dut, params, draw, idle):
+        self.dut, self.external = dut, params.external
+        self._draw, self._idle = draw, idle
+        self.group = -1 if params.external else 0
+        self.ready = 0
+
+    def step(self, ctx):
+        """Offer a group for the next cycle."""
+        read = self.dut.read
+        if self.external:
+            if ctx.get(read.next):
+                assert self.ready > 0
+                self.group, self.ready = self.group + 1, self.ready - 1
+            left = TILES * len(BLOCKS) - 1 - self.group - self.ready
+            self.ready += left > 0 and self._draw.random() >= self._idle
+            ctx.set(read.ready, self.ready > 0)
+
+
+@pytest.mark.parametrize(
+    ("memory", "lanes"), [("onchip", 1), ("onchip", 8), ("onchip", 64), ("axi", 8), ("axi", 64)]
+)
 @pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
 @pytest.mark.parametrize("sums", [False, True], ids=["", "sums"])
 @pytest.mark.parametrize("idle", [0, 0.4], ids=["dense", "idle"])
 @pytest.mark.parametrize("integrator", INTEGRATORS)
-def test_beats(lanes, weights, sums, idle, integrator):
-    config = CoreConfig(lanes=lanes, memory_beats=500, max_outputs=lanes, integrator=integrator)
+def test_beats(lanes, weights, sums, idle, integrator, memory):
+    """Every read and command in order, none early; each cycle is an item, a head or a stall."""
+    config = CoreConfig(lanes=lanes, memory_beats=500, max_outputs=lanes, integrator=integrator,
+                        memory=memory, axi_data_width=4 * lanes)  # fmt: skip
     params = CoreParams(config)
     dut = TileEngine(params)
     items = _vector(integrator, lanes)
     draw = random.Random(5)
-    seen, ends = [], []
+    model = Memory(dut, params, draw, 0.9 if idle else 0)
+    heads, rows, ends, entries = [], [], [], []
+    counters = {}
 
     async def bench(ctx):
         ctx.set(dut.wide, weights is W8)
         ctx.set(dut.sums, sums)
         ctx.set(dut.tiles, TILES)
         ctx.set(dut.weight_base, BASE)
+        ctx.set(dut.read.ready, not params.external)
         await ctx.tick().repeat(3)
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        for _ in range(TILES):
-            while not ctx.get(dut.replay):
-                await ctx.tick()
-            await ctx.tick().repeat(REPLAY[integrator])
-            for item in items:
-                while draw.random() < idle:
-                    await ctx.tick()
-                ctx.set(dut.events.valid, 1)
-                ctx.set(dut.events.payload, item)
-                while not ctx.get(dut.events.ready):
-                    await ctx.tick()
-                await ctx.tick()
-                ctx.set(dut.events.valid, 0)
-        for _ in range(80):
-            assert not ctx.get(dut.replay)
+        cycles = 0
+
+        async def tick():
+            nonlocal cycles
             await ctx.tick()
+            model.step(ctx)
+            cycles += 1
+
+        for item in TILES * items:
+            while draw.random() < idle:
+                await tick()
+            ctx.set(dut.events.valid, 1)
+            ctx.set(dut.events.payload, item)
+            while not ctx.get(dut.events.ready):
+                await tick()
+            await tick()
+            ctx.set(dut.events.valid, 0)
+        await ctx.tick().repeat(2)
+        for name in ("rows_read", "beats_read", "stall_encoder", "stall_scaler", "stall_memory"):
+            counters[name] = ctx.get(getattr(dut, name))
+        counters["cycles"] = cycles
+        await ctx.tick().repeat(20)
 
     async def watch(ctx):
-        sample = (dut.read.en, dut.read.address, dut.beat)
-        addresses, cycle = [], 0
-        async for _, _, enable, address, beat in ctx.tick().sample(*sample):
+        read = dut.read
+        signals = (read.head_en, read.head_place, read.en, read.row, read.address, dut.beat)
+        history, cycle, group, replays = [], 0, 0, 0
+        async for _, _, replay, enters, *sample in ctx.tick().sample(
+            dut.replay, read.next, *signals
+        ):
             cycle += 1
-            addresses.append(address if enable else None)
-            if beat.scale or beat.sums or beat.row:
+            replays += replay
+            group += enters
+            *reads, beat = sample
+            history.append((*reads, group))
+            if len(history) <= MEMORY_LATENCY:
+                continue
+            head_en, head_place, en, row, address, entered = history[-1 - MEMORY_LATENCY]
+            if beat.scale or beat.sums:
+                assert head_en and beat.scale != beat.sums
+                heads.append((head_place if params.external else address, beat.scale))
+                entries.append((entered, "head"))
+            if beat.row:
                 names = ("code",) if integrator == "mac" else SPIKE_FIELDS
-                item = (beat.last, *(getattr(beat, n) for n in names)) if beat.row else None
-                seen.append((addresses[-1 - MEMORY_LATENCY], (beat.scale, beat.sums), item))
-            if beat.row and beat.last:
-                ends.append((cycle, beat.group.last, beat.group.first))
+                at = row if params.external else address
+                fields = (beat.last, *(getattr(beat, n) for n in names))
+                rows.append((at if en else None, fields))
+                if en:
+                    entries.append((entered, len(rows)))
+                if beat.last:
+                    ends.append((cycle, beat.group.last, beat.group.first, len(heads)))
+        assert replays == 1
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
     simulator.add_testbench(bench)
     simulator.add_process(watch)
-    counters = []
-
-    async def count(ctx):
-        await ctx.tick().until(dut.start)
-        while len(ends) < TILES * len(BLOCKS):
-            await ctx.tick()
-        await ctx.tick().repeat(2)
-        counters.extend(ctx.get(c) for c in (dut.rows_read, dut.beats_read, dut.stall_scaler))
-
-    simulator.add_testbench(count, background=True)
     simulator.run()
 
-    assert seen == list(_expected(items, weights, sums))
-    rows, beats, stalls = counters
-    assert rows == TILES * sum(not item["empty"] for item in items)
+    assert (heads, rows) == _expected(items, weights, sums, params)
     head = weights.head_beats(sums=sums)
-    assert beats == rows + TILES * len(BLOCKS) * head
+    groups = TILES * len(BLOCKS)
+    assert counters["rows_read"] == sum(row is not None for row, _ in rows)
+    assert counters["beats_read"] == counters["rows_read"] + groups * head
     flags = [(block == len(BLOCKS) - 1, block == 0) for block in range(len(BLOCKS))]
-    assert [end[1:] for end in ends] == TILES * flags
+    assert [end[1:3] for end in ends] == TILES * flags
     times = [end[0] for end in ends]
     assert all(b - a >= group_interval(params) for a, b in zip(times, times[1:], strict=False))
-    if not idle:
-        cycles, waited = integrate_cycles(params, weights, TILES, BLOCKS, sums=sums)
-        first_end = max(head, REPLAY[integrator]) + BLOCKS[0]
-        assert times[-1] - times[0] == cycles - first_end
-        assert stalls == waited
+    assert [end[3] for end in ends] == [head * (number + 1) for number in range(groups)]
+
+    stalls = sum(value for name, value in counters.items() if name.startswith("stall_"))
+    fixed = accounted_cycles(params, weights, 0, ITEMS, stalls=0)
+    accounted = accounted_cycles(params, weights, TILES, ITEMS, stalls=stalls, sums=sums)
+    assert counters["cycles"] == accounted - fixed
+    if params.external:
+        _check_entries(entries, rows, head, integrator)
+    elif not idle:
+        expected = integrate_cycles(params, weights, TILES, ITEMS, sums=sums)
+        assert counters["cycles"] == expected.cycles
+        assert counters["stall_scaler"] == expected.stall_scaler
+        assert counters["stall_encoder"] == counters["stall_memory"] == 0
+
+
+def _check_entries(entries, rows, head, integrator):
+    """Every read is made while its own group is the one that memory reads."""
+    read = [group for group, kind in entries if kind == "head"]
+    assert read == [1 + i // head for i in range(len(read))]
+    group = 1
+    groups = []
+    for _, (ends, *_) in rows:
+        groups.append(group + (ends and integrator == "spike"))
+        group += ends
+    for entered, number in entries:
+        assert number == "head" or entered == groups[number - 1]

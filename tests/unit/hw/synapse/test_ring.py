@@ -7,6 +7,7 @@ from amaranth.sim import Simulator
 
 from hw.spec.cycles import MEMORY_LATENCY
 from hw.spec.params import CoreConfig, CoreParams
+from hw.synapse.port import HEAD_PLACES
 from hw.synapse.ring import Ring
 
 GROUPS = 60
@@ -22,7 +23,7 @@ def test_ring(slots, pace):
     dut = Ring(CoreParams(config))
     draw = random.Random(slots)
     kept = [
-        {place: draw.getrandbits(32) for place in draw.sample(range(40), draw.randrange(1, 9))}
+        {place: draw.getrandbits(32) for place in draw.sample(range(40), draw.randrange(1, 40))}
         for _ in range(GROUPS)
     ]
     written, begun = 0, 0
@@ -39,36 +40,50 @@ def test_ring(slots, pace):
             for i, (place, word) in enumerate(group.items()):
                 while draw.random() >= pace[0]:
                     await ctx.tick()
-                ctx.set(dut.place, place)
+                ctx.set(dut.head, place < HEAD_PLACES)
+                ctx.set(dut.place, place - (place >= HEAD_PLACES) * HEAD_PLACES)
                 ctx.set(dut.data, word)
-                ctx.set(dut.complete, i == len(group) - 1)
+                late = draw.random() < 0.3  # completed by no beat
+                ctx.set(dut.complete, i == len(group) - 1 and not late)
                 ctx.set(dut.write, 1)
                 await ctx.tick()
                 ctx.set(dut.write, 0)
+                if i == len(group) - 1 and late:
+                    ctx.set(dut.complete, 1)
+                    await ctx.tick()
+                ctx.set(dut.complete, 0)
             written += 1
 
     async def read(ctx):
         nonlocal begun
-        wanted = [None] * (MEMORY_LATENCY - 1)
+        wanted = [(None, None)] * (MEMORY_LATENCY - 1)
 
         async def tick():
             await ctx.tick()
-            due = wanted.pop(0)
-            assert due is None or ctx.get(dut.read.data) == due
-            ctx.set(dut.read.en, 0)
-            ctx.set(dut.read.next, 0)
+            for port, due in zip((dut.read.head_data, dut.read.data), wanted.pop(0), strict=True):
+                assert due is None or ctx.get(port) == due
+            for pulse in (dut.read.head_en, dut.read.en, dut.read.next):
+                ctx.set(pulse, 0)
 
         for number, group in enumerate(kept):
             while draw.random() >= pace[1] or not ctx.get(dut.read.ready):
-                wanted.append(None)
+                wanted.append((None, None))
                 await tick()
             assert written >= number
-            for i, place in enumerate(draw.choices(list(group), k=5)):
-                ctx.set(dut.read.en, 1)
+            for i in range(5):
+                places = draw.choice(list(group)), draw.choice(list(group))
+                head, row = places[0] < HEAD_PLACES, places[1] >= HEAD_PLACES
                 ctx.set(dut.read.next, i == 0)
-                ctx.set(dut.read.place, place)
+                ctx.set(dut.read.head_en, head)
+                ctx.set(dut.read.en, row)
+                if head:
+                    ctx.set(dut.read.head_place, places[0])
+                if row:
+                    ctx.set(dut.read.row, places[1] - HEAD_PLACES)
                 begun += i == 0
-                wanted.append(group[place])
+                wanted.append(
+                    (group[places[0]] if head else None, group[places[1]] if row else None)
+                )
                 await tick()
         assert not ctx.get(dut.read.ready)
 
