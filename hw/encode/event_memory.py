@@ -129,8 +129,12 @@ class EventMemory(wiring.Component):
             m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
 
     def _replay(self, m: Module, event, header):
-        advance = Signal()
-        m.d.comb += advance.eq(~self.events.valid | self.events.ready)
+        fetching = Signal()
+        advance, fetch = Signal(), Signal()  # the offer is taken; a place before it is free
+        m.d.comb += [
+            advance.eq(~self.events.valid | self.events.ready),
+            fetch.eq(~fetching | advance),
+        ]
 
         # Walk: one item a step; the header of the block after is always at hand.
         walking = Signal()
@@ -142,7 +146,7 @@ class EventMemory(wiring.Component):
         waiting = Signal()  # blocks are still to be loaded
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        step = walking & advance
+        step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
         load = (self.replay | waiting) & free & (following < readable)
@@ -177,12 +181,11 @@ class EventMemory(wiring.Component):
 
         # Fetch, then offer.
         fetched = Signal.like(item)
-        fetching = Signal()
-        m.d.comb += [event.addr.eq(address), event.en.eq(advance)]
+        m.d.comb += [event.addr.eq(address), event.en.eq(fetch)]
+        with m.If(fetch):
+            m.d.sync += [fetching.eq(walking), fetched.eq(item)]
         with m.If(advance):
             m.d.sync += [
-                fetching.eq(walking),
-                fetched.eq(item),
                 self.events.valid.eq(fetching),
                 self.events.payload.eq(fetched),
                 *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),
