@@ -180,5 +180,6 @@ def golden_model(
         lanes=params.lanes,
         integrator=params.integrator,
         memory=params.config.memory,
+        hole=params.hole,
         linear=linear,
     )

@@ -13,7 +13,7 @@ from sw.golden.linear import GoldenLinear
 from sw.golden.matrix import Matrix
 
 #: Counters that the golden model does not predict.
-MEASURED = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
+MEASURED = ("cycles", "stall_scaler", "stall_memory")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

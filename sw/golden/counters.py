@@ -19,7 +19,7 @@ Counters = dict[str, int | None]
 
 def no_counters() -> Counters:
     """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
-    measured = ("cycles", "stall_scaler", "stall_memory", "beats_hole")
+    measured = ("cycles", "stall_scaler", "stall_memory")
     names = (*COUNTERS, "window_steps")
     return {name: None if name in measured else 0 for name in names}
 
@@ -102,6 +102,18 @@ def lane_cycles(encoded: Encoded, integrator: str) -> Tensor:
     return cycles
 
 
+def hole_rows(encoded: Encoded, hole: int) -> int:
+    """Count the silent rows that are read through: runs below ``hole`` before a row that fires.
+
+    A run may begin a block, whose scales lie before its first row.
+    """
+    fires = relative_levels(encoded) != 0
+    rows = torch.arange(fires.shape[-1])
+    latest = torch.where(fires, rows, -1).cummax(-1).values
+    runs = rows - 1 - functional.pad(latest[..., :-1], (1, 0), value=-1)
+    return int(runs[fires & (runs < hole)].sum())
+
+
 def memory_counters(
     encoded: Encoded,
     *,
@@ -110,6 +122,7 @@ def memory_counters(
     lanes: int,
     integrator: str = "mac",
     memory: str = "onchip",
+    hole: int = 1,
 ) -> dict[str, int]:
     """Predict the reads of synapse memory by one matrix-vector instruction per vector.
 
@@ -128,15 +141,18 @@ def memory_counters(
         integer may read its row twice.
     memory : str
         ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
+    hole : int
+        Silent rows are read through where fewer than this stand together; ``"axi"`` only.
 
     Returns
     -------
     dict
-        ``rows_read`` and ``beats_read``.
+        ``rows_read``, ``beats_read`` and ``beats_hole``.
     """
     tiles = weight_format.tiles(rows, lanes)
     reader = "mac" if memory == "axi" else integrator
     rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero
     head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
-    return {"rows_read": rows_read, "beats_read": rows_read + head_beats}
+    holes = tiles * hole_rows(encoded, hole) if memory == "axi" else 0
+    return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}

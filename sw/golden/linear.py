@@ -43,8 +43,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
-    integrator, memory : str
-        That core's integrator, and where its weights are.
+    integrator, memory, hole : str, str, int
+        That core's integrator, where its weights are, and which holes it reads through.
 
     Attributes
     ----------
@@ -60,16 +60,17 @@ class GoldenLinear:
         lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ):
         self.model, self.table, self.lanes = model, table, lanes
-        self.integrator, self.memory = integrator, memory
+        self.integrator, self.memory, self.hole = integrator, memory, hole
         self.reset()
 
     def reset(self) -> None:
         """Set the counters to zero."""
         self.counters: Counters = no_counters()
         if self.lanes is None:
-            self.counters |= {"rows_read": None, "beats_read": None}
+            self.counters |= dict.fromkeys(("rows_read", "beats_read", "beats_hole"))
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply vectors of shape (..., inputs); return accumulators and base exponents."""
@@ -91,6 +92,7 @@ class GoldenLinear:
                 lanes=self.lanes,
                 integrator=self.integrator,
                 memory=self.memory,
+                hole=self.hole,
             )
             accumulate(self.counters, reads)
         return matrix.matvec(encoded), encoded.base
