@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amaranth.back import verilog
+from amaranth.hdl import Shape
 from amaranth.lib.wiring import In
 
-from hw.core import Core
+from hw.core import Core, core_signature
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import REGISTERS, Register
@@ -46,22 +47,31 @@ def generate(params: CoreParams) -> tuple[str, dict]:
     manifest : dict
         Top module, hash, configuration, ports and registers, ready for JSON.
     """
-    core = Core(params)
     text = verilog.convert(
-        core, name=TOP, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
+        Core(params),
+        name=TOP,
+        platform=VerilogPlatform(),
+        emit_src=False,
+        strip_internal_attrs=True,
     )
-    ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
-    for (name,), member, port in core.signature.flatten(core):
-        direction = "input" if member.flow is In else "output"
-        ports.append({"name": name, "direction": direction, "width": len(port)})
     manifest = {
         "top": TOP,
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
-        "ports": ports,
+        "ports": ports(params),
         "registers": [_describe(register) for register in REGISTERS.values()],
     }
     return _BLANK_CONTENTS.sub("", text) + VERILOG, manifest
+
+
+def ports(params: CoreParams) -> list[dict]:
+    """Name, direction and width of every port of the Verilog module."""
+    found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
+    for name, member in core_signature(params).members.items():
+        direction = "input" if member.flow is In else "output"
+        width = Shape.cast(member.shape).width
+        found.append({"name": name, "direction": direction, "width": width})
+    return found
 
 
 def _describe(register: Register) -> dict:
