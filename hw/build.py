@@ -13,9 +13,9 @@ from pathlib import Path
 
 from amaranth.back import verilog
 from amaranth.hdl import Shape
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import Component, In, Signature
 
-from hw.core import Core, core_signature
+from hw.core import Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import REGISTERS, Register
@@ -32,13 +32,15 @@ class VerilogPlatform:
     """Asks components for the form that is meant for Verilog."""
 
 
-def generate(params: CoreParams) -> tuple[str, dict]:
+def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
     """Verilog of a core, and what an integrator must know of it.
 
     Parameters
     ----------
     params : CoreParams
         The core's parameters.
+    kind : type
+        A variant of the core.
 
     Returns
     -------
@@ -47,27 +49,30 @@ def generate(params: CoreParams) -> tuple[str, dict]:
     manifest : dict
         Top module, hash, configuration, ports and registers, ready for JSON.
     """
-    text = verilog.convert(
-        Core(params),
-        name=TOP,
-        platform=VerilogPlatform(),
-        emit_src=False,
-        strip_internal_attrs=True,
-    )
+    core = kind(params)
+    text = convert(core, TOP)
     manifest = {
         "top": TOP,
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
-        "ports": ports(params),
+        "ports": ports(core.signature),
         "registers": [_describe(register) for register in REGISTERS.values()],
     }
-    return _BLANK_CONTENTS.sub("", text) + VERILOG, manifest
+    return text, manifest
 
 
-def ports(params: CoreParams) -> list[dict]:
-    """Name, direction and width of every port of the Verilog module."""
+def convert(component: Component, name: str) -> str:
+    """Verilog of any component, with ``name`` as its top module."""
+    text = verilog.convert(
+        component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
+    )
+    return _BLANK_CONTENTS.sub("", text) + VERILOG
+
+
+def ports(signature: Signature) -> list[dict]:
+    """Name, direction and width of every port of a Verilog module, clock and reset first."""
     found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
-    for name, member in core_signature(params).members.items():
+    for name, member in signature.members.items():
         direction = "input" if member.flow is In else "output"
         width = Shape.cast(member.shape).width
         found.append({"name": name, "direction": direction, "width": width})

@@ -60,6 +60,9 @@ class Core(wiring.Component):
         core has no window to synapse memory: the host writes it by its own way.
     """
 
+    #: Parts that a variant of the core may replace.
+    encoder, external_memory = VectorEncoder, ExternalMemory
+
     def __init__(self, params: CoreParams):
         self._params = params
         super().__init__(core_signature(params))
@@ -71,7 +74,7 @@ class Core(wiring.Component):
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
         m.submodules.check = check = InstructionCheck(params)
-        memory = ExternalMemory if params.external else OnChipMemory
+        memory = self.external_memory if params.external else OnChipMemory
         m.submodules.synapse = synapse = memory(params)
         m.submodules.inputs = inputs = InputWindow(params)
         self._export(m, PREFIX, bus.axi)
@@ -79,7 +82,7 @@ class Core(wiring.Component):
 
         stop = Signal()
         abort = ResetInserter(stop)
-        controller, encoder = Controller(), VectorEncoder(params)
+        controller, encoder = Controller(), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
@@ -160,9 +163,9 @@ class Core(wiring.Component):
         window = registers.output_data
         m.d.comb += [
             outputs.address.eq(window.address),
-            window.read_data.eq(outputs.word),
             window.readable.eq(window.address < 2 * self._params.max_outputs),
         ]
+        m.d.sync += window.read_data.eq(outputs.word)
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)

@@ -7,6 +7,7 @@ import re
 import textwrap
 
 from hw.build import TOP, ports
+from hw.core import core_signature
 from hw.encode.event import event_layout
 from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
@@ -83,7 +84,7 @@ def instantiation_page() -> str:
 
 def _example(name: str) -> str:
     """Verilog that instantiates a configuration, and the table of its ports."""
-    found = ports(CoreParams(CONFIGS[name]))
+    found = ports(core_signature(CoreParams(CONFIGS[name])))
     width = max(len(port["name"]) for port in found)
     lines = [f"    .{p['name']:{width}} ({p['name']})" for p in found]
     rows = [(f"`{p['name']}`", p["direction"], p["width"]) for p in found]

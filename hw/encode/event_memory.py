@@ -100,7 +100,7 @@ class EventMemory(wiring.Component):
             shape=summary_layout(), depth=self.params.max_blocks, init=[]
         )
         self._write(m, events.write_port(), headers.write_port())
-        self._replay(m, events.read_port(), headers.read_port())
+        self._replay(m, events.read_port(), headers.read_port(domain="comb"))
         return m
 
     def _write(self, m: Module, event, header):
@@ -142,7 +142,6 @@ class EventMemory(wiring.Component):
         item = Signal(replay_layout(self.params))
         address = Signal(range(self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
-        next_following = Signal.like(following)
         waiting = Signal()  # blocks are still to be loaded
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
@@ -157,13 +156,9 @@ class EventMemory(wiring.Component):
             item.mantissa.eq(block.mantissa),
             item.shift.eq(block.shift),
             item.code_sum.eq(block.code_sum),
-            next_following.eq(following),
-            header.addr.eq(next_following),
+            header.addr.eq(following),
         ]
-        m.d.sync += [
-            following.eq(next_following),
-            readable.eq(Mux(self.clear, 0, self.completed)),
-        ]
+        m.d.sync += readable.eq(Mux(self.clear, 0, self.completed))
         with m.If(self.replay):
             m.d.sync += [waiting.eq(1), address.eq(0)]
         with m.If(step):
@@ -171,9 +166,9 @@ class EventMemory(wiring.Component):
         with m.If(free):
             m.d.sync += walking.eq(0)
         with m.If(load):
-            m.d.comb += next_following.eq(Mux(final, 0, following + 1))
             m.d.sync += [
                 walking.eq(1),
+                following.eq(Mux(final, 0, following + 1)),
                 waiting.eq(~final),
                 block.eq(header.data),
                 last_block.eq(final),

@@ -72,7 +72,10 @@ class MacLanes(wiring.Component):
             ]
             operand = Signal(signed(operand_width), name=f"operand_{low}")
             products = Signal(signed(operand_width + params.code_width), name=f"products_{low}")
-            m.d.comb += operand.eq(sum(w << product_width * i for i, w in enumerate(weights)))
+            m.d.comb += operand.eq(weights[0])
+            if len(weights) > 1:
+                # The high weight less the low one's sign: no carry has to cross the gap.
+                m.d.comb += operand[product_width:].eq(weights[1] - weights[0][-1])
             with m.If(beat.row):
                 m.d.sync += products.eq(operand * beat.code)
 

@@ -1,4 +1,4 @@
-"""Output buffer: collects the scaler's results and keeps them for the host."""
+"""Output buffer: keeps the scaler's results for the host."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.division import divide
 from hw.integrate.fault import ACCUMULATOR, fault_layout
 from hw.spec.cycles import lanes_per_stream
 from hw.spec.formats import W4, W8
@@ -15,9 +16,7 @@ WORD = 32
 
 
 class OutputBuffer(wiring.Component):
-    """Puts the streams' results in the order of outputs, one a cycle, behind the next tile.
-
-    Tiles must end at least :func:`hw.spec.cycles.tile_interval` apart.
+    """One memory bank for each stream of the scaler, written as the results come.
 
     Parameters
     ----------
@@ -27,7 +26,7 @@ class OutputBuffer(wiring.Component):
     Attributes
     ----------
     wide : In(1)
-        Weights have 8 bits: half as many outputs as lanes.
+        Weights have 8 bits: half as many outputs as lanes. Taken over with ``clear``.
     results, slot, valid, last
         From the scaler.
     clear : In(1)
@@ -62,75 +61,73 @@ class OutputBuffer(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Collect by stream, read out by output, store, serve the host."""
+        """Store tile after tile; find the host's output."""
         m = Module()
         params = self._params
-
-        m.submodules.collected = collected = memory.Memory(
-            shape=self.results.shape(), depth=max(self._depth, 2), init=[]
-        )
-        collect = collected.write_port()
-        m.d.comb += [
-            collect.addr.eq(self.slot),
-            collect.data.eq(self.results),
-            collect.en.eq(self.valid),
-        ]
-
-        m.submodules.stored = stored = memory.Memory(
-            shape=self._shape, depth=params.max_outputs, init=[]
-        )
-        value, write, last = self._read_out(m, collected.read_port())
-        number = Signal(range(params.max_outputs))
-        mask = Signal(params.accumulator_width)
-        store = stored.write_port()
-        width = params.accumulator_width
-        bit = self.fault.bit
-        struck = (self.fault.kind == ACCUMULATOR) & (self.fault.index == number)
-        m.d.sync += mask.eq(1 << Mux(bit >= width, (bit - width)[: len(bit)], bit))
-        m.d.comb += [
-            store.addr.eq(number),
-            store.data.eq(value ^ Mux(struck, mask, 0)),
-            store.en.eq(write),
-            self.tile_done.eq(write & last),
-        ]
+        wide = Signal(reset_less=True)  # an abort keeps what has been computed readable
         with m.If(self.clear):
-            m.d.sync += number.eq(0)
-        with m.Elif(write):
-            m.d.sync += number.eq(number + 1)
+            m.d.sync += wide.eq(self.wide)
 
-        fetch = stored.read_port()
-        high = Signal()
+        base = Signal(range(self._words()))
+        with m.If(self.clear):
+            m.d.sync += base.eq(0)
+        with m.Elif(self.valid & self.last):
+            m.d.sync += base.eq(base + self.slot + 1)
+        m.d.comb += self.tile_done.eq(self.valid & self.last)
+
+        bank, word = self._locate(wide)
+        fetched = []
+        for stream, faulty in enumerate(self._faulty(m, wide)):
+            kept = memory.Memory(shape=self._shape, depth=self._words(), init=[])
+            m.submodules[f"bank_{stream}"] = kept
+            store, fetch = kept.write_port(), kept.read_port()
+            m.d.comb += [
+                store.addr.eq(base + self.slot),
+                store.data.eq(faulty),
+                store.en.eq(self.valid),
+                fetch.addr.eq(word),
+            ]
+            fetched.append(fetch.data)
+
+        chosen, high = Signal(range(max(params.scaler_streams, 2))), Signal()
         extended = Signal(signed(2 * WORD))
-        m.d.comb += [fetch.addr.eq(self.address >> 1), extended.eq(fetch.data)]
-        m.d.sync += [high.eq(self.address[0]), self.word.eq(extended.word_select(high, WORD))]
+        m.d.comb += extended.eq(Array(fetched)[chosen])
+        m.d.sync += [
+            chosen.eq(bank),
+            high.eq(self.address[0]),
+            self.word.eq(extended.word_select(high, WORD)),
+        ]
         return m
 
-    def _read_out(self, m, port):
-        """Walk over streams and slots once a tile; returns value, valid and last."""
-        params = self._params
-        busy = Signal()
-        slot = Signal.like(self.slot)
-        stream = Signal(range(max(params.scaler_streams, 2)))
-        left = Signal(range(params.lanes + 1))
-        last_slot = Mux(self.wide, W8.outputs(self._depth) - 1, self._depth - 1)
-        with m.If(self.valid & self.last):
-            outputs = Mux(self.wide, W8.outputs(params.lanes), W4.outputs(params.lanes))
-            m.d.sync += [busy.eq(1), slot.eq(0), stream.eq(0), left.eq(outputs - 1)]
-        with m.Elif(busy):
-            m.d.sync += [busy.eq(left != 0), left.eq(left - 1), slot.eq(slot + 1)]
-            with m.If(slot == last_slot):
-                m.d.sync += [slot.eq(0), stream.eq(stream + 1)]
-        m.d.comb += [port.addr.eq(slot), port.en.eq(busy)]
+    def _words(self):
+        """Words of a bank: as many tiles as there may be."""
+        lanes, most = self._params.lanes, self._params.max_outputs
+        formats = [f for f in (W4, W8) if lanes % f.lanes_per_output == 0]
+        return max(2, *(most // f.outputs(lanes) * f.outputs(self._depth) for f in formats))
 
-        fetched, fetched_last, fetched_stream = Signal(), Signal(), Signal.like(stream)
-        value, valid, last = Signal(self._shape), Signal(), Signal()
-        choices = Array(port.data[i] for i in range(params.scaler_streams))
-        m.d.sync += [
-            fetched.eq(busy),
-            fetched_last.eq(left == 0),
-            fetched_stream.eq(stream),
-            valid.eq(fetched),
-            last.eq(fetched_last),
-            value.eq(choices[fetched_stream]),
-        ]
-        return value, valid, last
+    def _locate(self, wide):
+        """Bank and word of the host's output: 8-bit weights count by pairs of lanes."""
+        lane = Mux(wide, self.address[1:] << 1, self.address[1:])
+        tile, lane = divide(lane, self._params.lanes)
+        stream, lane = divide(lane, self._depth)
+        return stream, (tile * self._depth + lane) >> wide
+
+    def _faulty(self, m, wide):
+        """Results of the streams, one of which a fault may strike."""
+        params = self._params
+        outputs = Mux(wide, W8.outputs(params.lanes), W4.outputs(params.lanes))
+        width = params.accumulator_width
+        bit = self.fault.bit
+        first, mask = Signal(range(params.max_outputs + params.lanes)), Signal(width)
+        m.d.sync += mask.eq(1 << Mux(bit >= width, (bit - width)[: len(bit)], bit))
+        with m.If(self.clear):
+            m.d.sync += first.eq(0)
+        with m.Elif(self.valid & self.last):
+            m.d.sync += first.eq(first + outputs)
+        for stream in range(params.scaler_streams):
+            before = Mux(wide, W8.outputs(stream * self._depth), stream * self._depth)
+            struck = Signal(name=f"struck_{stream}")
+            m.d.comb += struck.eq(
+                (self.fault.kind == ACCUMULATOR) & (self.fault.index == first + before + self.slot)
+            )
+            yield self.results[stream] ^ Mux(struck, mask, 0)

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.encode.event import EventSignature
 from hw.integrate.beat import SPIKE_FIELDS, beat_layout
 from hw.spec.codes import BLOCK
-from hw.spec.cycles import MEMORY_LATENCY, group_interval, tile_interval
+from hw.spec.cycles import MEMORY_LATENCY, group_interval
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
 from hw.synapse.port import ReadSignature
@@ -88,7 +88,7 @@ class TileEngine(wiring.Component):
         command = Signal(beat_layout(self._params))
 
         spike = self._params.integrator == "spike"
-        may_end = self._timers(m, ends := Signal())
+        may_end = self._timer(m, ends := Signal())
         taken = self.events.valid & self.events.ready
         last = event.ends_group if spike else event.last
         m.d.comb += ends.eq(taken & last)
@@ -183,25 +183,15 @@ class TileEngine(wiring.Component):
         self._delay(m, command)
         return m
 
-    def _timers(self, m, ends):
-        """Tell when the event at hand may end its group, and its tile."""
-        params = self._params
-        group_wait = Signal(range(group_interval(params)))
-        tile_ticks = {f.number: tile_interval(params, f) for f in (W4, W8)}
-        tile_wait = Signal(range(max(tile_ticks.values()) + 1))
-        tile_reload = Mux(self.wide, tile_ticks[W8.number], tile_ticks[W4.number])
-        event = self.events.payload
-
+    def _timer(self, m, ends):
+        """Tell when the event at hand may end its group."""
+        interval = group_interval(self._params)
+        wait = Signal(range(interval))
         with m.If(ends):
-            m.d.sync += group_wait.eq(group_interval(params) - 1)
-        with m.Elif(group_wait != 0):
-            m.d.sync += group_wait.eq(group_wait - 1)
-
-        with m.If(ends & event.last_block):
-            m.d.sync += tile_wait.eq(tile_reload - 1)
-        with m.Elif(tile_wait != 0):
-            m.d.sync += tile_wait.eq(tile_wait - 1)
-        return (group_wait == 0) & ((tile_wait == 0) | ~event.last_block)
+            m.d.sync += wait.eq(interval - 1)
+        with m.Elif(wait != 0):
+            m.d.sync += wait.eq(wait - 1)
+        return wait == 0
 
     def _count(self, m, counter, condition):
         with m.If(self.start):

@@ -26,8 +26,8 @@ LAUNCH = 1
 #: From asking for a replay, or when a block of the first tile is stored, to its first event.
 REPLAY = {"mac": 3, "spike": 4}
 
-#: From the last command to done, apart from the lanes that are read out one by one.
-TAIL = 14
+#: From the last command to done, apart from the lanes that a scaler stream serves one by one.
+TAIL = 12
 
 
 def lanes_per_stream(params: CoreParams) -> int:
@@ -39,12 +39,6 @@ def lanes_per_stream(params: CoreParams) -> int:
 def group_interval(params: CoreParams) -> int:
     """Least cycles from the last row of a group to the last row of the next."""
     return max(lanes_per_stream(params), ACCUMULATOR_LOOP)
-
-
-def tile_interval(params: CoreParams, weights: WeightFormat) -> int:
-    """Least cycles from the last row of a tile to the last row of the next."""
-    lanes = lanes_per_stream(params)
-    return lanes + (params.scaler_streams - 1) * weights.outputs(lanes)
 
 
 def integrate_cycles(
@@ -86,13 +80,12 @@ def integrate_cycles(
         Cycles among them in which rows waited for the scaler.
     """
     now, stalls = 0, 0
-    group_free, tile_free = 0, 0
+    free = 0
     replay = REPLAY[params.integrator]
     for tile in range(tiles):
         # When each block's first item is there: the last one's end is no block's.
         offered = [0 if tile else cycle + replay for cycle in stored or [0] * len(items)] + [0]
         for block, count in enumerate(items):
-            last = block == len(items) - 1
             head = weights.head_beats(sums=sums)
             begin = now + (head if block else max(head, replay))
             if block == 0 or params.integrator == "mac":
@@ -100,10 +93,9 @@ def integrate_cycles(
             wanted = begin + max(count, 1)
             if params.integrator == "spike":
                 wanted = max(wanted, offered[block + 1])
-            now = max(wanted, group_free, tile_free if last else 0)
+            now = max(wanted, free)
             stalls += now - wanted
-            group_free = now + group_interval(params)
-        tile_free = now + tile_interval(params, weights)
+            free = now + group_interval(params)
     return now, stalls
 
 
@@ -134,5 +126,4 @@ def instruction_cycles(
         Row sums lie in memory.
     """
     integrate, _ = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
-    readout = lanes_per_stream(params) + weights.outputs(params.lanes)
-    return CHECK + LAUNCH + integrate + TAIL + readout
+    return CHECK + LAUNCH + integrate + TAIL + lanes_per_stream(params)

@@ -82,7 +82,7 @@ class CoreParams:
     accumulator_width : int
         Signed bits that no sum of ``max_inputs`` products can overflow.
     scaler_streams : int
-        Lanes that the group scaler serves at once.
+        Lanes that the group scaler serves at once, each one of at most 24: a power of two.
     external : bool
         Whether weights come over AXI4.
     outstanding, ring_groups, hole, axi_id_width : int
@@ -145,7 +145,7 @@ class CoreParams:
         self.max_blocks = config.max_inputs // codes.BLOCK
         self.beat_bits = 4 * lanes
         self.words_per_beat = math.ceil(lanes / 8)
-        self.scaler_streams = math.ceil(lanes / 24)
+        self.scaler_streams = 1 << (math.ceil(lanes / 24) - 1).bit_length()
         self.accumulator_width = accumulator_width(self.max_inputs)
 
     def describe(self) -> dict:

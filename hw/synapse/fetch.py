@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -114,21 +114,19 @@ class Fetcher(wiring.Component):
     def _run_layout(self):
         places = range(GROUP_PLACES)
         address = range(self._params.memory_beats)
-        return data.StructLayout({"base": address, "first": places, "end": places, "last": 1})
+        return data.StructLayout({"base": address, "first": places, "final": places, "last": 1})
 
     def _find_runs(self, m, run, run_valid, run_ready):
-        """Clear the lowest run of ones each cycle; the carry through it shows where it ends."""
+        """Mark the first and the final place of every run; take the lowest of both each cycle."""
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
         tiles = Signal(16)
-        wanted = Signal(GROUP_PLACES - 1)
-        carried = Signal(len(wanted) + 1)
-        rest = Signal(len(wanted))
+        wanted = Signal(GROUP_PLACES)
+        starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
         final_block = self.block + 1 == self.blocks
-        m.d.comb += [
-            carried.eq(wanted + (wanted & -wanted)[: len(wanted)]),
-            rest.eq(wanted & carried),
-        ]
+        last = ~_several(starts)[1]
+        heads = ~(-1 << self.head_beats)
+        m.d.comb += wanted.eq((self.mask.fetched << self.head_beats) | heads)
         with m.If(run_ready):
             m.d.sync += run_valid.eq(0)
 
@@ -149,13 +147,13 @@ class Fetcher(wiring.Component):
                 m.next = "group"
 
             with m.State("group"):
-                rows = self.mask.fetched
                 with m.If(self.known & self.free):
                     m.d.comb += self.claim.eq(1)
                     m.d.sync += [
                         base.eq(address),
                         address.eq(address + self.head_beats + BLOCK),
-                        wanted.eq((rows << self.head_beats) | ~(-1 << self.head_beats)),
+                        starts.eq(wanted & ~(wanted << 1)),
+                        finals.eq(wanted & ~(wanted >> 1)),
                         self.rows_read.eq(self.rows_read + self.mask.rows),
                         self.beats_read.eq(self.beats_read + self.mask.rows + self.head_beats),
                         self.beats_hole.eq(self.beats_hole + self.mask.holes),
@@ -169,12 +167,13 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         run_valid.eq(1),
                         run.base.eq(base),
-                        run.first.eq(_lowest(wanted, GROUP_PLACES)),
-                        run.end.eq(_lowest(carried, GROUP_PLACES)),
-                        run.last.eq(rest == 0),
-                        wanted.eq(rest),
+                        run.first.eq(_lowest(starts)),
+                        run.final.eq(_lowest(finals)),
+                        run.last.eq(last),
+                        starts.eq(starts & (starts - 1)),
+                        finals.eq(finals & (finals - 1)),
                     ]
-                    with m.If(rest == 0):
+                    with m.If(last):
                         m.next = "group"
                         with m.If(tiles == 0):
                             m.next = "idle"
@@ -183,18 +182,16 @@ class Fetcher(wiring.Component):
         """Cut a run at page boundaries."""
         page = page_beats(self._params)
         burst = self.bursts.p
-        done = Signal.like(run.first)  # beats of the run that earlier bursts took
-        place = Signal.like(run.first)
+        resumes = Signal()  # earlier bursts took a part of the run
+        resumed, place = Signal.like(run.first), Signal.like(run.first)
         address = Signal.like(burst.address)
-        room = Signal(range(page + 1))
-        left = Signal.like(run.first)
-        fits = Signal()
+        room, fits = Signal(range(page + 1)), Signal()
+        offset = run.base % page
         m.d.comb += [
-            place.eq(run.first + done),
+            place.eq(Mux(resumes, resumed, run.first)),
             address.eq(run.base + place),
             room.eq(page - address % page),
-            left.eq(run.end - place),
-            fits.eq(left <= room),
+            fits.eq((offset + place) // page == (offset + run.final) // page),
             run_ready.eq(run_valid & fits & (self.bursts.ready | ~self.bursts.valid)),
         ]
         with m.If(self.bursts.ready):
@@ -203,18 +200,26 @@ class Fetcher(wiring.Component):
             m.d.sync += [
                 self.bursts.valid.eq(1),
                 burst.address.eq(address),
-                burst.beats.eq(Mux(fits, left, room)),
+                burst.beats.eq(Mux(fits, run.final - place + 1, room)),
                 burst.place.eq(place),
                 burst.last.eq(run.last & fits),
-                done.eq(Mux(fits, 0, done + room)),
+                resumes.eq(~fits),
+                resumed.eq(place + room),
             ]
 
 
-def _lowest(flags, places):
-    """Return the number of the lowest flag that is set, of ``places``, a power of two."""
-    if places == 1 or len(flags) == 1:
-        return Const(0, places.bit_length() - 1)
-    low, high = flags[: places // 2], flags[places // 2 :]
-    if len(high) == 0:
-        return _lowest(low, places // 2)
-    return Mux(low.any(), _lowest(low, places // 2), places // 2 + _lowest(high, places // 2))
+def _lowest(flags):
+    """Return the number of the lowest flag that is set; their number is a power of two."""
+    if len(flags) == 1:
+        return Const(0, 0)
+    low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
+    return Cat(Mux(low.any(), _lowest(low), _lowest(high)), ~low.any())
+
+
+def _several(flags):
+    """Tell whether any flag is set, and whether more than one is."""
+    if len(flags) == 1:
+        return flags, Const(0, 1)
+    low, low_several = _several(flags[: len(flags) // 2])
+    high, high_several = _several(flags[len(flags) // 2 :])
+    return low | high, low_several | high_several | (low & high)

@@ -7,6 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from hw.bus.window import WORD, WindowSignature
+from hw.division import divide
 from hw.spec.params import CoreParams
 from hw.synapse.block_ram import BlockRAM
 from hw.synapse.port import ReadSignature
@@ -67,36 +68,34 @@ class OnChipMemory(wiring.Component):
             beats.read_address.eq(Mux(self.busy, self.read.address, beat)),
             beats.read_en.eq(self.read.en | ~self.busy),
         ]
-        m.d.sync += self.read.data.eq(beats.read_data)
+        fetched, found = Signal.like(word), Signal.like(word)
+        m.d.sync += [
+            self.read.data.eq(beats.read_data),
+            fetched.eq(word),
+            found.eq(fetched),
+        ]
         m.d.comb += [
             self.read.ready.eq(1),
-            self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
-            self.window.readable.eq(inside & ~self.busy),
+            self.window.read_data.eq(Cat(self.read.data, padding).word_select(found, WORD)),
+            self.window.readable.eq((self.window.address < self._words()) & ~self.busy),
             self.window.writable.eq(inside),
         ]
         return m
 
-    def _locate(self, m):
-        """Beat and word of the window's address, one cycle later.
+    def _words(self):
+        return self._params.words_per_beat * self._params.memory_beats
 
-        Where a beat is not a power of two of words, the address is divided by multiplying it with
-        a rounded-up reciprocal, which is exact for all addresses of the memory.
-        """
+    def _locate(self, m):
+        """Beat and word of the window's address, one cycle later."""
         params = self._params
-        words = params.words_per_beat
-        size = words * params.memory_beats
+        words, size = params.words_per_beat, self._words()
         beat = Signal(range(params.memory_beats))
         word = Signal(range(max(words, 2)))
         inside = Signal()
-        address = self.window.address[: max((size - 1).bit_length(), 1)]
-        if words & (words - 1) == 0:
-            quotient = address >> (words.bit_length() - 1)
-        else:
-            fraction = len(address) + words.bit_length()
-            quotient = address * -(-(1 << fraction) // words) >> fraction
+        quotient, rest = divide(self.window.address[: max((size - 1).bit_length(), 1)], words)
         m.d.sync += [
             beat.eq(quotient),
-            word.eq(address - quotient * words),
+            word.eq(rest),
             inside.eq(self.window.address < size),
         ]
         return beat, word, inside

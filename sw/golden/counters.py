@@ -18,9 +18,12 @@ Counters = dict[str, int | None]
 
 
 def no_counters() -> Counters:
-    """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
+    """Every counter of the hardware, and ``window_steps`` and ``bound_cycles``.
+
+    Those that only hardware can count are None.
+    """
     measured = ("cycles", "stall_scaler", "stall_memory")
-    names = (*COUNTERS, "window_steps")
+    names = (*COUNTERS, "window_steps", "bound_cycles")
     return {name: None if name in measured else 0 for name in names}
 
 
@@ -156,3 +159,23 @@ def memory_counters(
     head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
     holes = tiles * hole_rows(encoded, hole) if memory == "axi" else 0
     return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}
+
+
+def bound_cycles(
+    encoded: Encoded,
+    *,
+    weight_format: WeightFormat,
+    rows: int,
+    lanes: int,
+    integrator: str,
+) -> int:
+    """Sum up for every group the cycles of memory or of the lanes, whichever needs more.
+
+    The measure of a core whose memory gives one beat in every cycle: beats of scales, row sums and
+    rows that fire, each fetched once, against :func:`lane_cycles`. Arguments as of
+    :func:`memory_counters`.
+    """
+    sums = encoded.silent_level != encoded.table.zero
+    beats = row_events(encoded, "mac") + weight_format.head_beats(sums=sums)
+    lane = lane_cycles(encoded, integrator)
+    return weight_format.tiles(rows, lanes) * int(torch.maximum(beats, lane).sum())

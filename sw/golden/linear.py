@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -10,7 +11,14 @@ from torch import Tensor
 from hw.spec.codes import CodeTable
 from sw.convert.container import ConvertedModel
 from sw.golden.codes import encode
-from sw.golden.counters import Counters, accumulate, event_counters, memory_counters, no_counters
+from sw.golden.counters import (
+    Counters,
+    accumulate,
+    bound_cycles,
+    event_counters,
+    memory_counters,
+    no_counters,
+)
 from sw.golden.matrix import Matrix
 
 #: Multiplies one vector: matrix name, matrix, int16 elements -> accumulators and base exponent E.
@@ -70,7 +78,8 @@ class GoldenLinear:
         """Set the counters to zero."""
         self.counters: Counters = no_counters()
         if self.lanes is None:
-            self.counters |= dict.fromkeys(("rows_read", "beats_read", "beats_hole"))
+            uncounted = ("rows_read", "beats_read", "beats_hole", "bound_cycles")
+            self.counters |= dict.fromkeys(uncounted)
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply vectors of shape (..., inputs); return accumulators and base exponents."""
@@ -85,14 +94,13 @@ class GoldenLinear:
         accumulate(self.counters, event_counters(encoded))
         if self.lanes is not None:
             weights = matrix.weights
-            reads = memory_counters(
-                encoded,
-                weight_format=weights.format,
-                rows=weights.rows,
-                lanes=self.lanes,
-                integrator=self.integrator,
-                memory=self.memory,
-                hole=self.hole,
-            )
+            core: dict[str, Any] = {
+                "weight_format": weights.format,
+                "rows": weights.rows,
+                "lanes": self.lanes,
+                "integrator": self.integrator,
+            }
+            reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)
             accumulate(self.counters, reads)
+            accumulate(self.counters, {"bound_cycles": bound_cycles(encoded, **core)})
         return matrix.matvec(encoded), encoded.base

@@ -41,7 +41,7 @@ def test_extremes(host8, random_matrix, weights, sign):
 @pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
 @pytest.mark.parametrize("inputs", [2, 33, 70])
 def test_several_streams(host50, random_matrix, weights, inputs):
-    """Three scaler streams of unequal length, seven words a beat; tiles wait for the read-out."""
+    """Four scaler streams of unequal length, seven words a beat; groups wait for the scaler."""
     rng = np.random.default_rng(inputs)
     matrix = random_matrix(rng, weights, 143, inputs)
     x = _vector(rng, inputs)

@@ -12,6 +12,7 @@ from sw.golden.classify import CodeClass
 from sw.golden.codes import encode, from_codes
 from sw.golden.counters import (
     accumulate,
+    bound_cycles,
     event_counters,
     lane_cycles,
     memory_counters,
@@ -150,8 +151,20 @@ def test_lane_cycles_by_hand():
         assert lane_cycles(encoded, "mac").tolist() == [max(1, sum(c != 0 for c in codes))]
 
 
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_bound_by_hand(integrator):
+    """Memory limits a group of few gaps, the lanes one of many; both planes of 8 bits count."""
+    codes = torch.tensor([0, 3, -19, 0] * 8 + [5] * 32 + [0] * 30)
+    encoded = from_codes(codes, table=TABLES["companded"])
+    lanes = lane_cycles(encoded, integrator).tolist()
+    for weights, head, tiles in ((W4, 4, 3), (W8, 1, 5)):
+        groups = [max(head + rows, lane) for rows, lane in zip((16, 32, 0), lanes, strict=True)]
+        core = {"weight_format": weights, "rows": 35, "lanes": 16, "integrator": integrator}
+        assert bound_cycles(encoded, **core) == tiles * sum(groups)
+
+
 def test_names_are_those_of_the_hardware():
-    assert set(no_counters()) == {*COUNTERS, "window_steps"}
+    assert set(no_counters()) == {*COUNTERS, "window_steps", "bound_cycles"}
     assert {name for name, count in no_counters().items() if count is None} == {
         "cycles",
         "stall_scaler",

@@ -31,7 +31,7 @@ def simulate():
     return _simulate
 
 
-#: Odd and even widths, with one, two and three scaler streams.
+#: Odd and even widths, with one, two and four scaler streams.
 LANES = (1, 2, 3, 8, 25, 64)
 SHAPES = [(n, w) for n in LANES for w in (W4, W8) if n % w.lanes_per_output == 0]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw.integrate.output_buffer import OutputBuffer
-from hw.spec.cycles import lanes_per_stream, tile_interval
+from hw.spec.cycles import group_interval, lanes_per_stream
 from hw.spec.formats import W8
 
 TILES = 3
@@ -38,7 +38,7 @@ def test_outputs(shape, simulate, bit):
             ctx.set(dut.clear, 0)
             for tile in range(TILES):
                 values = expected[tile * outputs :][:outputs]
-                for cycle in range(tile_interval(params, weights)):
+                for cycle in range(group_interval(params)):
                     slot = cycle // weights.lanes_per_output
                     valid = cycle < lanes and cycle % weights.lanes_per_output == 0
                     ctx.set(dut.valid, valid)

@@ -12,7 +12,6 @@ from hw.spec.cycles import (
     REPLAY,
     group_interval,
     integrate_cycles,
-    tile_interval,
 )
 from hw.spec.formats import W4, W8
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
@@ -156,9 +155,6 @@ def test_beats(lanes, weights, sums, idle, integrator):
     assert [end[1:] for end in ends] == TILES * flags
     times = [end[0] for end in ends]
     assert all(b - a >= group_interval(params) for a, b in zip(times, times[1:], strict=False))
-    tile_ends = times[len(BLOCKS) - 1 :: len(BLOCKS)]
-    closest = tile_interval(params, weights)
-    assert all(b - a >= closest for a, b in zip(tile_ends, tile_ends[1:], strict=False))
     if not idle:
         cycles, waited = integrate_cycles(params, weights, TILES, BLOCKS, sums=sums)
         first_end = max(head, REPLAY[integrator]) + BLOCKS[0]
