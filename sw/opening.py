@@ -199,5 +199,6 @@ def golden_model(
         lanes=params.lanes,
         integrator=params.integrator,
         memory=params.config.memory,
+        hole=params.hole,
         linear=linear,
     )

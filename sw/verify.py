@@ -13,7 +13,7 @@ from sw.golden.linear import GoldenLinear
 from sw.golden.matrix import Matrix
 
 #: Counters that the golden model does not predict.
-MEASURED = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
+MEASURED = ("cycles", "stall_scaler", "stall_memory", "stall_encoder")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -132,8 +132,12 @@ class EventMemory(wiring.Component):
             m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
 
     def _replay(self, m: Module, event, header):
-        advance = Signal()
-        m.d.comb += advance.eq(~self.events.valid | self.events.ready)
+        fetching = Signal()
+        advance, fetch = Signal(), Signal()  # the offer is taken; a place before it is free
+        m.d.comb += [
+            advance.eq(~self.events.valid | self.events.ready),
+            fetch.eq(~fetching | advance),
+        ]
 
         # Walk: one item a step; the header of the block after is always at hand.
         walking = Signal()
@@ -144,7 +148,7 @@ class EventMemory(wiring.Component):
         tiles, left = Signal(16), Signal(16)  # that are not yet loaded to their last block
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        step = walking & advance
+        step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
         load = (left != 0) & free & (following < readable)
@@ -178,12 +182,11 @@ class EventMemory(wiring.Component):
 
         # Fetch, then offer.
         fetched = Signal.like(item)
-        fetching = Signal()
-        m.d.comb += [event.addr.eq(address), event.en.eq(advance)]
+        m.d.comb += [event.addr.eq(address), event.en.eq(fetch)]
+        with m.If(fetch):
+            m.d.sync += [fetching.eq(walking), fetched.eq(item)]
         with m.If(advance):
             m.d.sync += [
-                fetching.eq(walking),
-                fetched.eq(item),
                 self.events.valid.eq(fetching),
                 self.events.payload.eq(fetched),
                 *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),

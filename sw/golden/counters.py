@@ -22,7 +22,7 @@ def no_counters() -> Counters:
 
     Those that only hardware can count are None.
     """
-    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
+    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder")
     names = (*COUNTERS, "window_steps", "bound_cycles")
     return {name: None if name in measured else 0 for name in names}
 
@@ -105,6 +105,18 @@ def lane_cycles(encoded: Encoded, integrator: str) -> Tensor:
     return cycles
 
 
+def hole_rows(encoded: Encoded, hole: int) -> int:
+    """Count the silent rows that are read through: runs below ``hole`` before a row that fires.
+
+    A run may begin a block, whose scales lie before its first row.
+    """
+    fires = relative_levels(encoded) != 0
+    rows = torch.arange(fires.shape[-1])
+    latest = torch.where(fires, rows, -1).cummax(-1).values
+    runs = rows - 1 - functional.pad(latest[..., :-1], (1, 0), value=-1)
+    return int(runs[fires & (runs < hole)].sum())
+
+
 def memory_counters(
     encoded: Encoded,
     *,
@@ -113,6 +125,7 @@ def memory_counters(
     lanes: int,
     integrator: str = "mac",
     memory: str = "onchip",
+    hole: int = 1,
 ) -> dict[str, int]:
     """Predict the reads of synapse memory by one matrix-vector instruction per vector.
 
@@ -131,18 +144,21 @@ def memory_counters(
         integer may read its row twice.
     memory : str
         ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
+    hole : int
+        Silent rows are read through where fewer than this stand together; ``"axi"`` only.
 
     Returns
     -------
     dict
-        ``rows_read`` and ``beats_read``.
+        ``rows_read``, ``beats_read`` and ``beats_hole``.
     """
     tiles = weight_format.tiles(rows, lanes)
     reader = "mac" if memory == "axi" else integrator
     rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero
     head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
-    return {"rows_read": rows_read, "beats_read": rows_read + head_beats}
+    holes = tiles * hole_rows(encoded, hole) if memory == "axi" else 0
+    return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}
 
 
 def bound_cycles(

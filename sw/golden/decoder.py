@@ -64,6 +64,7 @@ class GoldenModel:
         lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ) -> None:
         name = table or model.table
         usable = [entry.name for entry in TABLES.values() if entry.linear]
@@ -71,7 +72,12 @@ class GoldenModel:
             raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
         self.model, self.config, self.table = model, model.config, TABLES[name]
         self.golden = GoldenLinear(
-            model, table=self.table, lanes=lanes, integrator=integrator, memory=memory
+            model,
+            table=self.table,
+            lanes=lanes,
+            integrator=integrator,
+            memory=memory,
+            hole=hole,
         )
         self.linear = linear
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}

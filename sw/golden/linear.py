@@ -51,8 +51,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
-    integrator, memory : str
-        That core's integrator, and where its weights are.
+    integrator, memory, hole : str, str, int
+        That core's integrator, where its weights are, and which holes it reads through.
 
     Attributes
     ----------
@@ -68,16 +68,18 @@ class GoldenLinear:
         lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ):
         self.model, self.table, self.lanes = model, table, lanes
-        self.integrator, self.memory = integrator, memory
+        self.integrator, self.memory, self.hole = integrator, memory, hole
         self.reset()
 
     def reset(self) -> None:
         """Set the counters to zero."""
         self.counters: Counters = no_counters()
         if self.lanes is None:
-            self.counters |= {"rows_read": None, "beats_read": None, "bound_cycles": None}
+            uncounted = ("rows_read", "beats_read", "beats_hole", "bound_cycles")
+            self.counters |= dict.fromkeys(uncounted)
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply vectors of shape (..., inputs); return accumulators and base exponents."""
@@ -98,6 +100,7 @@ class GoldenLinear:
                 "lanes": self.lanes,
                 "integrator": self.integrator,
             }
-            accumulate(self.counters, memory_counters(encoded, **core, memory=self.memory))
+            reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)
+            accumulate(self.counters, reads)
             accumulate(self.counters, {"bound_cycles": bound_cycles(encoded, **core)})
         return matrix.matvec(encoded), encoded.base

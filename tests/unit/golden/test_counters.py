@@ -85,10 +85,12 @@ def test_memory_counters():
     assert memory_counters(weight_format=W4, **reads) == {
         "rows_read": 3 * 18,
         "beats_read": 3 * (18 + 2 * 4),
+        "beats_hole": 0,
     }
     assert memory_counters(weight_format=W8, **reads) == {
         "rows_read": 6 * 18,
         "beats_read": 6 * (18 + 2 * 1),
+        "beats_hole": 0,
     }
 
 
@@ -103,14 +105,33 @@ def test_row_sums_are_read_where_silence_is_not_zero():
 def test_digits_read_their_rows():
     encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
     reads = memory_counters(encoded, weight_format=W4, rows=8, lanes=8, integrator="spike")
-    assert reads == {"rows_read": 6 + 1, "beats_read": 6 + 1 + 4}  # 200 and 24 have two digits
+    assert (reads["rows_read"], reads["beats_read"]) == (
+        6 + 1,
+        6 + 1 + 4,
+    )  # 200 and 24 have two digits
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_external_memory_delivers_a_row_once(integrator):
     encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
     reads = {"weight_format": W4, "rows": 8, "lanes": 8, "integrator": integrator}
-    assert memory_counters(encoded, memory="axi", **reads) == {"rows_read": 5, "beats_read": 5 + 4}
+    assert memory_counters(encoded, memory="axi", **reads) == {
+        "rows_read": 5,
+        "beats_read": 5 + 4,
+        "beats_hole": 0,
+    }
+
+
+def test_short_holes_are_read_through():
+    """Runs of 2, 3 and 1 silent rows before rows that fire; the last 22 are before none."""
+    codes = [0, 0, 5, 0, 0, 0, 5, 5, 0, 5, *[0] * 22, *[0] * 13, 5, *[0] * 20]
+    encoded = from_codes(torch.tensor(codes), table=TABLES["companded"])
+    reads = {"weight_format": W4, "rows": 9, "lanes": 8, "memory": "axi"}
+    holes = {
+        hole: memory_counters(encoded, hole=hole, **reads)["beats_hole"] for hole in (1, 2, 3, 4, 8)
+    }
+    assert holes == {1: 0, 2: 2 * 1, 3: 2 * 3, 4: 2 * 6, 8: 2 * 6}
+    assert memory_counters(encoded, **reads | {"memory": "onchip"}, hole=4)["beats_hole"] == 0
 
 
 def test_lane_cycles_by_hand():
@@ -149,5 +170,4 @@ def test_names_are_those_of_the_hardware():
         "stall_scaler",
         "stall_memory",
         "stall_encoder",
-        "beats_hole",
     }
