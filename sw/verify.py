@@ -133,7 +133,7 @@ class ComparingLinear:
         wrong = np.flatnonzero(expected != got)
         if len(wrong):
             element = int(wrong[0])
-            outputs = matrix.weights.format.outputs(self.device.device.params.lanes)
+            outputs = matrix.weights.format.outputs(self.device.device.params.tile_lanes)
             raise MismatchError(
                 Difference(
                     **place,

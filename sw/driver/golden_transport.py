@@ -101,18 +101,18 @@ class GoldenTransport:
 
     def _execute(self) -> Error:
         shape, mode = self._fields("shape"), self._fields("mode")
-        inputs, tiles, lanes = shape["inputs"], shape["tiles"], self.params.lanes
+        inputs, tiles, lanes = shape["inputs"], shape["tiles"], self.params.tile_lanes
         layout = next(f for f in FORMATS.values() if f.number == mode["format"])
         table = next((t for t in TABLES.values() if t.number == mode["table"]), None)
         if not 0 < inputs <= self.params.max_inputs:
             return Error.INPUTS
         if not 0 < tiles * layout.outputs(lanes) <= self.params.max_outputs:
             return Error.OUTPUTS
-        if table is None or lanes % layout.lanes_per_output or not self._suits(table):
+        if table is None or self.params.lanes % layout.lanes_per_output or not self._suits(table):
             return Error.MODE
         groups = -(-inputs // BLOCK)
         base = self._registers["weight_base"]
-        beats = layout.group_beats(sums=bool(mode["sums"]))
+        beats = layout.group_beats(sums=bool(mode["sums"])) * self.params.sub_tiles
         if base + tiles * groups * beats > self.params.memory_beats:
             return Error.MEMORY
         encoded = self._encode(inputs, table, bool(mode["codes"]))
@@ -124,7 +124,8 @@ class GoldenTransport:
             encoded,
             weight_format=layout,
             rows=rows,
-            lanes=lanes,
+            lanes=self.params.lanes,
+            tile_lanes=lanes,
             integrator=self.params.integrator,
             memory=self.params.config.memory,
         )
@@ -161,14 +162,18 @@ class GoldenTransport:
     ) -> np.ndarray:
         """``d * w + b`` of some tiles, int64, shape (outputs, inputs with padding)."""
         lanes, words = self.params.lanes, self.params.words_per_beat
-        beats = tiles * groups * layout.group_beats(sums=sums)
+        parts, head = self.params.sub_tiles, layout.head_beats(sums=sums)
+        beats = tiles * groups * layout.group_beats(sums=sums) * parts
         memory = self._windows["memory"][base * words : (base + beats) * words]
         nibbles = (memory[:, None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).astype(np.int64)
         nibbles = nibbles.reshape(tiles, groups, -1, words * 8)[..., :lanes]
-        scales, _, rows = np.split(
-            nibbles, [layout.scale_beats, layout.head_beats(sums=sums)], axis=2
-        )
-        scales = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2)
+        heads, rows = np.split(nibbles, [head * parts], axis=2)
+        # From the parts of a tile, which share its rows, to tiles of the core's width.
+        heads = heads.reshape(tiles, groups, parts, head, lanes).transpose(0, 2, 1, 3, 4)
+        rows = rows.reshape(tiles, groups, BLOCK, parts, lanes).transpose(0, 3, 1, 2, 4)
+        rows = rows.reshape(tiles * parts, groups, BLOCK, lanes)
+        scales = heads[..., : layout.scale_beats, :]
+        scales = scales.reshape(tiles * parts, groups, -1, layout.outputs(lanes), 2)
         # Shape (tiles, groups, d and perhaps b, outputs).
         mantissas = ((scales[..., 0] + 16 * scales[..., 1]) ^ 128) - 128
         w = (rows ^ 8) - 8

@@ -108,6 +108,7 @@ def memory_counters(
     weight_format: WeightFormat,
     rows: int,
     lanes: int,
+    tile_lanes: int | None = None,
     integrator: str = "mac",
     memory: str = "onchip",
 ) -> dict[str, int]:
@@ -123,6 +124,8 @@ def memory_counters(
         Its outputs.
     lanes : int
         Lanes of the core.
+    tile_lanes : int, optional
+        Lanes of a tile in memory, if that is wider; all of it is read.
     integrator : str
         ``"mac"`` reads a row for each code that is not silent, ``"spike"`` for each digit: an
         integer may read its row twice.
@@ -134,7 +137,8 @@ def memory_counters(
     dict
         ``rows_read`` and ``beats_read``.
     """
-    tiles = weight_format.tiles(rows, lanes)
+    wide = tile_lanes or lanes
+    tiles = weight_format.tiles(rows, wide) * (wide // lanes)
     reader = "mac" if memory == "axi" else integrator
     rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero

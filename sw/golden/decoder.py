@@ -37,6 +37,8 @@ class GoldenModel:
         shape (rows,) and the base exponent E. The golden product if absent.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted.
+    tile_lanes : int, optional
+        Lanes of that core's tiles in memory, if they are wider.
     integrator, memory : str
         That core's integrator, and where its weights are.
 
@@ -62,6 +64,7 @@ class GoldenModel:
         table: str | None = None,
         linear: Linear | None = None,
         lanes: int | None = None,
+        tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
     ) -> None:
@@ -71,7 +74,12 @@ class GoldenModel:
             raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
         self.model, self.config, self.table = model, model.config, TABLES[name]
         self.golden = GoldenLinear(
-            model, table=self.table, lanes=lanes, integrator=integrator, memory=memory
+            model,
+            table=self.table,
+            lanes=lanes,
+            tile_lanes=tile_lanes,
+            integrator=integrator,
+            memory=memory,
         )
         self.linear = linear
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}

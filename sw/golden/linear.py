@@ -43,6 +43,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
+    tile_lanes : int, optional
+        Lanes of that core's tiles in memory, if they are wider.
     integrator, memory : str
         That core's integrator, and where its weights are.
 
@@ -58,11 +60,12 @@ class GoldenLinear:
         *,
         table: CodeTable,
         lanes: int | None = None,
+        tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
     ):
         self.model, self.table, self.lanes = model, table, lanes
-        self.integrator, self.memory = integrator, memory
+        self.tile_lanes, self.integrator, self.memory = tile_lanes, integrator, memory
         self.reset()
 
     def reset(self) -> None:
@@ -89,6 +92,7 @@ class GoldenLinear:
                 weight_format=weights.format,
                 rows=weights.rows,
                 lanes=self.lanes,
+                tile_lanes=self.tile_lanes,
                 integrator=self.integrator,
                 memory=self.memory,
             )
