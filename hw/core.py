@@ -99,7 +99,7 @@ class Core(wiring.Component):
         status = registers.status
         m.d.comb += [
             controller.start.eq(registers.control.start),
-            controller.tiles.eq(registers.shape.tiles),
+            controller.tiles.eq(registers.shape.tiles * params.sub_tiles),
             controller.refused.eq(check.error),
             controller.tile_done.eq(outputs.tile_done),
             encoder.start.eq(controller.launch),

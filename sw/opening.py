@@ -197,6 +197,7 @@ def golden_model(
         model,
         table=table,
         lanes=params.lanes,
+        tile_lanes=params.tile_lanes,
         integrator=params.integrator,
         memory=params.config.memory,
         hole=params.hole,

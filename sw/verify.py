@@ -136,7 +136,7 @@ class ComparingLinear:
         return got, got_base
 
     def _add_up(self, name: str, matrix: Matrix, counters: dict[str, int]) -> None:
-        weights, lanes = matrix.weights, self.device.device.params.lanes
+        weights, lanes = matrix.weights, self.device.device.params.tile_lanes
         whole = weights.format.tiles(weights.rows, lanes) * weights.format.outputs(lanes)
         useful = counters["beats_read"] * weights.rows / whole
         totals = self.totals.setdefault(name, dict.fromkeys([*counters, "useful_beats"], 0))
@@ -148,7 +148,7 @@ class ComparingLinear:
         wrong = np.flatnonzero(expected != got)
         if len(wrong):
             element = int(wrong[0])
-            outputs = matrix.weights.format.outputs(self.device.device.params.lanes)
+            outputs = matrix.weights.format.outputs(self.device.device.params.tile_lanes)
             raise MismatchError(
                 Difference(
                     **place,

@@ -174,7 +174,7 @@ REGISTERS: dict[str, Register] = {
             Access.RW,
             "Size of the instruction.",
             _f("inputs", 0, 16, "inputs"),
-            _f("tiles", 16, 16, "tiles of outputs"),
+            _f("tiles", 16, 16, "tiles of outputs, as wide as in memory"),
         ),
         _r("weight_base", 0x34, Access.RW, "Beat address of the first tile."),
         _r(

@@ -101,18 +101,18 @@ class GoldenTransport:
 
     def _execute(self) -> Error:
         shape, mode = self._fields("shape"), self._fields("mode")
-        inputs, tiles, lanes = shape["inputs"], shape["tiles"], self.params.lanes
+        inputs, tiles, lanes = shape["inputs"], shape["tiles"], self.params.tile_lanes
         layout = next(f for f in FORMATS.values() if f.number == mode["format"])
         table = next((t for t in TABLES.values() if t.number == mode["table"]), None)
         if not 0 < inputs <= self.params.max_inputs:
             return Error.INPUTS
         if not 0 < tiles * layout.outputs(lanes) <= self.params.max_outputs:
             return Error.OUTPUTS
-        if table is None or lanes % layout.lanes_per_output or not self._suits(table):
+        if table is None or self.params.lanes % layout.lanes_per_output or not self._suits(table):
             return Error.MODE
         groups = -(-inputs // BLOCK)
         base = self._registers["weight_base"]
-        beats = layout.group_beats(sums=bool(mode["sums"]))
+        beats = layout.group_beats(sums=bool(mode["sums"])) * self.params.sub_tiles
         if base + tiles * groups * beats > self.params.memory_beats:
             return Error.MEMORY
         encoded = self._encode(inputs, table, bool(mode["codes"]))
@@ -126,7 +126,8 @@ class GoldenTransport:
             encoded,
             weight_format=layout,
             rows=rows,
-            lanes=lanes,
+            lanes=self.params.lanes,
+            tile_lanes=lanes,
             integrator=self.params.integrator,
             memory=self.params.config.memory,
             hole=self.params.hole,
@@ -174,14 +175,18 @@ class GoldenTransport:
         """
         lanes, words = self.params.lanes, self.params.words_per_beat
         groups = -(-inputs // BLOCK)
-        beats = tiles * groups * layout.group_beats(sums=sums)
+        parts, head = self.params.sub_tiles, layout.head_beats(sums=sums)
+        beats = tiles * groups * layout.group_beats(sums=sums) * parts
         memory = self._windows["memory"][base * words : (base + beats) * words]
         nibbles = (memory[:, None] >> np.arange(0, 32, 4, dtype=np.uint32) & 15).astype(np.int64)
         nibbles = nibbles.reshape(tiles, groups, -1, words * 8)[..., :lanes]
-        scales, row_sums, rows = np.split(
-            nibbles, [layout.scale_beats, layout.head_beats(sums=sums)], axis=2
-        )
-        scales = scales.reshape(tiles, groups, -1, layout.outputs(lanes), 2)
+        heads, rows = np.split(nibbles, [head * parts], axis=2)
+        # From the parts of a tile, which share its rows, to tiles of the core's width.
+        heads = heads.reshape(tiles, groups, parts, head, lanes).transpose(0, 2, 1, 3, 4)
+        rows = rows.reshape(tiles, groups, BLOCK, parts, lanes).transpose(0, 3, 1, 2, 4)
+        rows = rows.reshape(tiles * parts, groups, BLOCK, lanes)
+        scales, row_sums = np.split(heads, [layout.scale_beats], axis=3)
+        scales = scales.reshape(tiles * parts, groups, -1, layout.outputs(lanes), 2)
         # Shape (tiles, groups, d and perhaps b, outputs).
         mantissas = ((scales[..., 0] + 16 * scales[..., 1]) ^ 128) - 128
         w = (rows ^ 8) - 8
@@ -191,7 +196,7 @@ class GoldenTransport:
         if not sums:
             return values, np.zeros((len(values), groups), np.int64)
         real = (np.arange(groups * BLOCK) < inputs).reshape(groups, BLOCK, 1)
-        lane_sums = row_sums.reshape(tiles, groups, lanes, SUM_BEATS) << np.arange(0, SUM_BITS, 4)
+        lane_sums = row_sums.reshape(*w.shape[:2], lanes, SUM_BEATS) << np.arange(0, SUM_BITS, 4)
         excess = ((lane_sums.sum(-1) ^ 1 << SUM_BITS - 1) - (1 << SUM_BITS - 1)) - (w * real).sum(2)
         excess = d[:, :, 0] * (excess if layout is W4 else _join(excess))
         return values, excess.transpose(0, 2, 1).reshape(-1, groups)

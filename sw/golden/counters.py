@@ -123,6 +123,7 @@ def memory_counters(
     weight_format: WeightFormat,
     rows: int,
     lanes: int,
+    tile_lanes: int | None = None,
     integrator: str = "mac",
     memory: str = "onchip",
     hole: int = 1,
@@ -139,6 +140,8 @@ def memory_counters(
         Its outputs.
     lanes : int
         Lanes of the core.
+    tile_lanes : int, optional
+        Lanes of a tile in memory, if that is wider; all of it is read.
     integrator : str
         ``"mac"`` reads a row for each code that is not silent, ``"spike"`` for each digit: an
         integer may read its row twice.
@@ -152,7 +155,7 @@ def memory_counters(
     dict
         ``rows_read``, ``beats_read`` and ``beats_hole``.
     """
-    tiles = weight_format.tiles(rows, lanes)
+    tiles = _tiles(weight_format, rows, lanes, tile_lanes)
     reader = "mac" if memory == "axi" else integrator
     rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero
@@ -167,6 +170,7 @@ def bound_cycles(
     weight_format: WeightFormat,
     rows: int,
     lanes: int,
+    tile_lanes: int | None = None,
     integrator: str,
 ) -> int:
     """Sum up for every group the cycles of memory or of the lanes, whichever needs more.
@@ -178,4 +182,11 @@ def bound_cycles(
     sums = encoded.silent_level != encoded.table.zero
     beats = row_events(encoded, "mac") + weight_format.head_beats(sums=sums)
     lane = lane_cycles(encoded, integrator)
-    return weight_format.tiles(rows, lanes) * int(torch.maximum(beats, lane).sum())
+    tiles = _tiles(weight_format, rows, lanes, tile_lanes)
+    return tiles * int(torch.maximum(beats, lane).sum())
+
+
+def _tiles(weight_format: WeightFormat, rows: int, lanes: int, tile_lanes: int | None) -> int:
+    """Tiles of the core's width, those included that fill up a tile in memory."""
+    wide = tile_lanes or lanes
+    return weight_format.tiles(rows, wide) * (wide // lanes)

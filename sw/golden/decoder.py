@@ -37,6 +37,8 @@ class GoldenModel:
         shape (rows,) and the base exponent E. The golden product if absent.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted.
+    tile_lanes : int, optional
+        Lanes of that core's tiles in memory, if they are wider.
     integrator, memory : str
         That core's integrator, and where its weights are.
 
@@ -62,6 +64,7 @@ class GoldenModel:
         table: str | None = None,
         linear: Linear | None = None,
         lanes: int | None = None,
+        tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
         hole: int = 1,
@@ -75,6 +78,7 @@ class GoldenModel:
             model,
             table=self.table,
             lanes=lanes,
+            tile_lanes=tile_lanes,
             integrator=integrator,
             memory=memory,
             hole=hole,

@@ -51,6 +51,8 @@ class GoldenLinear:
         Code table.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
+    tile_lanes : int, optional
+        Lanes of that core's tiles in memory, if they are wider.
     integrator, memory, hole : str, str, int
         That core's integrator, where its weights are, and which holes it reads through.
 
@@ -66,11 +68,13 @@ class GoldenLinear:
         *,
         table: CodeTable,
         lanes: int | None = None,
+        tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
         hole: int = 1,
     ):
         self.model, self.table, self.lanes = model, table, lanes
+        self.tile_lanes = tile_lanes
         self.integrator, self.memory, self.hole = integrator, memory, hole
         self.reset()
 
@@ -98,6 +102,7 @@ class GoldenLinear:
                 "weight_format": weights.format,
                 "rows": weights.rows,
                 "lanes": self.lanes,
+                "tile_lanes": self.tile_lanes,
                 "integrator": self.integrator,
             }
             reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)

@@ -75,7 +75,7 @@ class Host:
     def multiply(self, matrix: Matrix, x: np.ndarray, table: str, **options):
         """Whole instruction; returns the accumulators of the matrix's outputs."""
         sums = options.get("silent", 0) != TABLES[table].zero
-        image, tiles = matrix.image(self.params.lanes, sums=sums)
+        image, tiles = matrix.image(self.params.lanes, sums=sums, parts=self.params.sub_tiles)
         self.start(x, image, tiles, matrix.weights, table, **options)
         self.wait()
         return self.outputs(len(matrix.codes))
@@ -93,9 +93,10 @@ class Host:
 
         params, weights = self.params, matrix.weights
         sums = options.get("silent", 0) != TABLES[table].zero
-        tiles = weights.tiles(len(matrix.codes), params.lanes)
+        tiles = weights.tiles(len(matrix.codes), params.tile_lanes)
+        passes = tiles * params.sub_tiles
         items = encoded.items(params.integrator)
-        rows = tiles * encoded.rows("mac" if params.external else params.integrator)
+        rows = passes * encoded.rows("mac" if params.external else params.integrator)
         digits = [(len(coarse), len(fine)) for coarse, fine in encoded.windows]
         spike = params.integrator == "spike"
         stored = stored_cycles(len(x), digits if spike else None, codes=codes)
@@ -103,7 +104,7 @@ class Host:
         expected = {
             **encoded.counters,
             "rows_read": rows,
-            "beats_read": rows + tiles * len(items) * weights.head_beats(sums=sums),
+            "beats_read": rows + passes * len(items) * weights.head_beats(sums=sums),
             "cycles": instruction_cycles(params, weights, tiles, items, stored, sums=sums),
             "stall_scaler": integration.stall_scaler,
             "stall_memory": 0,
@@ -119,7 +120,7 @@ class Host:
                 params, weights, tiles, items, stalls=stalls, sums=sums
             )
             masks = [row_masks.model(fires, params.hole) for fires in encoded.fires]
-            expected["beats_hole"] = tiles * sum(mask.holes for mask in masks)
+            expected["beats_hole"] = passes * sum(mask.holes for mask in masks)
         assert counters == expected
         return counters
 

@@ -115,13 +115,38 @@ def test_replays(simulate, seed, integrator):
             blocks = vector(rng, counts, integrator)
             expected = list(items(blocks))
             await write(ctx, dut, blocks)
-            for stalls, tiles in ((None, 1), (rng, 1), (None, 3), (rng, 2)):
+            for stalls, tiles in ((None, 1), (rng, 1), (None, 2)):
                 ctx.set(dut.tiles, tiles)
                 cycles = tiles * 3 * len(expected) + 30
                 taken = await replay(ctx, dut, cycles=cycles, rng=stalls)
                 assert meaning(taken) == tiles * expected
                 if stalls is None:
                     assert [c for c, _ in taken] == [3 + i for i in range(tiles * len(expected))]
+
+    simulate(dut, bench)
+
+
+@BOTH
+@pytest.mark.parametrize("parts", [2, 8])
+def test_parts(simulate, integrator, parts):
+    """Where a tile is wider than the core, each block comes once for every part of it."""
+    config = PARAMS[integrator].config
+    dut = EventMemory(CoreParams(config.replace(tile_lanes=parts * config.lanes)))
+
+    async def bench(ctx):
+        rng = random.Random(parts)
+        for counts in ([0], [1], [7, 0, 2, 3]):
+            blocks = vector(rng, counts, integrator)
+            expected, block = [], []
+            for item in items(blocks):
+                block.append(item)
+                if item["last"]:
+                    expected, block = expected + parts * block, []
+            await write(ctx, dut, blocks)
+            ctx.set(dut.tiles, 2)
+            taken = await replay(ctx, dut, cycles=2 * len(expected) + 10)
+            assert meaning(taken) == 2 * expected
+            assert [c for c, _ in taken] == [3 + i for i in range(2 * len(expected))]
 
     simulate(dut, bench)
 
