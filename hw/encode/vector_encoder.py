@@ -47,7 +47,7 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer.
+        Encodes the vector in the input buffer, at the earliest 2 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -172,10 +172,13 @@ class VectorEncoder(wiring.Component):
         scan, encode = Signal(), Signal()
         scanned = Signal(range(params.max_blocks + 1))
         m.d.comb += [
-            block_sums.block.eq(scanned),
-            block_scale.sums.p.eq(block_sums.sums),
+            block_sums.block.eq(scanned + scan),
         ]
-        m.d.sync += block_scale.sums.valid.eq(scan)
+        # The first block is asked for before the scan: a memory's word is registered at once.
+        m.d.sync += [
+            block_scale.sums.p.eq(block_sums.sums),
+            block_scale.sums.valid.eq(scan),
+        ]
 
         # Two cycles from a position to its element: the memories, then a register.
         encoding = Signal(2)

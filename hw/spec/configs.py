@@ -19,17 +19,17 @@ CONFIGS: dict[str, CoreConfig] = {
     "spike64": CoreConfig(
         lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536, integrator="spike"
     ),
-    # 128 MiB outside. A row is a quarter of a DRAM burst of 64 bytes: short holes cost nothing.
+    # 128 MiB outside. A row of a tile is a whole DRAM burst of 64 bytes, four beats of the core.
     "mac32-axi": CoreConfig(
         lanes=32,
+        tile_lanes=128,
         memory_beats=1 << 23,
         max_inputs=1536,
         max_outputs=3072,
         memory="axi",
         axi_data_width=128,
         outstanding=16,
-        ring_groups=8,
-        hole=4,
+        ring_groups=4,
     ),
     # A row is a whole DRAM burst: every row that does not fire is saved.
     "mac128-axi": CoreConfig(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,13 +12,16 @@ from hw.spec.params import CoreParams
 from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
 
-#: Places of a group's beats, head and rows, rounded up to a power of two.
+#: Places of a group's beats, for each part of a tile: head and rows, rounded up.
 GROUP_PLACES = 64
+
+#: Most beats of an AXI4 burst.
+LONGEST = 256
 
 
 def page_beats(params: CoreParams) -> int:
-    """Beats between two addresses that no burst may cross."""
-    return BOUNDARY * 8 // params.beat_bits
+    """Beats between two addresses that no burst crosses."""
+    return min(BOUNDARY * 8 // params.beat_bits, LONGEST)
 
 
 def burst_layout(params: CoreParams) -> data.StructLayout:
@@ -38,8 +41,8 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
     return data.StructLayout(
         {
             "address": range(params.memory_beats),
-            "beats": range(GROUP_PLACES),
-            "place": range(GROUP_PLACES),
+            "beats": range(GROUP_PLACES * params.sub_tiles),
+            "place": range(GROUP_PLACES * params.sub_tiles),
             "last": 1,
         }
     )
@@ -68,7 +71,7 @@ class Fetcher(wiring.Component):
     weight_base : In
         Beat address.
     head_beats : In
-        Beats of a group before its rows, at least 1.
+        Beats of one head, at least 1.
     block : Out
         Block whose mask is asked for.
     known : In(1)
@@ -116,24 +119,29 @@ class Fetcher(wiring.Component):
         return m
 
     def _run_layout(self):
-        places = range(GROUP_PLACES)
+        places = range(GROUP_PLACES * self._params.sub_tiles)
         address = range(self._params.memory_beats)
-        return data.StructLayout({"base": address, "first": places, "end": places, "last": 1})
+        return data.StructLayout(
+            {"base": address, "first": places, "final": places, "none": 1, "last": 1}
+        )
 
     def _find_runs(self, m, run, run_valid, run_ready):
-        """Clear the lowest run of ones each cycle; the carry through it shows where it ends."""
+        """Mark the first and the final place of every run; take the lowest of both each cycle.
+
+        A place stands for as many beats as a tile has parts.
+        """
+        parts = self._params.sub_tiles
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
         tiles = Signal(16)
-        wanted = Signal(GROUP_PLACES - 1)
-        carried = Signal(len(wanted) + 1)
-        rest = Signal(len(wanted))
+        wanted = Signal(GROUP_PLACES)
+        starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = self.block + 1 == self.blocks
-        m.d.comb += [
-            carried.eq(wanted + (wanted & -wanted)[: len(wanted)]),
-            rest.eq(wanted & carried),
-        ]
+        some, several = _count(starts)
+        last = ~several
+        heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+        m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
         with m.If(run_ready):
             m.d.sync += run_valid.eq(0)
 
@@ -156,7 +164,8 @@ class Fetcher(wiring.Component):
             with m.State("group"):
                 with m.If(self.free):
                     m.d.comb += [self.claim.eq(1), unmask.eq(self.known)]
-                    m.d.sync += [base.eq(address), address.eq(address + self.head_beats + BLOCK)]
+                    span = (self.head_beats + BLOCK) * parts
+                    m.d.sync += [base.eq(address), address.eq(address + span)]
                     m.next = "runs"
 
             with m.State("rows"):
@@ -169,14 +178,16 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         run_valid.eq(1),
                         run.base.eq(base),
-                        run.first.eq(_lowest(wanted, GROUP_PLACES)),
-                        run.end.eq(_lowest(carried, GROUP_PLACES)),
-                        run.last.eq(unmasked & (rest == 0)),
-                        wanted.eq(rest),
+                        run.first.eq(_lowest(starts) * parts),
+                        run.final.eq(_lowest(finals) * parts + (parts - 1)),
+                        run.none.eq(0),
+                        run.last.eq(unmasked & last),
+                        starts.eq(starts & (starts - 1)),
+                        finals.eq(finals & (finals - 1)),
                     ]
-                    with m.If(wanted == 0):
-                        m.d.sync += [run.first.eq(0), run.end.eq(0)]
-                    with m.If(rest == 0):
+                    with m.If(~some):
+                        m.d.sync += [run.first.eq(0), run.final.eq(0), run.none.eq(1)]
+                    with m.If(last):
                         m.next = "rows"
                         with m.If(unmasked):
                             m.next = "group"
@@ -184,20 +195,17 @@ class Fetcher(wiring.Component):
                                 m.next = "idle"
 
         with m.If(self.claim | unmask):
-            heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+            beats = Mux(self.claim, self.head_beats, 0) + Mux(unmask, self.mask.rows, 0)
             m.d.sync += [
-                wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0)),
+                starts.eq(wanted & ~(wanted << 1)),
+                finals.eq(wanted & ~(wanted >> 1)),
                 unmasked.eq(unmask),
-                self.beats_read.eq(
-                    self.beats_read
-                    + Mux(self.claim, self.head_beats, 0)
-                    + Mux(unmask, self.mask.rows, 0)
-                ),
+                self.beats_read.eq(self.beats_read + beats * parts),
             ]
         with m.If(unmask):
             m.d.sync += [
-                self.rows_read.eq(self.rows_read + self.mask.rows),
-                self.beats_hole.eq(self.beats_hole + self.mask.holes),
+                self.rows_read.eq(self.rows_read + self.mask.rows * parts),
+                self.beats_hole.eq(self.beats_hole + self.mask.holes * parts),
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]
@@ -206,18 +214,16 @@ class Fetcher(wiring.Component):
         """Cut a run at page boundaries."""
         page = page_beats(self._params)
         burst = self.bursts.p
-        done = Signal.like(run.first)  # beats of the run that earlier bursts took
-        place = Signal.like(run.first)
+        resumes = Signal()  # earlier bursts took a part of the run
+        resumed, place = Signal.like(run.first), Signal.like(run.first)
         address = Signal.like(burst.address)
-        room = Signal(range(page + 1))
-        left = Signal.like(run.first)
-        fits = Signal()
+        room, fits = Signal(range(page + 1)), Signal()
+        offset = run.base % page
         m.d.comb += [
-            place.eq(run.first + done),
+            place.eq(Mux(resumes, resumed, run.first)),
             address.eq(run.base + place),
             room.eq(page - address % page),
-            left.eq(run.end - place),
-            fits.eq(left <= room),
+            fits.eq((offset + place) // page == (offset + run.final) // page),
             run_ready.eq(run_valid & fits & (self.bursts.ready | ~self.bursts.valid)),
         ]
         with m.If(self.bursts.ready):
@@ -226,18 +232,26 @@ class Fetcher(wiring.Component):
             m.d.sync += [
                 self.bursts.valid.eq(1),
                 burst.address.eq(address),
-                burst.beats.eq(Mux(fits, left, room)),
+                burst.beats.eq(Mux(fits, Mux(run.none, 0, run.final - place + 1), room)),
                 burst.place.eq(place),
                 burst.last.eq(run.last & fits),
-                done.eq(Mux(fits, 0, done + room)),
+                resumes.eq(~fits),
+                resumed.eq(place + room),
             ]
 
 
-def _lowest(flags, places):
-    """Return the number of the lowest flag that is set, of ``places``, a power of two."""
-    if places == 1 or len(flags) == 1:
-        return Const(0, places.bit_length() - 1)
-    low, high = flags[: places // 2], flags[places // 2 :]
-    if len(high) == 0:
-        return _lowest(low, places // 2)
-    return Mux(low.any(), _lowest(low, places // 2), places // 2 + _lowest(high, places // 2))
+def _lowest(flags):
+    """Return the number of the lowest flag that is set; their number is a power of two."""
+    if len(flags) == 1:
+        return Const(0, 0)
+    low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
+    return Cat(Mux(low.any(), _lowest(low), _lowest(high)), ~low.any())
+
+
+def _count(flags):
+    """Tell whether any flag is set, and whether more than one is."""
+    if len(flags) == 1:
+        return flags, Const(0, 1)
+    low, low_several = _count(flags[: len(flags) // 2])
+    high, high_several = _count(flags[len(flags) // 2 :])
+    return low | high, low_several | high_several | (low & high)
