@@ -56,10 +56,10 @@ class InstructionCheck(wiring.Component):
         """Compare the fields with the limits, behind three registers."""
         m = Module()
         params = self._params
-        most_tiles = params.max_outputs // W4.outputs(params.lanes)
+        most_tiles = params.max_outputs // W4.outputs(params.tile_lanes)
         most_wide_tiles = 0
         if params.lanes % W8.lanes_per_output == 0:
-            most_wide_tiles = params.max_outputs // W8.outputs(params.lanes)
+            most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
 
         known_table = self._judge_table(m)
         known_format = ~self.wide if most_wide_tiles == 0 else 1
@@ -69,11 +69,11 @@ class InstructionCheck(wiring.Component):
         blocks = Signal(range(params.max_blocks + 1))
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         tiles = self.tiles[: max(most_tiles, most_wide_tiles).bit_length()]
-        needed = Signal(len(span) + len(tiles))
+        needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) >> 5),
             span.eq(blocks * (head + BLOCK)),
-            needed.eq(span * tiles),
+            needed.eq(span * tiles * params.sub_tiles),
         ]
 
         with m.If(~(known_table & known_format)):

@@ -41,9 +41,10 @@ def replay_layout(params: CoreParams) -> data.StructLayout:
 class EventMemory(wiring.Component):
     """Event memory of one vector, at one event per input, or two of them for ``spike``.
 
-    A replay streams the vector for every tile, one item a cycle as long as they are taken, without
-    gaps between blocks or tiles. The first item is offered 3 cycles after ``replay``. The first
-    tile may chase the encoder: a block is offered 4 cycles after ``complete`` at the earliest.
+    A replay streams the vector for every tile, each block as often as a tile has parts, one item a
+    cycle as long as they are taken, without gaps. The first item is offered 3 cycles after
+    ``replay``. The first tile may chase the encoder: a block is offered 4 cycles after ``complete``
+    at the earliest.
 
     Parameters
     ----------
@@ -132,8 +133,12 @@ class EventMemory(wiring.Component):
             m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
 
     def _replay(self, m: Module, event, header):
-        advance = Signal()
-        m.d.comb += advance.eq(~self.events.valid | self.events.ready)
+        fetching = Signal()
+        advance, fetch = Signal(), Signal()  # the offer is taken; a place before it is free
+        m.d.comb += [
+            advance.eq(~self.events.valid | self.events.ready),
+            fetch.eq(~fetching | advance),
+        ]
 
         # Walk: one item a step; the header of the block after is always at hand.
         walking = Signal()
@@ -142,9 +147,12 @@ class EventMemory(wiring.Component):
         address = Signal(range(self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
         tiles, left = Signal(16), Signal(16)  # that are not yet loaded to their last block
+        part = Signal(range(self.params.sub_tiles))  # of the tile, for which a block is loaded
+        last_part = part == self.params.sub_tiles - 1
+        start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        step = walking & advance
+        step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
         load = (left != 0) & free & (following < readable)
@@ -160,30 +168,32 @@ class EventMemory(wiring.Component):
         ]
         m.d.sync += [
             readable.eq(Mux(self.clear, 0, self.completed)),
-            tiles.eq(left - (load & final)),
+            tiles.eq(left - (load & final & last_part)),
         ]
         with m.If(step):
             m.d.sync += [block.count.eq(block.count - 1), address.eq(address + ~item.empty)]
         with m.If(free):
             m.d.sync += walking.eq(0)
         with m.If(load):
+            begin = Mux(following == 0, 0, address + (step & ~item.empty))
             m.d.sync += [
                 walking.eq(1),
-                following.eq(Mux(final, 0, following + 1)),
+                following.eq(Mux(last_part, Mux(final, 0, following + 1), following)),
                 block.eq(header.data),
                 last_block.eq(final),
+                part.eq(part + 1),
+                address.eq(Mux(part == 0, begin, start)),
             ]
-            with m.If(following == 0):
-                m.d.sync += address.eq(0)
+            with m.If(part == 0):
+                m.d.sync += start.eq(begin)
 
         # Fetch, then offer.
         fetched = Signal.like(item)
-        fetching = Signal()
-        m.d.comb += [event.addr.eq(address), event.en.eq(advance)]
+        m.d.comb += [event.addr.eq(address), event.en.eq(fetch)]
+        with m.If(fetch):
+            m.d.sync += [fetching.eq(walking), fetched.eq(item)]
         with m.If(advance):
             m.d.sync += [
-                fetching.eq(walking),
-                fetched.eq(item),
                 self.events.valid.eq(fetching),
                 self.events.payload.eq(fetched),
                 *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),

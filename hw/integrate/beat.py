@@ -19,7 +19,9 @@ def group_layout(params: CoreParams) -> data.StructLayout:
     mantissa, shift, code_sum
         The block's scale and sum, as in :func:`hw.encode.event.event_layout`.
     first, last : unsigned(1)
-        First and last group of the tile.
+        Group of the tile's first and of its last block.
+    part : unsigned
+        Part of the tile, where that is wider than the core.
     """
     return data.StructLayout(
         {
@@ -28,6 +30,7 @@ def group_layout(params: CoreParams) -> data.StructLayout:
             "code_sum": signed(params.code_sum_width),
             "first": 1,
             "last": 1,
+            "part": range(params.sub_tiles),
         }
     )
 

@@ -198,16 +198,16 @@ class GroupScaler(wiring.Component):
 
     def _accumulate(self, m, tags, terms):
         m.submodules.accumulators = accumulators = memory.Memory(
-            shape=self.results.shape(), depth=max(self._depth, 2), init=[]
+            shape=self.results.shape(), depth=self._params.sub_tiles << len(self.slot), init=[]
         )
         read = accumulators.read_port()
         write = accumulators.write_port()
         before = Signal.like(self.results)
         done = tags[STAGES]
         m.d.comb += [
-            read.addr.eq(tags[5].slot),
+            read.addr.eq(Cat(tags[5].slot, tags[5].group.part)),
             read.en.eq(tags[5].emit),
-            write.addr.eq(done.slot),
+            write.addr.eq(Cat(done.slot, done.group.part)),
             write.data.eq(self.results),
             write.en.eq(done.emit),
             self.slot.eq(done.slot),

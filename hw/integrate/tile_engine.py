@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -15,6 +17,15 @@ from hw.spec.params import CoreParams
 from hw.synapse.port import HEAD_PLACES, ReadSignature
 
 
+class _Head(NamedTuple):
+    """Head being read: a beat in this cycle, all of it; that beat's number, and place in memory."""
+
+    turn: Signal
+    done: Signal
+    number: Signal
+    place: Signal
+
+
 class TileEngine(wiring.Component):
     """Takes the items of every tile, and reads the rows that fire and the heads of their groups.
 
@@ -24,6 +35,9 @@ class TileEngine(wiring.Component):
     ``spike`` the next group's first, or the flush at the vector's end. The next group's head is
     read after it: on chip before its rows, which wait for the one port; outside beside them. A
     group is entered when memory has all of it, at the latest by the first item that fires in it.
+
+    Where a tile is wider than the core, each block comes once for each part of the tile, and the
+    parts are groups of their own that lie together in memory: heads first, then row by row.
 
     From ``start`` to the last item every cycle is one of an item, of a head's beat on chip, or of
     a stall, which has one cause: the encoder offers no item; or else the scaler is not free; or
@@ -81,22 +95,28 @@ class TileEngine(wiring.Component):
         m = Module()
         event = self.events.payload
         spike = self._params.integrator == "spike"
+        parts = self._params.sub_tiles
         active = Signal()
         entered = Signal()  # the group is the one that memory reads
         taken, ends = Signal(), Signal()
         hands_over = event.ends_group if spike else event.last
-        # With `spike` such an item fires a row of the next group already.
-        enters = hands_over & ~event.empty if spike else Const(0)
+        part = Signal(range(parts))
+        last_part = part == parts - 1
+        # With `spike` the item that hands over fires a row of the next part or group already.
+        passes = hands_over if spike else Const(0)
+        enters = passes & last_part & ~event.empty
 
         here = entered | self.read.ready
         head_beats = Signal(range(HEAD_PLACES + 1))
         scale_beats = Mux(self.wide, W8.scale_beats, W4.scale_beats)
         m.d.sync += head_beats.eq(scale_beats + Mux(self.sums, SUM_BEATS, 0))
-        head_place, head_turn, head_done = self._walk_head(m, head_beats, active & here, ends)
-        rows_turn = active if self._params.external else active & head_done
+        restart = self.start | (ends & last_part)
+        head = self._walk_heads(m, head_beats, active & here, ends, restart)
+        rows_turn = active if self._params.external else active & head.done
         lacks_row = Mux(enters, ~self.read.ready, ~event.empty & ~here)
-        waits_scaler = hands_over & (~self._scaler_free(m, ends) | (here & ~head_done))
-        waits_memory = lacks_row | (hands_over & ~head_done)
+        waits_scaler = hands_over & (~self._scaler_free(m, ends) | (here & ~head.done))
+        waits_memory = lacks_row | (hands_over & ~head.done)
+        place = Cat((part + passes)[: len(part)], event.row)
         m.d.comb += [
             self.events.ready.eq(rows_turn & ~waits_scaler & ~waits_memory),
             taken.eq(self.events.valid & self.events.ready),
@@ -106,27 +126,32 @@ class TileEngine(wiring.Component):
             self.replay.eq(self.start),
             self.read.next.eq(active & ((here & ~entered) | (taken & enters))),
             self.read.en.eq(taken & ~event.empty),
-            self.read.row.eq(event.row),
-            self.read.head_en.eq(head_turn),
-            self.read.head_place.eq(head_place),
+            self.read.place.eq(place),
+            self.read.head_en.eq(head.turn),
+            self.read.head_place.eq(head.place),
         ]
 
         address = Signal.like(self.weight_base)
         tiles = Signal(16)
         first = Signal()
-        row = head_beats + event.row + Mux(enters, head_beats + BLOCK, 0)
-        m.d.sync += self.read.address.eq(address + Mux(head_turn, head_place, row))
+        span = Mux(enters, head_beats + BLOCK, 0)
+        row = (head_beats + span) * parts + place
+        m.d.sync += self.read.address.eq(address + Mux(head.turn, head.place, row))
         with m.If(self.start):
             m.d.sync += [
                 active.eq(1),
                 address.eq(self.weight_base),
                 tiles.eq(self.tiles),
                 first.eq(1),
+                part.eq(0),
                 entered.eq(0),
             ]
+        with m.Elif(ends & ~last_part):
+            m.d.sync += part.eq(part + 1)
         with m.Elif(ends):
             m.d.sync += [
-                address.eq(address + head_beats + BLOCK),
+                part.eq(0),
+                address.eq(address + (head_beats + BLOCK) * parts),
                 first.eq(event.last_block),
                 entered.eq(enters),
                 tiles.eq(tiles - event.last_block),
@@ -137,8 +162,8 @@ class TileEngine(wiring.Component):
 
         command = Signal(beat_layout(self._params))
         m.d.sync += [
-            command.scale.eq(head_turn & (head_place < scale_beats)),
-            command.sums.eq(head_turn & (head_place >= scale_beats)),
+            command.scale.eq(head.turn & (head.number < scale_beats)),
+            command.sums.eq(head.turn & (head.number >= scale_beats)),
             command.row.eq(taken),
             command.last.eq(hands_over),
             command.group.mantissa.eq(event.mantissa),
@@ -146,6 +171,7 @@ class TileEngine(wiring.Component):
             command.group.code_sum.eq(event.code_sum),
             command.group.first.eq(first),
             command.group.last.eq(event.last_block),
+            command.group.part.eq(part),
         ]
         if spike:
             m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]
@@ -161,15 +187,20 @@ class TileEngine(wiring.Component):
         self._count(m, self.beats_read, self.read.en + self.read.head_en)
         return m
 
-    def _walk_head(self, m, beats, may, ends):
-        """Walk over a group's head, one beat a cycle; returns place, whether it is read, done."""
-        place, done, turn = Signal(range(HEAD_PLACES)), Signal(), Signal()
-        m.d.comb += turn.eq(may & ~done)
-        with m.If(self.start | ends):
-            m.d.sync += [place.eq(0), done.eq(0)]
-        with m.Elif(turn):
-            m.d.sync += [place.eq(place + 1), done.eq(place == beats - 1)]
-        return place, turn, done
+    def _walk_heads(self, m, beats, may, ends, restart):
+        """Walk over the head of a group, or of its next part, one beat a cycle."""
+        places = range(HEAD_PLACES * self._params.sub_tiles)
+        head = _Head(Signal(), Signal(), Signal(range(HEAD_PLACES)), Signal(places))
+        m.d.comb += head.turn.eq(may & ~head.done)
+        with m.If(ends | restart):
+            m.d.sync += [head.number.eq(0), head.done.eq(0)]
+        with m.Elif(head.turn):
+            m.d.sync += [head.number.eq(head.number + 1), head.done.eq(head.number == beats - 1)]
+        with m.If(restart):
+            m.d.sync += head.place.eq(0)
+        with m.Elif(head.turn):
+            m.d.sync += head.place.eq(head.place + 1)
+        return head
 
     def _scaler_free(self, m, ends):
         """Tell whether the item at hand may end its group."""

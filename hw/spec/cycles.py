@@ -5,6 +5,7 @@ The rates of the group scaler stand here too, because the gateware schedules by 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def integrate_cycles(
     An item is one cycle of the lanes. For ``mac`` that is an event, or an empty block. For
     ``spike`` it may also be a gap, and a block's last gap shares the cycle of the next block's
     first item; the last block's is that of the flush. The first tile takes the blocks as the
-    encoder stores them.
+    encoder stores them. Where a tile is wider than the core, each of its parts takes these items.
 
     Parameters
     ----------
@@ -88,12 +89,16 @@ def integrate_cycles(
         # When each block's first item is there: the last one's end is no block's.
         chased = [] if tile else [cycle + REPLAY[params.integrator] for cycle in stored]
         offered = chased or [0] * len(items)
-        for block, count in enumerate(items):
-            unhindered = now + head + max(count, 1)
+        for block, part in itertools.product(range(len(items)), range(params.sub_tiles)):
+            last = block + 1 == len(items)
+            count = max(items[block], 1)
+            if spike:  # an item more where none has handed over: at the start, and after a flush
+                count += (part > 0 and last) - (part > 0 and block == 0)
+            unhindered = now + head + count
             wanted = unhindered
-            if block == 0 or not spike:
-                wanted = max(wanted, offered[block] - 1 + max(count, 1))
-            if spike and block + 1 < len(items):
+            if part == 0 and (block == 0 or not spike):
+                wanted = max(wanted, offered[block] - 1 + count)
+            if spike and part + 1 == params.sub_tiles and not last:
                 wanted = max(wanted, offered[block + 1])
             now = max(wanted, free)
             stall_encoder += wanted - unhindered
@@ -160,4 +165,4 @@ def accounted_cycles(
     """
     heads = 0 if params.external else len(items) * weights.head_beats(sums=sums)
     fixed = CHECK + LAUNCH + TAIL + lanes_per_stream(params)
-    return fixed + tiles * (sum(items) + heads) + stalls
+    return fixed + tiles * params.sub_tiles * (sum(items) + heads) + stalls

@@ -27,6 +27,9 @@ class WeightFormat:
     nibbles, lane 0 in the lowest bits. Row sums are N times 16 bits, in two's complement: the sum
     of each lane's nibbles over the group's inputs, padding excluded.
 
+    A tile may also be several cores of N lanes wide. A group is then the heads, as above, of all
+    its parts, and after them for each row a beat of every part.
+
     Attributes
     ----------
     name : str

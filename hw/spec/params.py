@@ -22,6 +22,10 @@ class CoreConfig:
     lanes : int
         Integrator lanes, 1..256: weights of a row that are added in one cycle. 8-bit weights sit in
         pairs of lanes, so models with an 8-bit head need an even number.
+    tile_lanes : int or None
+        Lanes of a tile in memory: ``lanes``, as where it is None, or 2, 4 or 8 times as many. The
+        core then integrates each block of the vector several times, for one part of the tile after
+        the other, and a row of a tile is so many neighbouring beats.
     memory_beats : int
         Synapse memory in beats of ``4 * lanes`` bits: its depth on chip, or what the core can
         address outside.
@@ -49,6 +53,7 @@ class CoreConfig:
     """
 
     lanes: int = 8
+    tile_lanes: int | None = None
     memory_beats: int = 65536
     max_inputs: int = 1024
     max_outputs: int = 1024
@@ -75,6 +80,8 @@ class CoreParams:
 
     Attributes
     ----------
+    tile_lanes, sub_tiles : int
+        Lanes of a memory tile, and how many times wider it is than the core: 1, 2, 4 or 8.
     beat_bits, words_per_beat : int
         Width of a memory beat, and 32-bit words that the data window takes for one beat.
     max_blocks : int
@@ -114,11 +121,17 @@ class CoreParams:
                 f"max_inputs must be a multiple of {codes.BLOCK} and at least {2 * codes.BLOCK}, "
                 f"not {config.max_inputs}; round it up"
             )
-        if config.max_outputs < lanes:
+        tile_lanes = lanes if config.tile_lanes is None else config.tile_lanes
+        if tile_lanes not in (lanes, 2 * lanes, 4 * lanes, 8 * lanes):
             raise ValueError(
-                f"max_outputs must be at least the {lanes} lanes, not {config.max_outputs}"
+                f"tile_lanes must be 1, 2, 4 or 8 times the {lanes} lanes, not {tile_lanes}"
             )
-        least = formats.W4.beats
+        if config.max_outputs < tile_lanes:
+            raise ValueError(
+                f"max_outputs must be at least the {tile_lanes} lanes, not {config.max_outputs}"
+            )
+        self.sub_tiles = tile_lanes // lanes
+        least = formats.W4.beats * self.sub_tiles
         if config.memory_beats < least:
             raise ValueError(
                 f"memory_beats must hold one weight group of {least} beats, not "
@@ -132,7 +145,7 @@ class CoreParams:
             raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {config.memory!r}")
         if config.memory == "axi":
             _check_external(config, 1 << self.axi_address_width)
-        self.lanes = lanes
+        self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
         self.axi_id_width = config.axi_id_width
         self.outstanding = config.outstanding

@@ -174,7 +174,7 @@ REGISTERS: dict[str, Register] = {
             Access.RW,
             "Size of the instruction.",
             _f("inputs", 0, 16, "inputs"),
-            _f("tiles", 16, 16, "tiles of outputs"),
+            _f("tiles", 16, 16, "tiles of outputs, as wide as in memory"),
         ),
         _r("weight_base", 0x34, Access.RW, "Beat address of the first tile."),
         _r(
@@ -202,7 +202,7 @@ REGISTERS: dict[str, Register] = {
             0x44,
             Access.RW,
             "Fault injection for tests; acts in the next instruction.",
-            _f("kind", 0, 2, "0 none, 1 code of an event, 2 accumulator"),
+            _f("kind", 0, 2, "0 none, 1 event (its code, or its level), 2 accumulator"),
             _f("bit", 2, 6, "bit to invert"),
             _f("index", 8, 24, "number of the event, or of the output, counted from 0"),
         ),

@@ -147,6 +147,7 @@ class ExternalMemory(wiring.Component):
         first, last, void = waiting.r_data[:-2], waiting.r_data[-2], waiting.r_data[-1]
         place = Signal.like(first)  # beats of the burst that have come
         beat = first + place
+        heads = self.head_beats * self._params.sub_tiles
         taken, ends = Signal(), Signal()
         m.d.comb += [
             axi.rready.eq(waiting.r_rdy & ~void),
@@ -154,8 +155,8 @@ class ExternalMemory(wiring.Component):
             ends.eq((taken & axi.rlast) | (waiting.r_rdy & void)),
             waiting.r_en.eq(ends),
             ring.write.eq(taken),
-            ring.head.eq(beat < self.head_beats),
-            ring.place.eq(Mux(ring.head, beat, beat - self.head_beats)),
+            ring.head.eq(beat < heads),
+            ring.place.eq(Mux(ring.head, beat, beat - heads)),
             ring.data.eq(axi.rdata),
             ring.complete.eq(ends & last & ~(taken & axi.rresp[1])),
         ]

@@ -12,13 +12,16 @@ from hw.spec.params import CoreParams
 from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
 
-#: Places of a group's beats, head and rows, rounded up to a power of two.
+#: Places of a group's beats, for each part of a tile: head and rows, rounded up.
 GROUP_PLACES = 64
+
+#: Most beats of an AXI4 burst.
+LONGEST = 256
 
 
 def page_beats(params: CoreParams) -> int:
-    """Beats between two addresses that no burst may cross."""
-    return BOUNDARY * 8 // params.beat_bits
+    """Beats between two addresses that no burst crosses."""
+    return min(BOUNDARY * 8 // params.beat_bits, LONGEST)
 
 
 def burst_layout(params: CoreParams) -> data.StructLayout:
@@ -38,8 +41,8 @@ def burst_layout(params: CoreParams) -> data.StructLayout:
     return data.StructLayout(
         {
             "address": range(params.memory_beats),
-            "beats": range(GROUP_PLACES),
-            "place": range(GROUP_PLACES),
+            "beats": range(GROUP_PLACES * params.sub_tiles),
+            "place": range(GROUP_PLACES * params.sub_tiles),
             "last": 1,
         }
     )
@@ -68,7 +71,7 @@ class Fetcher(wiring.Component):
     weight_base : In
         Beat address.
     head_beats : In
-        Beats of a group before its rows, at least 1.
+        Beats of one head, at least 1.
     block : Out
         Block whose mask is asked for.
     known : In(1)
@@ -116,14 +119,18 @@ class Fetcher(wiring.Component):
         return m
 
     def _run_layout(self):
-        places = range(GROUP_PLACES)
+        places = range(GROUP_PLACES * self._params.sub_tiles)
         address = range(self._params.memory_beats)
         return data.StructLayout(
             {"base": address, "first": places, "final": places, "none": 1, "last": 1}
         )
 
     def _find_runs(self, m, run, run_valid, run_ready):
-        """Mark the first and the final place of every run; take the lowest of both each cycle."""
+        """Mark the first and the final place of every run; take the lowest of both each cycle.
+
+        A place stands for as many beats as a tile has parts.
+        """
+        parts = self._params.sub_tiles
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
         tiles = Signal(16)
@@ -157,7 +164,8 @@ class Fetcher(wiring.Component):
             with m.State("group"):
                 with m.If(self.free):
                     m.d.comb += [self.claim.eq(1), unmask.eq(self.known)]
-                    m.d.sync += [base.eq(address), address.eq(address + self.head_beats + BLOCK)]
+                    span = (self.head_beats + BLOCK) * parts
+                    m.d.sync += [base.eq(address), address.eq(address + span)]
                     m.next = "runs"
 
             with m.State("rows"):
@@ -170,8 +178,8 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         run_valid.eq(1),
                         run.base.eq(base),
-                        run.first.eq(_lowest(starts)),
-                        run.final.eq(_lowest(finals)),
+                        run.first.eq(_lowest(starts) * parts),
+                        run.final.eq(_lowest(finals) * parts + (parts - 1)),
                         run.none.eq(0),
                         run.last.eq(unmasked & last),
                         starts.eq(starts & (starts - 1)),
@@ -187,20 +195,17 @@ class Fetcher(wiring.Component):
                                 m.next = "idle"
 
         with m.If(self.claim | unmask):
+            beats = Mux(self.claim, self.head_beats, 0) + Mux(unmask, self.mask.rows, 0)
             m.d.sync += [
                 starts.eq(wanted & ~(wanted << 1)),
                 finals.eq(wanted & ~(wanted >> 1)),
                 unmasked.eq(unmask),
-                self.beats_read.eq(
-                    self.beats_read
-                    + Mux(self.claim, self.head_beats, 0)
-                    + Mux(unmask, self.mask.rows, 0)
-                ),
+                self.beats_read.eq(self.beats_read + beats * parts),
             ]
         with m.If(unmask):
             m.d.sync += [
-                self.rows_read.eq(self.rows_read + self.mask.rows),
-                self.beats_hole.eq(self.beats_hole + self.mask.holes),
+                self.rows_read.eq(self.rows_read + self.mask.rows * parts),
+                self.beats_hole.eq(self.beats_hole + self.mask.holes * parts),
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]

@@ -15,6 +15,8 @@ HEAD_PLACES = 8
 def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads as a signature
     """Read port for one beat a cycle, group after group; within a group in any order.
 
+    A group has ``sub_tiles`` heads, and so many beats a row.
+
     The beats of a group's head have a port of their own where memory is external; on chip the two
     must not be read in one cycle.
 
@@ -26,12 +28,12 @@ def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads
         The next group can be read from the next cycle on.
     en : Out(1)
         Read a row in this cycle.
-    row : Out
-        Its number in the group.
+    place : Out
+        Its number among the beats of the group's rows.
     head_en : Out(1)
         Read a beat of the head in this cycle.
     head_place : Out
-        Its number in the head.
+        Its number in the heads.
     address : Out
         Beat address of what is read on chip.
     data, head_data : In(4 * lanes)
@@ -42,9 +44,9 @@ def ReadSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - reads
             "next": Out(1),
             "ready": In(1, init=1),
             "en": Out(1),
-            "row": Out(range(BLOCK)),
+            "place": Out(range(BLOCK * params.sub_tiles)),
             "head_en": Out(1),
-            "head_place": Out(range(HEAD_PLACES)),
+            "head_place": Out(range(HEAD_PLACES * params.sub_tiles)),
             "address": Out(range(params.memory_beats)),
             "data": In(params.beat_bits),
             "head_data": In(params.beat_bits),

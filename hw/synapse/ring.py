@@ -31,9 +31,9 @@ class Ring(wiring.Component):
     write : In(1)
         Store ``data`` in the oldest group that is not complete.
     head : In(1)
-        It belongs to the group's head.
+        It belongs to the group's heads.
     place : In
-        Number of the beat in the head, or of the row.
+        Number of the beat in the group's heads, or in its rows.
     data : In
         The beat.
     complete : In(1)
@@ -50,7 +50,7 @@ class Ring(wiring.Component):
                 "claim": In(1),
                 "write": In(1),
                 "head": In(1),
-                "place": In(range(BLOCK)),
+                "place": In(range(BLOCK * params.sub_tiles)),
                 "data": In(params.beat_bits),
                 "complete": In(1),
                 "read": In(ReadSignature(params)),
@@ -60,10 +60,10 @@ class Ring(wiring.Component):
     def elaborate(self, platform):
         """Keep the slots' numbers, and how many are claimed, and complete but not yet read."""
         m = Module()
-        slots = self._params.ring_groups
+        slots, parts = self._params.ring_groups, self._params.sub_tiles
         width = self._params.beat_bits
-        m.submodules.rows = rows = BlockRAM(width=width, depth=slots * BLOCK)
-        m.submodules.heads = heads = BlockRAM(width=width, depth=slots * HEAD_PLACES)
+        m.submodules.rows = rows = BlockRAM(width=width, depth=slots * parts * BLOCK)
+        m.submodules.heads = heads = BlockRAM(width=width, depth=slots * parts * HEAD_PLACES)
         filling, following, present = (Signal(range(slots)) for _ in range(3))
         begun = Signal()  # there is a present group
         claimed, complete = Signal(range(slots + 1)), Signal(range(slots + 1))
@@ -77,7 +77,7 @@ class Ring(wiring.Component):
             rows.write_address.eq(Cat(self.place, filling)),
             rows.write_data.eq(self.data),
             rows.read_en.eq(self.read.en),
-            rows.read_address.eq(Cat(self.read.row, reading)),
+            rows.read_address.eq(Cat(self.read.place, reading)),
             heads.write_en.eq(self.write & self.head),
             heads.write_address.eq(Cat(self.place[: len(self.read.head_place)], filling)),
             heads.write_data.eq(self.data),

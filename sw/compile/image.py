@@ -15,9 +15,10 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from hw.spec.codes import BLOCK, TABLES
-from hw.spec.formats import FORMATS, IMAGE_VERSION, SUM_BEATS, W4, WeightFormat
+from hw.spec.codes import TABLES
+from hw.spec.formats import FORMATS, IMAGE_VERSION, WeightFormat
 from hw.spec.params import CoreParams
+from sw.compile.layout import pack_words
 from sw.convert.container import ConvertedModel, WeightMatrix, write_whole
 from sw.errors import UserError
 from sw.golden.linear import input_site
@@ -49,8 +50,8 @@ class MatrixImage:
 
     @property
     def group_beats(self) -> int:
-        """Beats of a group."""
-        return self.format.group_beats(sums=self.sums)
+        """Beats of a group, in all parts of a tile."""
+        return self.words.shape[2]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -183,6 +184,7 @@ def compile_model(
             n: pack_matrix(
                 m,
                 params.lanes,
+                parts=params.sub_tiles,
                 sums=needs_sums(table, model.quantizer(input_site(n), table).silent_level),
             )
             for n, m in matrices.items()
@@ -190,58 +192,11 @@ def compile_model(
     )
 
 
-def pack_matrix(matrix: WeightMatrix, lanes: int, *, sums: bool = False) -> MatrixImage:
-    """Lay out a matrix in tiles of ``lanes`` lanes; what is missing to a tile or group is zero."""
-    layout = matrix.format
-    outputs, groups = layout.outputs(lanes), matrix.groups
-    tiles = layout.tiles(matrix.rows, lanes)
-    whole = np.zeros((tiles * outputs, groups * BLOCK), np.int8)
-    whole[: matrix.rows, : matrix.inputs] = matrix.codes
-    codes = whole.reshape(tiles, outputs, groups, BLOCK).transpose(0, 2, 3, 1)
-    scales = [matrix.d, matrix.b] if layout is W4 else [matrix.d]
-    scale_bytes = np.zeros((tiles, groups, len(scales), outputs), np.uint8)
-    for i, scale in enumerate(scales):
-        padded = np.zeros((tiles * outputs, groups), np.int8)
-        padded[: matrix.rows] = scale
-        scale_bytes[:, :, i] = padded.reshape(tiles, outputs, groups).transpose(0, 2, 1)
-    rows = _planes(codes) if layout is not W4 else codes.astype(np.uint8) & 15
-    parts = [_nibbles(scale_bytes).reshape(tiles, groups, layout.scale_beats, lanes), rows]
-    if sums:
-        parts.insert(1, _row_sums(rows, matrix.inputs))
+def pack_matrix(
+    matrix: WeightMatrix, lanes: int, *, parts: int = 1, sums: bool = False
+) -> MatrixImage:
+    """Lay out a matrix in tiles of ``parts`` times ``lanes`` lanes, with row sums or without."""
+    words = pack_words(matrix, lanes, parts=parts, sums=sums)
     return MatrixImage(
-        format=layout,
-        rows=matrix.rows,
-        inputs=matrix.inputs,
-        words=_words(np.concatenate(parts, axis=2)),
-        sums=sums,
+        format=matrix.format, rows=matrix.rows, inputs=matrix.inputs, words=words, sums=sums
     )
-
-
-def _row_sums(rows: np.ndarray, inputs: int) -> np.ndarray:
-    """Sum the nibbles of each lane over a group's inputs; give the sums' own nibbles in beats."""
-    tiles, groups, _, lanes = rows.shape
-    weights = (rows ^ 8).astype(np.int16).reshape(tiles, -1, lanes) - 8
-    weights[:, inputs:] = 0
-    sums = weights.reshape(rows.shape).sum(axis=2, dtype="<i2")
-    as_bytes = np.ascontiguousarray(sums).view(np.uint8)
-    return _nibbles(as_bytes).reshape(tiles, groups, SUM_BEATS, lanes)
-
-
-def _nibbles(values: np.ndarray) -> np.ndarray:
-    """Split bytes into nibbles along the last axis, the low one first."""
-    return np.stack([values & 15, values >> 4], axis=-1).reshape(*values.shape[:-1], -1)
-
-
-def _planes(codes: np.ndarray) -> np.ndarray:
-    """Split 8-bit codes ``16 * h + l + 8`` into lanes l, h."""
-    bits = codes.astype(np.uint8)
-    return np.stack([bits & 15 ^ 8, bits >> 4], axis=-1).reshape(*codes.shape[:-1], -1)
-
-
-def _words(nibbles: np.ndarray) -> np.ndarray:
-    """Pack nibbles along the last axis into 32-bit words, the first in the lowest bits."""
-    *shape, lanes = nibbles.shape
-    padded = np.zeros((*shape, -(-lanes // 8) * 8), np.uint8)
-    padded[..., :lanes] = nibbles
-    pairs = np.ascontiguousarray(padded[..., 0::2] | padded[..., 1::2] << 4)
-    return pairs.view("<u4")

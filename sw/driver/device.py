@@ -132,7 +132,7 @@ class Device:
     def outputs_at_once(self, name: str) -> int:
         """Count the outputs of the first instruction that a matrix takes."""
         matrix = self._matrix(name)
-        outputs = self._chunk_tiles(matrix) * matrix.format.outputs(self.params.lanes)
+        outputs = self._chunk_tiles(matrix) * matrix.format.outputs(self.params.tile_lanes)
         return min(outputs, matrix.rows)
 
     def inject(self, *, kind: int, index: int, bit: int) -> None:
@@ -144,13 +144,13 @@ class Device:
         """Invert one bit of a weight in synapse memory, for tests."""
         matrix = self._matrix(name)
         layout, chunk = matrix.format, self._chunk_tiles(matrix)
-        tile, output = divmod(row, layout.outputs(self.params.lanes))
-        lane = output * layout.lanes_per_output + bit // 4
+        tile, output = divmod(row, layout.outputs(self.params.tile_lanes))
+        part, lane = divmod(output * layout.lanes_per_output + bit // 4, self.params.lanes)
         base = self._ensure_resident(name, matrix, tile - tile % chunk, chunk)
         groups = matrix.words.shape[1]
         group = (tile % chunk) * groups + column // BLOCK
-        head = layout.head_beats(sums=matrix.sums)
-        beat = base + group * matrix.group_beats + head + column % BLOCK
+        place = layout.head_beats(sums=matrix.sums) + column % BLOCK
+        beat = base + group * matrix.group_beats + place * self.params.sub_tiles + part
         words = self._memory.read(beat)
         words[lane // 8] ^= np.uint32(1 << lane % 8 * 4 + bit % 4)
         self._memory.write(beat, words)
@@ -164,7 +164,7 @@ class Device:
         return self._loaded().matrices[name]
 
     def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
-        per_tile = matrix.format.outputs(self.params.lanes)
+        per_tile = matrix.format.outputs(self.params.tile_lanes)
         chunk = self._chunk_tiles(matrix)
         parts, counters = [], dict.fromkeys(COUNTERS, 0)
         for first in range(0, len(matrix.words), chunk):
@@ -190,7 +190,7 @@ class Device:
                 f"one tile of {matrix.inputs} inputs needs {beats} beats, the core's memory has "
                 f"{self.params.memory_beats}; choose a larger configuration"
             )
-        return min(fit, self.params.max_outputs // matrix.format.outputs(self.params.lanes))
+        return min(fit, self.params.max_outputs // matrix.format.outputs(self.params.tile_lanes))
 
     def _ensure_resident(self, name: str, matrix: MatrixImage, first: int, chunk: int) -> int:
         """Beat address of some tiles, loading them if they are not in memory."""
@@ -215,7 +215,11 @@ class Device:
         self._write("weight_base", weight_base)
         self._write("control", REGISTERS["control"].pack(start=1))
         groups = tiles * (-(-inputs // BLOCK) + 2)
-        longest = 4096 + 8 * self.params.max_inputs + groups * (256 + self.params.lanes)
+        longest = (
+            4096
+            + 8 * self.params.max_inputs
+            + groups * (256 + self.params.lanes) * self.params.sub_tiles
+        )
         if self.params.external:
             longest *= SLOWEST_MEMORY
         status = REGISTERS["status"]

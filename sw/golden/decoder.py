@@ -37,6 +37,8 @@ class GoldenModel:
         shape (rows,) and the base exponent E. The golden product if absent.
     lanes : int, optional
         Lanes of the core whose memory reads are predicted.
+    tile_lanes : int, optional
+        Lanes of that core's tiles in memory, if they are wider.
     integrator, memory : str
         That core's integrator, and where its weights are.
 
@@ -62,8 +64,10 @@ class GoldenModel:
         table: str | None = None,
         linear: Linear | None = None,
         lanes: int | None = None,
+        tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ) -> None:
         name = table or model.table
         usable = [entry.name for entry in TABLES.values() if entry.linear]
@@ -71,7 +75,13 @@ class GoldenModel:
             raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
         self.model, self.config, self.table = model, model.config, TABLES[name]
         self.golden = GoldenLinear(
-            model, table=self.table, lanes=lanes, integrator=integrator, memory=memory
+            model,
+            table=self.table,
+            lanes=lanes,
+            tile_lanes=tile_lanes,
+            integrator=integrator,
+            memory=memory,
+            hole=hole,
         )
         self.linear = linear
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}

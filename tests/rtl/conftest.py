@@ -15,6 +15,15 @@ from sim.memory import MemoryModel
 from sim.verilated import VerilatedTransport
 from tests.rtl.reference import Matrix, encode
 
+#: Cores with external memory. The narrow one reads holes through, the wide one never.
+NARROW = CoreConfig(
+    lanes=8, memory_beats=6000, max_inputs=1536, max_outputs=45, memory="axi", hole=3, ring_groups=5
+)
+WIDE = CoreConfig(
+    lanes=32, memory_beats=6000, max_inputs=1536, max_outputs=130, memory="axi",
+    axi_data_width=128, outstanding=3,
+)  # fmt: skip
+
 
 class Host:
     """Registers by name, over a transport."""
@@ -66,7 +75,7 @@ class Host:
     def multiply(self, matrix: Matrix, x: np.ndarray, table: str, **options):
         """Whole instruction; returns the accumulators of the matrix's outputs."""
         sums = options.get("silent", 0) != TABLES[table].zero
-        image, tiles = matrix.image(self.params.lanes, sums=sums)
+        image, tiles = matrix.image(self.params.lanes, sums=sums, parts=self.params.sub_tiles)
         self.start(x, image, tiles, matrix.weights, table, **options)
         self.wait()
         return self.outputs(len(matrix.codes))
@@ -84,9 +93,10 @@ class Host:
 
         params, weights = self.params, matrix.weights
         sums = options.get("silent", 0) != TABLES[table].zero
-        tiles = weights.tiles(len(matrix.codes), params.lanes)
+        tiles = weights.tiles(len(matrix.codes), params.tile_lanes)
+        passes = tiles * params.sub_tiles
         items = encoded.items(params.integrator)
-        rows = tiles * encoded.rows("mac" if params.external else params.integrator)
+        rows = passes * encoded.rows("mac" if params.external else params.integrator)
         digits = [(len(coarse), len(fine)) for coarse, fine in encoded.windows]
         spike = params.integrator == "spike"
         stored = stored_cycles(len(x), digits if spike else None, codes=codes)
@@ -94,7 +104,7 @@ class Host:
         expected = {
             **encoded.counters,
             "rows_read": rows,
-            "beats_read": rows + tiles * len(items) * weights.head_beats(sums=sums),
+            "beats_read": rows + passes * len(items) * weights.head_beats(sums=sums),
             "cycles": instruction_cycles(params, weights, tiles, items, stored, sums=sums),
             "stall_scaler": integration.stall_scaler,
             "stall_memory": 0,
@@ -110,7 +120,7 @@ class Host:
                 params, weights, tiles, items, stalls=stalls, sums=sums
             )
             masks = [row_masks.model(fires, params.hole) for fires in encoded.fires]
-            expected["beats_hole"] = tiles * sum(mask.holes for mask in masks)
+            expected["beats_hole"] = passes * sum(mask.holes for mask in masks)
         assert counters == expected
         return counters
 
@@ -145,5 +155,4 @@ def open_host():
 
 
 host8 = _session_host(lanes=8, memory_beats=1500, max_inputs=224, max_outputs=45)
-host3 = _session_host(lanes=3, memory_beats=1000, max_inputs=96, max_outputs=17)
 host50 = _session_host(lanes=50, memory_beats=1299, max_inputs=96, max_outputs=310)

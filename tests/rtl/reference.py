@@ -161,33 +161,41 @@ class Matrix:
         terms = self.d * sums + self.b * x.decoded.sum(axis=1)
         return (terms * x.scales).sum(axis=1)
 
-    def image(self, lanes: int, *, sums: bool) -> tuple[np.ndarray, int]:
+    def image(self, lanes: int, *, sums: bool, parts: int = 1) -> tuple[np.ndarray, int]:
         """Words of synapse memory, and the number of tiles (``hw/spec/formats.py``)."""
         per_tile = self.weights.outputs(lanes)
-        tiles = self.weights.tiles(len(self.codes), lanes)
+        tiles = self.weights.tiles(len(self.codes), lanes * parts)
         groups = self.d.shape[1]
-        codes = np.zeros((tiles * per_tile, groups * BLOCK), np.int64)
+        codes = np.zeros((tiles * parts * per_tile, groups * BLOCK), np.int64)
         codes[: len(self.codes), : self.codes.shape[1]] = self.codes
-        scales = np.zeros((2, tiles * per_tile, groups), np.int64)
+        scales = np.zeros((2, tiles * parts * per_tile, groups), np.int64)
         scales[:, : len(self.codes)] = self.d, self.b
         words = []
         for tile in range(tiles):
-            outputs = slice(tile * per_tile, (tile + 1) * per_tile)
             for group in range(groups):
-                rows = codes[outputs, group * BLOCK : (group + 1) * BLOCK].T
-                d, b = scales[:, outputs, group]
-                if self.weights is W4:
-                    nibbles = _nibbles(d, b).reshape(4, lanes)
-                else:
-                    nibbles = np.zeros((1, lanes), np.int64)
-                    nibbles[0] = _nibbles(d)
-                    rows = np.stack([(rows & 15) - 8, rows >> 4], axis=-1).reshape(BLOCK, lanes)
-                if sums:
-                    real = rows[: max(0, self.codes.shape[1] - BLOCK * group)]
-                    shifts = np.arange(0, 16, 4)
-                    nibbles = [*nibbles, *(real.sum(axis=0)[:, None] >> shifts).reshape(4, lanes)]
-                words += [_beat(beat) for beat in (*nibbles, *rows)]
+                heads, rows = [], []
+                for part in range(tile * parts, (tile + 1) * parts):
+                    outputs = slice(part * per_tile, (part + 1) * per_tile)
+                    block = codes[outputs, group * BLOCK : (group + 1) * BLOCK].T
+                    head, nibbles = self._part(block, *scales[:, outputs, group], group, sums)
+                    heads += head
+                    rows.append(nibbles)
+                beats = [*heads, *(part[row] for row in range(BLOCK) for part in rows)]
+                words += map(_beat, beats)
         return np.concatenate(words), tiles
+
+    def _part(self, rows, d, b, group, sums):
+        """Nibbles of one part of a tile in a group: of its head and of its rows."""
+        if self.weights is W4:
+            head = [*_nibbles(d, b).reshape(4, -1)]
+        else:
+            head = [_nibbles(d)]
+            rows = np.stack([(rows & 15) - 8, rows >> 4], axis=-1).reshape(BLOCK, -1)
+        if sums:
+            real = rows[: max(0, self.codes.shape[1] - BLOCK * group)]
+            shifts = np.arange(0, 16, 4)
+            head += [*(real.sum(axis=0)[:, None] >> shifts).reshape(4, -1)]
+        return head, rows
 
 
 def _nibbles(*mantissas: np.ndarray) -> np.ndarray:

@@ -66,11 +66,14 @@ def test_container(tmp_path):
 
 
 @pytest.mark.parametrize("sums", [False, True], ids=["", "sums"])
-@pytest.mark.parametrize(("layout", "lanes"), [(W4, 1), (W4, 5), (W4, 12), (W8, 2), (W8, 10)])
-def test_image(tmp_path, layout, lanes, sums):
+@pytest.mark.parametrize(
+    ("layout", "lanes", "parts"),
+    [(W4, 1, 1), (W4, 5, 1), (W4, 12, 1), (W8, 2, 1), (W8, 10, 1), (W4, 3, 4), (W8, 4, 2)],
+)
+def test_image(tmp_path, layout, lanes, parts, sums):
     rows, inputs = 17, 77
     matrix = random_matrix(np.random.default_rng(lanes), rows, inputs, layout)
-    packed = {"head": pack_matrix(matrix, lanes, sums=sums)}
+    packed = {"head": pack_matrix(matrix, lanes, parts=parts, sums=sums)}
     image = DeviceImage(name="n", source={}, configuration="0" * 16, table="mttfs", matrices=packed)
     image.save(tmp_path / "image")
     header, tensors = read(tmp_path / "image", "firstspike image")
@@ -82,15 +85,16 @@ def test_image(tmp_path, layout, lanes, sums):
     head_beats = scale_beats + 4 * sums
     groups = -(-inputs // 32)
     words = tensors["head"]
-    assert words.shape == (-(-rows // outputs), groups, head_beats + 32, -(-lanes // 8))
+    tiles = -(-rows // (outputs * parts))
+    assert words.shape == (tiles, groups, parts * (head_beats + 32), -(-lanes // 8))
 
-    codes = np.zeros((len(words) * outputs, groups * 32), int)
+    codes = np.zeros((tiles * parts * outputs, groups * 32), int)
     d, b = np.zeros((2, len(codes), groups), int)
-    for tile, group in np.ndindex(words.shape[:2]):
-        beats = [
-            [int(beat[n // 8]) >> n % 8 * 4 & 15 for n in range(lanes)]
-            for beat in words[tile, group]
-        ]
+    for tile, group in np.ndindex(tiles * parts, groups):
+        whole, part = words[tile // parts, group], tile % parts
+        heads, rest = whole[: parts * head_beats], whole[parts * head_beats :]
+        own = [*heads[part * head_beats :][:head_beats], *rest[part::parts]]
+        beats = [[int(beat[n // 8]) >> n % 8 * 4 & 15 for n in range(lanes)] for beat in own]
         scales = [nibble for beat in beats[:scale_beats] for nibble in beat]
         real = beats[head_beats:][: inputs - 32 * group]
         for lane in range(lanes * sums):
@@ -117,7 +121,7 @@ def test_image(tmp_path, layout, lanes, sums):
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_configuration_hash(config: CoreConfig):
-    names = "lanes memory_beats max_inputs max_outputs integrator memory"
+    names = "lanes tile_lanes memory_beats max_inputs max_outputs integrator memory"
     names += " axi_data_width axi_id_width outstanding ring_groups hole"
     fields = {"specification": "1.2"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))

@@ -27,7 +27,10 @@ def image_of(params: CoreParams, *, table="companded", sums=False, **matrices) -
         source={},
         configuration=f"{params.hash:016x}",
         table=table,
-        matrices={name: pack_matrix(m, params.lanes, sums=sums) for name, m in matrices.items()},
+        matrices={
+            name: pack_matrix(m, params.lanes, parts=params.sub_tiles, sums=sums)
+            for name, m in matrices.items()
+        },
     )
 
 
@@ -37,13 +40,24 @@ def params_of(**changes) -> CoreParams:
 
 
 @pytest.mark.parametrize(
-    ("lanes", "layout"), [(1, W4), (3, W4), (8, W4), (20, W4), (2, W8), (8, W8), (20, W8)]
+    ("lanes", "parts", "layout"),
+    [
+        (1, 1, W4),
+        (3, 1, W4),
+        (8, 1, W4),
+        (20, 1, W4),
+        (2, 1, W8),
+        (8, 1, W8),
+        (20, 1, W8),
+        (5, 4, W4),
+        (6, 2, W8),
+    ],
 )
 @pytest.mark.parametrize(("rows", "inputs"), [(1, 1), (37, 33), (64, 128), (81, 95)])
 @pytest.mark.parametrize(("table", "level"), [("companded", 0), ("mttfs", 7), ("mttfs", 8)])
-def test_image_holds_the_matrix(lanes, layout, rows, inputs, table, level):
+def test_image_holds_the_matrix(lanes, parts, layout, rows, inputs, table, level):
     rng = np.random.default_rng([lanes, rows])
-    params = params_of(lanes=lanes, memory_beats=64 * 40)
+    params = params_of(lanes=lanes, tile_lanes=lanes * parts, memory_beats=64 * 40)
     weights = random_matrix(rng, rows, inputs, layout)
     device = Device(GoldenTransport(params), params)
     device.load(image_of(params, m=weights, sums=level == 7))
@@ -56,6 +70,25 @@ def test_image_holds_the_matrix(lanes, layout, rows, inputs, table, level):
     assert np.array_equal(result.accumulators, Matrix(weights).matvec(encoded).numpy())
     assert result.base == int(encoded.base)
     assert result.counters["spikes"] + result.counters["silent"] <= inputs
+
+
+@pytest.mark.parametrize("layout", [W4, W8], ids=["w4", "w8"])
+def test_row_sums_are_read(layout):
+    """A bit of a row sum changes one output, by what it weighs."""
+    params = params_of()
+    weights = random_matrix(np.random.default_rng(3), 8, 40, layout)
+    weights.d[:] = 3
+    image = image_of(params, m=weights, sums=True, table="mttfs")
+    x = np.zeros(40, int)
+    quantizer = Quantizer(constant=367, threshold=4, silent_level=5)
+    results = []
+    for bit in (0, 1 << 4):
+        image.matrices["m"].words[0, 1, layout.scale_beats, 0] ^= bit  # lane 0, group 1
+        device = Device(GoldenTransport(params), params)
+        device.load(image)
+        results.append(device.matvec("m", x, quantizer=quantizer, table="mttfs").accumulators)
+    change = results[1] - results[0]
+    assert list(np.flatnonzero(change)) == [0] and abs(change[0]) == 16 * 3 * 3 * 4
 
 
 @pytest.mark.parametrize("memory", ["onchip", "axi"])

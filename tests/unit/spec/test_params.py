@@ -18,6 +18,16 @@ from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
         ({"max_inputs": 33}, "multiple of 32 and at least 64, not 33; round it up"),
         ({"max_inputs": 32}, "multiple of 32 and at least 64, not 32"),
         ({"max_outputs": 7}, "max_outputs must be at least the 8 lanes, not 7"),
+        (
+            {"tile_lanes": 32, "max_outputs": 31},
+            "max_outputs must be at least the 32 lanes, not 31",
+        ),
+        ({"tile_lanes": 24}, "tile_lanes must be 1, 2, 4 or 8 times the 8 lanes, not 24"),
+        ({"tile_lanes": 4}, "tile_lanes must be 1, 2, 4 or 8 times the 8 lanes, not 4"),
+        (
+            {"tile_lanes": 16, "memory_beats": 71},
+            "memory_beats must hold one weight group of 72 beats, not 71",
+        ),
         ({"memory_beats": 35}, "memory_beats must hold one weight group of 36 beats, not 35"),
         ({"integrator": "sponge"}, "integrator must be one of mac.*, not 'sponge'"),
         ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),

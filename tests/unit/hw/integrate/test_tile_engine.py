@@ -155,7 +155,7 @@ def test_beats(lanes, weights, sums, idle, integrator, memory):
 
     async def watch(ctx):
         read = dut.read
-        signals = (read.head_en, read.head_place, read.en, read.row, read.address, dut.beat)
+        signals = (read.head_en, read.head_place, read.en, read.place, read.address, dut.beat)
         history, cycle, group, replays = [], 0, 0, 0
         async for _, _, replay, enters, *sample in ctx.tick().sample(
             dut.replay, read.next, *signals

@@ -79,7 +79,7 @@ def test_ring(slots, pace):
                 if head:
                     ctx.set(dut.read.head_place, places[0])
                 if row:
-                    ctx.set(dut.read.row, places[1] - HEAD_PLACES)
+                    ctx.set(dut.read.place, places[1] - HEAD_PLACES)
                 begun += i == 0
                 wanted.append(
                     (group[places[0]] if head else None, group[places[1]] if row else None)
