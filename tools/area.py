@@ -126,9 +126,7 @@ class Job:
                 if sign in line:
                     say(stage)
 
-        self.placement = ecp5.place_and_route(
-            netlist.path, folder, frequency=FREQUENCY, progress=follow
-        )
+        self.placement = ecp5.place_and_route(netlist.path, frequency=FREQUENCY, progress=follow)
         visited = [netlist.instance(step.cell) for step in self.placement.path]
         self.path = list(dict.fromkeys(plain(i.removeprefix(inside)) for i in visited))
 
