@@ -7,8 +7,9 @@ INDEX ?=
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+AREA := $(VENV)/.area
 
-.PHONY: run test test-slow lint docs bench clean
+.PHONY: run test test-slow lint docs bench bench-area clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## build the hardware, run the bundled model on it, compare with the golden model
@@ -17,7 +18,7 @@ run: $(READY)  ## build the hardware, run the bundled model on it, compare with 
 test: $(READY)  ## every test but the slow tier
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-slow: $(READY)  ## real models; a skipped test is a failure here
+test-slow: $(READY) $(AREA)  ## real models; a skipped test is a failure here
 	FIRSTSPIKE_NO_SKIP=1 $(BIN)/python -m pytest -q -m slow
 
 lint: $(READY)  ## style, docstrings, format, types
@@ -31,9 +32,16 @@ docs: $(READY)  ## write the generated pages of docs/
 bench: $(READY)  ## numbers of the closing notes: loader, accuracy, speed
 	$(BIN)/python -m tools.bench
 
+bench-area: $(AREA)  ## cells and clock on an ECP5; installs synthesis, place and route first
+	$(BIN)/python -m tools.area
+
 $(READY): pyproject.toml requirements-test.lock tools/bootstrap.py
 	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is missing; install Python 3.11 or newer, or name it with PYTHON="; exit 2; }
 	@$(PYTHON) tools/bootstrap.py $(if $(INDEX),--index $(INDEX))
+	@touch $@
+
+$(AREA): $(READY) requirements-area.lock
+	@$(PYTHON) tools/bootstrap.py --lock requirements-area.lock $(if $(INDEX),--index $(INDEX))
 	@touch $@
 
 clean:  ## remove the environment and everything built

@@ -46,7 +46,7 @@
 /* RW: Input buffer address in elements. */
 #define FIRSTSPIKE_INPUT_ADDRESS                    0x20u
 
-/* WINDOW: Input buffer, one signed 16-bit element in the low half; write only. */
+/* WINDOW: Input buffer, one signed 16-bit element in the low half; write only. A block of 32 is written in order from its first element, the last one up to the vector's end. */
 #define FIRSTSPIKE_INPUT_DATA                       0x24u
 
 /* RW: Output buffer address in words: the output's number times 2, plus 1 for the high half. */

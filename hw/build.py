@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import Component, In
 
 from hw.core import Core
 from hw.spec.configs import CONFIGS, DEFAULT
@@ -31,13 +31,15 @@ class VerilogPlatform:
     """Asks components for the form that is meant for Verilog."""
 
 
-def generate(params: CoreParams) -> tuple[str, dict]:
+def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
     """Verilog of a core, and what an integrator must know of it.
 
     Parameters
     ----------
     params : CoreParams
         The core's parameters.
+    kind : type
+        A variant of the core.
 
     Returns
     -------
@@ -46,10 +48,8 @@ def generate(params: CoreParams) -> tuple[str, dict]:
     manifest : dict
         Top module, hash, configuration, ports and registers, ready for JSON.
     """
-    core = Core(params)
-    text = verilog.convert(
-        core, name=TOP, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
-    )
+    core = kind(params)
+    text = convert(core, TOP)
     ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
     for (name,), member, port in core.signature.flatten(core):
         direction = "input" if member.flow is In else "output"
@@ -61,7 +61,15 @@ def generate(params: CoreParams) -> tuple[str, dict]:
         "ports": ports,
         "registers": [_describe(register) for register in REGISTERS.values()],
     }
-    return _BLANK_CONTENTS.sub("", text) + VERILOG, manifest
+    return text, manifest
+
+
+def convert(component: Component, name: str) -> str:
+    """Verilog of any component, with ``name`` as its top module."""
+    text = verilog.convert(
+        component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
+    )
+    return _BLANK_CONTENTS.sub("", text) + VERILOG
 
 
 def _describe(register: Register) -> dict:

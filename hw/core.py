@@ -50,6 +50,9 @@ class Core(wiring.Component):
         core has no window to synapse memory: the host writes it by its own way.
     """
 
+    #: Parts that a variant of the core may replace.
+    encoder, external_memory = VectorEncoder, ExternalMemory
+
     def __init__(self, params: CoreParams):
         self._params = params
         bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
@@ -66,15 +69,15 @@ class Core(wiring.Component):
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
         m.submodules.check = check = InstructionCheck(params)
-        memory = ExternalMemory if params.external else OnChipMemory
+        memory = self.external_memory if params.external else OnChipMemory
         m.submodules.synapse = synapse = memory(params)
         m.submodules.inputs = inputs = InputWindow(params)
         self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
 
-        stop = Signal()
+        stop = Signal()  # a register, as it reaches everything
         abort = ResetInserter(stop)
-        controller, encoder = Controller(), VectorEncoder(params)
+        controller, encoder = Controller(), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
@@ -97,14 +100,15 @@ class Core(wiring.Component):
             encoder.start.eq(controller.launch),
             engine.start.eq(controller.launch),
             outputs.clear.eq(controller.launch),
-            stop.eq(registers.control.reset),
             status.busy.eq(controller.busy),
             status.done.eq(controller.done),
             status.error.eq(controller.error),
         ]
         if params.external:
-            self._connect_external(m, registers, synapse, encoder, controller, stop)
+            self._connect_external(m, registers, synapse, encoder, controller)
+            m.d.sync += stop.eq(registers.control.reset | synapse.failed)
         else:
+            m.d.sync += stop.eq(registers.control.reset)
             connect(m, registers.memory_data, synapse.window)
             m.d.comb += synapse.busy.eq(controller.busy)
         reads = synapse if params.external else engine
@@ -130,10 +134,11 @@ class Core(wiring.Component):
             port, inner = getattr(self, prefix + name), getattr(bus, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
-    def _connect_external(self, m, registers, synapse, encoder, controller, stop):
+    def _connect_external(self, m, registers, synapse, encoder, controller):
         self._export(m, MEMORY_PREFIX, synapse.axi)
         connect(m, encoder.classified, synapse.classified)
         shape, mode, status = registers.shape, registers.mode, registers.status
+        response = Mux(synapse.error, Error.RESPONSE, Error.NONE)
         scale_beats = Mux(mode.format, W8.scale_beats, W4.scale_beats)
         m.d.comb += [
             synapse.start.eq(controller.launch),
@@ -142,10 +147,9 @@ class Core(wiring.Component):
             synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
             synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
-            stop.eq(registers.control.reset | synapse.failed),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
-            status.error.eq(Mux(synapse.error, Error.RESPONSE, controller.error)),
+            status.error.eq(Mux(controller.error, controller.error, response)),
             registers.beats_hole.eq(synapse.beats_hole),
         ]
 
@@ -155,8 +159,8 @@ class Core(wiring.Component):
         window = registers.output_data
         m.d.comb += [
             outputs.address.eq(window.address),
-            window.read_data.eq(outputs.word),
             window.readable.eq(window.address < 2 * self._params.max_outputs),
+            window.read_data.eq(outputs.word),
         ]
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):

@@ -32,7 +32,7 @@ class InstructionCheck(wiring.Component):
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
     silent : Out(signed(8))
-        Value m - z that silent codes stand for, at once.
+        Value m - z that silent codes stand for, one cycle later.
     """
 
     def __init__(self, params: CoreParams):
@@ -72,7 +72,7 @@ class InstructionCheck(wiring.Component):
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) >> 5),
-            span.eq(blocks * BLOCK + blocks * head),
+            span.eq(blocks * (head + BLOCK)),
             needed.eq(span * tiles * params.sub_tiles),
         ]
 
@@ -98,8 +98,6 @@ class InstructionCheck(wiring.Component):
                     level = self.silent_level <= table.highest
                 mode = ~self.codes if table.zero else 1 if table.linear else self.codes
                 with m.Case(table.number):
-                    m.d.comb += [
-                        suits.eq(level & mode),
-                        self.silent.eq(self.silent_level - table.zero),
-                    ]
+                    m.d.comb += suits.eq(level & mode)
+                    m.d.sync += self.silent.eq(self.silent_level - table.zero)
         return suits & (self.sums | (self.silent == 0))

@@ -1,20 +1,23 @@
 """Test module that serves register accesses instead of testing: `sim.cocotb_transport`'s far end.
 
-A request is the name of a method of `Server`, the clock cycles that it may take and its arguments;
-it comes over the socket that is the simulation's standard input, and so does the reply. Simulated
-time passes only while a request is served.
+What comes first over the socket that is the simulation's standard input are the arguments of
+`Server.open`. Then a request is the name of a method of `Server`, the clock cycles that it may take
+and its arguments; the reply takes the same way. Simulated time passes only while a request is
+served.
 """
 
 from __future__ import annotations
 
 import os
 from multiprocessing.connection import Connection
+from typing import Any
 
 import cocotb
+import numpy as np
 from cocotb.triggers import ClockCycles, SimTimeoutError, with_timeout
-from cocotbext.axi import AxiLiteMaster
+from cocotbext.axi import AxiLiteMaster, AxiRamRead
 
-from sim.cocotb_axi import PERIOD, cycles, start_core
+from sim.cocotb_axi import PERIOD, channels, cycles, join_memory, pause, start_core
 
 #: First member of a reply: an AXI response (0 is OKAY), or this where the core did not answer.
 NO_ANSWER = -1
@@ -26,8 +29,18 @@ WORD_BYTES = 4
 class Server:
     """What a request can ask for; every method returns an AXI response and a value."""
 
-    def __init__(self, dut, master: AxiLiteMaster):
+    def __init__(self, dut, master: AxiLiteMaster, memory: AxiRamRead | None):
         self._dut, self._master, self._start = dut, master, cycles()
+        self._memory: Any = memory  # there is one where the host loads it
+
+    @classmethod
+    async def open(cls, dut, size: int, seed: int | None) -> Server:
+        """Join ``size`` bytes of memory, start the core, and pause at random if there is a seed."""
+        memory = join_memory(dut, size) if size else None
+        master = await start_core(dut)
+        if seed is not None:
+            pause(channels(master, memory), np.random.default_rng(seed))
+        return cls(dut, master, memory)
 
     async def write(self, address: int, words: bytes) -> tuple[int, None]:
         """Write 32-bit words to one address, up to the first that is refused."""
@@ -59,6 +72,15 @@ class Server:
             if cycles() >= end:
                 return OKAY, False
 
+    async def load(self, address: int, octets: bytes) -> tuple[int, None]:
+        """Put bytes into external memory, in no time."""
+        self._memory.write(address, octets)
+        return OKAY, None
+
+    async def dump(self, address: int, count: int) -> tuple[int, bytes]:
+        """Bytes of external memory."""
+        return OKAY, bytes(self._memory.read(address, count))
+
     async def tick(self, count: int) -> tuple[int, None]:
         """Let clock cycles pass."""
         await ClockCycles(self._dut.clk, count)
@@ -72,9 +94,9 @@ class Server:
 @cocotb.test()
 async def serve(dut) -> None:
     """Serve until the other end closes the connection."""
-    server = Server(dut, await start_core(dut))
     with Connection(os.dup(0)) as connection:
         try:
+            server = await Server.open(dut, *connection.recv())
             connection.send((OKAY, None))
             while True:
                 name, bound, *arguments = connection.recv()

@@ -44,6 +44,8 @@ class CocotbTransport:
         The core. It is built when it is first asked for, which takes up to a few minutes.
     timeout : float
         Seconds to wait for each answer of the simulation.
+    pause_seed : int, optional
+        Seed of random pauses on every channel of the core's buses; none if not given.
 
     Attributes
     ----------
@@ -55,18 +57,16 @@ class CocotbTransport:
     Raises
     ------
     UserError
-        If the core has external memory, of which there is no model under cocotb; if a tool or
-        package that the build needs is missing, or the simulation does not start.
+        If a tool or package that the build needs is missing, or the simulation does not start.
     """
 
-    def __init__(self, params: CoreParams, *, timeout: float = 120):
-        if params.external:
-            raise UserError("A core with external memory is not simulated under cocotb; use rtl.")
+    def __init__(self, params: CoreParams, *, timeout: float = 120, pause_seed: int | None = None):
         started = time.monotonic()
         verilog, _ = generate(params)
         simulation = cocotb_runner.build(verilog, TOP)
         self.build_seconds = time.monotonic() - started
         self._timeout = timeout
+        self._memory_size = params.memory_beats * params.beat_bits // 8 if params.external else 0
         self._folder = Path(tempfile.mkdtemp(prefix="firstspike-cocotb-"))
         # A socket that only the two processes hold: when either dies, the other sees its end.
         self._connection, far_end = multiprocessing.Pipe()
@@ -74,6 +74,7 @@ class CocotbTransport:
             self._child: subprocess.Popen | None = cocotb_runner.start(
                 simulation, TOP, _SERVER, folder=self._folder, stdin=far_end.fileno()
             )
+        self._send(self._memory_size, pause_seed)
         self._receive()
 
     def __enter__(self) -> CocotbTransport:
@@ -149,6 +150,24 @@ class CocotbTransport:
             f"within {max_cycles} cycles; reset the core or allow more."
         )
 
+    def load(self, address: int, octets: np.ndarray) -> None:
+        """Put bytes into external memory at a byte address, in no time.
+
+        Raises
+        ------
+        UserError
+            If the core has no external memory, or it ends before.
+        """
+        octets = np.ascontiguousarray(octets).view(np.uint8).ravel()
+        self._check_memory(address, len(octets))
+        self._request("load", address, octets.tobytes(), bound=_BOUND)
+
+    def dump(self, address: int, count: int) -> np.ndarray:
+        """Bytes of external memory, uint8 (count,); errors as :meth:`load`."""
+        self._check_memory(address, count)
+        _, octets = self._request("dump", address, count, bound=_BOUND)
+        return np.frombuffer(octets, np.uint8).copy()
+
     def tick(self, count: int) -> None:
         """Let ``count`` clock cycles pass."""
         self._request("tick", count, bound=count + _BOUND)
@@ -158,6 +177,12 @@ class CocotbTransport:
         if self._child is not None:
             self._end()
             shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _check_memory(self, address: int, count: int) -> None:
+        if not self._memory_size:
+            raise UserError("This core's memory is on chip; write it through memory_data.")
+        if address + count > self._memory_size:
+            raise UserError(f"External memory has no {count} bytes at address 0x{address:x}.")
 
     def _access(self, name: str, address: int, *arguments, bound: int) -> Any:
         if not 0 <= address < SPAN:
@@ -173,9 +198,12 @@ class CocotbTransport:
     def _request(self, name: str, *arguments, bound: int) -> tuple[int, Any]:
         if self._child is None:
             raise UserError("This simulation is closed; open another CocotbTransport.")
-        with contextlib.suppress(OSError):  # reading tells why
-            self._connection.send((name, bound, *arguments))
+        self._send(name, bound, *arguments)
         return self._receive()
+
+    def _send(self, *message) -> None:
+        with contextlib.suppress(OSError):  # receiving tells why
+            self._connection.send(message)
 
     def _receive(self) -> tuple[int, Any]:
         why = f"gave no answer for {self._timeout:g} seconds"

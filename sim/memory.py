@@ -78,6 +78,8 @@ class MemoryCounts:
         Beats in another DRAM row than the one before.
     waiting : int
         Cycles in which something had been asked for and no beat was offered.
+    errors : int
+        Beats that were answered with an error.
     violations : int
         Bursts that break a rule of AXI4.
     """
@@ -86,4 +88,5 @@ class MemoryCounts:
     beats: int
     row_misses: int
     waiting: int
+    errors: int
     violations: int

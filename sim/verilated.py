@@ -56,6 +56,7 @@ def _load(path, *, memory: bool) -> ctypes.CDLL:
             ("memory_load", ctypes.c_int, (handle, number, octets, number)),
             ("memory_dump", ctypes.c_int, (handle, number, octets, number)),
             ("memory_fail", None, (handle, number, word)),
+            ("memory_heal", None, (handle,)),
             ("memory_counts", None, (handle, numbers)),
         ]
     for name, result, arguments in functions:
@@ -217,6 +218,10 @@ class VerilatedTransport:
     def fail(self, beats: int, response: int) -> None:
         """Answer the beat after ``beats`` further ones with an AXI response, for tests."""
         self._memory().firstspike_memory_fail(self._open(), beats, response)
+
+    def heal(self) -> None:
+        """Forget what :meth:`fail` asked for and has not struck yet."""
+        self._memory().firstspike_memory_heal(self._open())
 
     def memory_counts(self) -> MemoryCounts:
         """Give what external memory counted."""

@@ -18,7 +18,7 @@ struct MemoryParameters {
 };
 
 struct MemoryCounts {
-  uint64_t bursts, beats, row_misses, waiting, violations;
+  uint64_t bursts, beats, row_misses, waiting, errors, violations;
 };
 
 struct AddressChannel {
@@ -48,6 +48,9 @@ class Memory {
 
   // The beat after `beats` further ones is answered with `response`.
   void fail(uint64_t beats, uint32_t response) { failures_[counts_.beats + beats] = response; }
+
+  // Forget the failures that were asked for and have not struck.
+  void heal() { failures_.clear(); }
 
   // One clock edge: what the channels carried before it decides what they carry after it.
   void step(const AddressChannel& ar, bool r_ready) {
@@ -106,6 +109,7 @@ class Memory {
 
   void take() {
     ++counts_.beats;
+    counts_.errors += response != 0;
     valid = false;
     Burst& burst = queue_.front();
     burst.address += p_.beat;

@@ -84,19 +84,24 @@ class Simulation {
     return release(kNoAnswer);
   }
 
-  int read(uint32_t address, uint32_t* value) {
+  // Asks for the next word while the answers to those before are still on their way.
+  int read(uint32_t address, uint32_t* values, uint64_t count) {
+    uint64_t asked = 0, answered = 0;
+    int response = kOkay;
     core_.s_axil_araddr = address;
-    core_.s_axil_arvalid = 1;
     core_.s_axil_rready = 1;
-    for (int i = 0; i < kBound; ++i) {
+    for (int waited = 0; waited < kBound; ++waited) {
+      core_.s_axil_arvalid = asked < count && response == kOkay;
       core_.eval();
-      const bool address_taken = core_.s_axil_arvalid && core_.s_axil_arready;
-      const bool answered = core_.s_axil_rvalid;
-      const int response = core_.s_axil_rresp;
-      *value = core_.s_axil_rdata;
+      const bool taken = core_.s_axil_arvalid && core_.s_axil_arready;
+      if (core_.s_axil_rvalid) {
+        waited = 0;
+        values[answered++] = core_.s_axil_rdata;
+        if (response == kOkay) response = core_.s_axil_rresp;
+      }
       tick(1);
-      if (address_taken) core_.s_axil_arvalid = 0;
-      if (answered) return release(response);
+      asked += taken;
+      if (answered == asked && (asked == count || response != kOkay)) return release(response);
     }
     return release(kNoAnswer);
   }
@@ -172,11 +177,7 @@ int firstspike_write(Simulation* s, uint32_t address, const uint32_t* values, ui
 }
 
 int firstspike_read(Simulation* s, uint32_t address, uint32_t* values, uint64_t count) {
-  for (uint64_t i = 0; i < count; ++i) {
-    const int response = s->read(address, &values[i]);
-    if (response != kOkay) return response;
-  }
-  return kOkay;
+  return s->read(address, values, count);
 }
 
 int firstspike_wait(Simulation* s, uint32_t address, uint32_t mask, uint32_t wanted,
@@ -184,7 +185,7 @@ int firstspike_wait(Simulation* s, uint32_t address, uint32_t mask, uint32_t wan
   const uint64_t end = s->cycles() + max_cycles;
   uint32_t value = 0;
   do {
-    const int response = s->read(address, &value);
+    const int response = s->read(address, &value, 1);
     if (response != kOkay) return response;
     if ((value & mask) == wanted) return kOkay;
   } while (s->cycles() < end);
@@ -207,6 +208,8 @@ int firstspike_memory_dump(Simulation* s, uint64_t address, uint8_t* data, uint6
 void firstspike_memory_fail(Simulation* s, uint64_t beats, uint32_t response) {
   s->memory()->fail(beats, response);
 }
+
+void firstspike_memory_heal(Simulation* s) { s->memory()->heal(); }
 
 void firstspike_memory_counts(Simulation* s, firstspike::MemoryCounts* counts) {
   *counts = s->memory()->counts();

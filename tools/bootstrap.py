@@ -18,11 +18,12 @@ def main() -> None:
     """Set up the environment, or say in one sentence what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--index", default="", help="extra package index, e.g. one of CPU builds")
+    parser.add_argument("--lock", default="requirements-test.lock", help="packages to install")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     arguments = parser.parse_args()
     check_tools()
     python = make_environment(arguments.venv)
-    install(python, arguments.venv / "downloads", arguments.index)
+    install(python, arguments.venv / "downloads", arguments.index, str(ROOT / arguments.lock))
 
 
 def check_tools() -> None:
@@ -52,10 +53,9 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
-def install(python: Path, downloads: Path, index: str) -> None:
+def install(python: Path, downloads: Path, index: str, lock: str) -> None:
     """Download what the lock file names, then install it and the project."""
     pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
-    lock = str(ROOT / "requirements-test.lock")
     extra = ["--extra-index-url", index] if index else []
     start = time.monotonic()
     print("downloading the packages", flush=True)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.window import WORD
+from hw.bus.window import WINDOW_LATENCY, WORD
+
+#: Cycles from a read on the register bus to its answer: the windows, then a register.
+READ_LATENCY = WINDOW_LATENCY + 1
+
+#: Reads that may be on their way, so that one can be taken in every cycle.
+READS = 8
 
 OKAY = 0b00
 SLVERR = 0b10
@@ -40,43 +47,45 @@ def AXI4LiteSignature(address_width: int) -> wiring.Signature:  # noqa: N802 - r
 
 
 def RegisterBusSignature(address_width: int) -> wiring.Signature:  # noqa: N802
-    """One access at a time to 32-bit registers.
+    """Access to 32-bit registers; a read in every cycle, but none on its way during a write.
 
     Members
     -------
-    address : Out
-        Number of the register: its byte address divided by 4.
+    write_address : Out
+        Number of the register to write: its byte address divided by 4.
     write : Out(1)
-        Pulse; ``error`` answers in the same cycle.
+        Pulse.
     write_data : Out(32)
         Value to write.
+    refused : In(1)
+        The write has no effect, in the same cycle.
+    read_address : Out
+        Number of the register to read.
     read : Out(1)
-        Pulse; the answer comes with ``done``.
-    read_data : In(32)
-        Value, valid with ``done``.
-    done : In(1)
         Pulse.
-    error : In(1)
-        The access was refused and had no effect.
+    answer : In(struct)
+        ``value`` of the read :data:`READ_LATENCY` cycles before, or 0 and ``refused``.
     """
+    answer = data.StructLayout({"value": WORD, "refused": 1})
     return wiring.Signature(
         {
-            "address": Out(address_width - 2),
+            "write_address": Out(address_width - 2),
             "write": Out(1),
             "write_data": Out(WORD),
+            "refused": In(1),
+            "read_address": Out(address_width - 2),
             "read": Out(1),
-            "read_data": In(WORD),
-            "done": In(1),
-            "error": In(1),
+            "answer": In(answer),
         }
     )
 
 
 class AXI4LiteSlave(wiring.Component):
-    """One access at a time; a read goes first after a write, so neither side starves.
+    """Takes a read in every cycle and a write in three; both sides take turns.
 
-    Writes need all byte strobes: others have no effect and answer SLVERR, as refused accesses do.
-    The two lowest address bits are ignored.
+    A write waits until the registers have answered the reads before it, not until the master has
+    taken their answers. Writes need all byte strobes: others have no effect and answer SLVERR, as
+    refused accesses do. The two lowest address bits are ignored.
 
     Parameters
     ----------
@@ -100,21 +109,44 @@ class AXI4LiteSlave(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Take one request, wait for the registers, hold the response."""
+        """Keep the order of reads and writes; queue the answers."""
         m = Module()
         axi, registers = self.axi, self.registers
-        wrote = Signal()
-        strobed = axi.wstrb.all()
+        m.submodules.answers = answers = SyncFIFO(width=WORD + 1, depth=READS)
+        wrote, idle = Signal(), Signal()
         write_waits = axi.awvalid & axi.wvalid
-        m.d.comb += registers.write_data.eq(axi.wdata)
+        reads_next = wrote | ~write_waits
 
+        # Reads: a request, its way through the registers, its answer.
+        waiting = Signal(range(READS + 1))
+        passing = Signal(READ_LATENCY)
+        asked, told = axi.arvalid & axi.arready, axi.rvalid & axi.rready
+        m.d.comb += [
+            axi.arready.eq(idle & reads_next & (waiting != READS)),
+            answers.w_en.eq(passing[-1]),
+            answers.w_data.eq(registers.answer),
+            answers.r_en.eq(axi.rready),
+            axi.rvalid.eq(answers.r_rdy),
+            axi.rdata.eq(answers.r_data[:WORD]),
+            axi.rresp.eq(Mux(answers.r_data[WORD], SLVERR, OKAY)),
+        ]
+        m.d.sync += [
+            registers.read.eq(asked),
+            registers.read_address.eq(axi.araddr >> 2),
+            passing.eq(Cat(registers.read, passing)),
+            waiting.eq(waiting + asked - told),
+        ]
+        with m.If(asked):
+            m.d.sync += wrote.eq(0)
+
+        strobed = axi.wstrb.all()
+        m.d.comb += registers.write_data.eq(axi.wdata)
         with m.FSM():
             with m.State("idle"):
-                with m.If(axi.arvalid & (wrote | ~write_waits)):
-                    m.d.sync += registers.address.eq(axi.araddr >> 2)
-                    m.next = "read"
-                with m.Elif(write_waits):
-                    m.d.sync += registers.address.eq(axi.awaddr >> 2)
+                m.d.comb += idle.eq(1)
+                quiet = ~registers.read & ~passing.any()
+                with m.If(write_waits & ~(axi.arvalid & wrote) & quiet & ~asked):
+                    m.d.sync += registers.write_address.eq(axi.awaddr >> 2)
                     m.next = "write"
 
             with m.State("write"):
@@ -124,7 +156,7 @@ class AXI4LiteSlave(wiring.Component):
                     registers.write.eq(strobed),
                 ]
                 m.d.sync += [
-                    axi.bresp.eq(Mux(strobed & ~registers.error, OKAY, SLVERR)),
+                    axi.bresp.eq(Mux(strobed & ~registers.refused, OKAY, SLVERR)),
                     axi.bvalid.eq(1),
                     wrote.eq(1),
                 ]
@@ -133,24 +165,5 @@ class AXI4LiteSlave(wiring.Component):
             with m.State("write-response"):
                 with m.If(axi.bready):
                     m.d.sync += axi.bvalid.eq(0)
-                    m.next = "idle"
-
-            with m.State("read"):
-                m.d.comb += [axi.arready.eq(1), registers.read.eq(1)]
-                m.d.sync += wrote.eq(0)
-                m.next = "read-wait"
-
-            with m.State("read-wait"):
-                with m.If(registers.done):
-                    m.d.sync += [
-                        axi.rdata.eq(Mux(registers.error, 0, registers.read_data)),
-                        axi.rresp.eq(Mux(registers.error, SLVERR, OKAY)),
-                        axi.rvalid.eq(1),
-                    ]
-                    m.next = "read-response"
-
-            with m.State("read-response"):
-                with m.If(axi.rready):
-                    m.d.sync += axi.rvalid.eq(0)
                     m.next = "idle"
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -71,58 +71,71 @@ class RegisterFile(wiring.Component):
         super().__init__(members)
 
     def elaborate(self, platform):
-        """Decode the address; answer reads once the windows are right."""
+        """Decode writes at once, reads when the windows have answered."""
         m = Module()
+        self._write(m)
+        self._read(m)
+        for window in self._windows():
+            address = getattr(self, address_register(window))
+            port = getattr(self, window.name)
+            m.d.comb += [port.address.eq(address), port.write_data.eq(self.bus.write_data)]
+            reads = self.bus.read & (self.bus.read_address == window.address >> 2)
+            with m.If(port.write | (reads & port.readable)):
+                m.d.sync += address.eq(address + 1)
+        return m
+
+    def _windows(self):
+        return [r for r in REGISTERS.values() if r.access is Access.WINDOW]
+
+    def _write(self, m):
         bus = self.bus
-        read_done = Signal()
         allowed = Signal()
-        value = Signal(WORD)
-        m.d.comb += bus.error.eq(~allowed)
-
-        waiting = Signal(range(WINDOW_LATENCY))
-        with m.If(bus.read):
-            m.d.sync += waiting.eq(WINDOW_LATENCY - 1)
-        with m.Elif(waiting != 0):
-            m.d.sync += waiting.eq(waiting - 1)
-        m.d.comb += [read_done.eq(waiting == 1), bus.done.eq(read_done), bus.read_data.eq(value)]
-
+        m.d.comb += bus.refused.eq(~allowed)
         for register in REGISTERS.values():
             if register.access is Access.PULSE:
                 m.d.sync += getattr(self, register.name).eq(0)
-            elif register.access is Access.WINDOW:
-                m.d.comb += [
-                    getattr(self, register.name).address.eq(
-                        getattr(self, address_register(register))
-                    ),
-                    getattr(self, register.name).write_data.eq(bus.write_data),
-                ]
-        with m.Switch(bus.address):
+        with m.Switch(bus.write_address):
+            for register in REGISTERS.values():
+                if register.access is Access.R:
+                    continue
+                port = getattr(self, register.name)
+                with m.Case(register.address >> 2):
+                    if register.access is Access.WINDOW:
+                        m.d.comb += [
+                            allowed.eq(port.writable),
+                            port.write.eq(bus.write & port.writable),
+                        ]
+                    else:
+                        m.d.comb += allowed.eq(1)
+                        with m.If(bus.write):
+                            m.d.sync += port.eq(bus.write_data)
+
+    def _read(self, m):
+        bus = self.bus
+        allowed, value = Signal(), Signal(WORD)
+        with m.Switch(bus.read_address):
             for register in REGISTERS.values():
                 with m.Case(register.address >> 2):
                     if register.access is Access.WINDOW:
-                        self._window(m, register, value, allowed, read_done)
-                    elif register.access is Access.R:
-                        known = self._constants.get(register.name)
-                        port = getattr(self, register.name) if known is None else known
-                        m.d.comb += [value.eq(port), allowed.eq(~bus.write)]
+                        m.d.comb += allowed.eq(getattr(self, register.name).readable)
                     else:
-                        port = getattr(self, register.name)
-                        readable = register.access is Access.RW
-                        m.d.comb += allowed.eq(bus.write | readable)
-                        if readable:
-                            m.d.comb += value.eq(port)
-                        with m.If(bus.write):
-                            m.d.sync += port.eq(bus.write_data)
-        return m
+                        m.d.comb += allowed.eq(register.access is not Access.PULSE)
 
-    def _window(self, m, register, value, allowed, read_done):
-        bus = self.bus
-        window = getattr(self, register.name)
-        address = getattr(self, address_register(register))
-        m.d.comb += [
-            value.eq(window.read_data),
-            allowed.eq((bus.write & window.writable) | (~bus.write & window.readable)),
-            window.write.eq(bus.write & window.writable),
+        asked = Cat(allowed, bus.read_address)
+        for stage in range(WINDOW_LATENCY):
+            later = Signal(len(asked), name=f"asked_{stage + 1}")
+            m.d.sync += later.eq(asked)
+            asked = later
+        with m.Switch(asked[1:]):
+            for register in REGISTERS.values():
+                if register.access is Access.PULSE:
+                    continue
+                known = self._constants.get(register.name)
+                port = getattr(self, register.name) if known is None else known
+                window = register.access is Access.WINDOW
+                with m.Case(register.address >> 2):
+                    m.d.comb += value.eq(port.read_data if window else port)
+        m.d.sync += [
+            bus.answer.value.eq(Mux(asked[0], value, 0)),
+            bus.answer.refused.eq(~asked[0]),
         ]
-        with m.If((bus.write | read_done) & allowed):
-            m.d.sync += address.eq(address + 1)

@@ -45,6 +45,6 @@ class InputWindow(wiring.Component):
             self.input.en.eq(window.write),
             self.input.address.eq(window.address),
             self.input.data.eq(window.write_data),
-            window.writable.eq(window.address < self._params.max_inputs),
         ]
+        m.d.sync += window.writable.eq(window.address < self._params.max_inputs)
         return m

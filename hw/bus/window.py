@@ -7,15 +7,15 @@ from amaranth.lib.wiring import In, Out
 
 WORD = 32
 
-#: Cycles after a change of the address until a window's other members are right.
-WINDOW_LATENCY = 4
+#: Cycles from an address to what a read of it gives.
+WINDOW_LATENCY = 3
 
 
 def WindowSignature() -> wiring.Signature:  # noqa: N802 - reads as a signature
     """One word at a time, at the address of the window's address register.
 
-    The address stands still for :data:`WINDOW_LATENCY` cycles before a read and for one before a
-    write; it moves on by itself after an access that the memory allows.
+    The address moves on by itself after an access that the memory allows; reads may follow each
+    other in every cycle. It stands still for one cycle before a write.
 
     Members
     -------
@@ -26,9 +26,9 @@ def WindowSignature() -> wiring.Signature:  # noqa: N802 - reads as a signature
     write_data : Out(32)
         The word.
     read_data : In(32)
-        Word at ``address``.
+        Word at the address of :data:`WINDOW_LATENCY` cycles before.
     readable, writable : In(1)
-        The memory allows the access.
+        The memory allows the access now; ``writable`` may come a cycle after the address.
     """
     return wiring.Signature(
         {

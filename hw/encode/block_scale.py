@@ -2,16 +2,15 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.encode import block_sums
+from hw.encode.block_sums import TOTAL_BITS, sums_layout
 from hw.encode.normalizer import Normalizer
 from hw.spec import scales
-from hw.spec.codes import BLOCK
 
-INPUT_BITS = scales.INPUT_MAX.bit_length()
-TOTAL_BITS = (BLOCK * scales.INPUT_MAX).bit_length()
 PRODUCT_BITS = TOTAL_BITS + scales.CONSTANT_BITS
 
 #: Bits to which a block's largest magnitude is normalized.
@@ -42,69 +41,37 @@ def model(values: Sequence[int], constant: int) -> int:
     int
         Index 0..63 into ``scales.GRID``.
     """
-    magnitudes = [abs(value) for value in values]
-    return scales.scale_index(sum(magnitudes), max(magnitudes), constant)
-
-
-def element_layout() -> data.StructLayout:
-    """One element of a vector; ``last`` marks the end of its block."""
-    return data.StructLayout({"value": signed(16), "last": 1})
+    return scales.scale_index(*block_sums.model(values), constant)
 
 
 class BlockScale(wiring.Component):
-    """Finds the scale of every block of a stream of elements.
-
-    One element a cycle, blocks of any length without a pause between them. The index of a block
-    leaves 10 cycles after its last element entered.
+    """Finds the scales of blocks from their sums, one block a cycle, in 8 cycles.
 
     Members
     -------
-    elements : In(stream)
-        Elements, -32767..32767; always ready.
+    sums : In(stream)
+        See :func:`hw.encode.block_sums.sums_layout`; always ready.
     constant : In(12)
         The tensor's scale constant, stable until the last index has left.
     index : Out(stream)
         Scale index of each block; must always be accepted.
     """
 
-    elements: In(stream.Signature(element_layout(), always_ready=True))
+    sums: In(stream.Signature(sums_layout(), always_ready=True))
     constant: In(scales.CONSTANT_BITS)
     index: Out(stream.Signature(range(len(scales.GRID)), always_ready=True))
 
     def elaborate(self, platform):
-        """Sum and maximum; product; normalization; two candidates; the greater."""
+        """Product; normalization; two candidates; the greater."""
         m = Module()
-
-        magnitude = Signal(INPUT_BITS)
-        arrived = Signal()
-        ends = Signal()
-        m.d.sync += [
-            magnitude.eq(abs(self.elements.p.value)),
-            arrived.eq(self.elements.valid),
-            ends.eq(self.elements.p.last),
-        ]
-
-        total = Signal(TOTAL_BITS)
-        largest = Signal(INPUT_BITS)
-        starts = Signal(init=1)
-        complete = Signal()
-        m.d.sync += complete.eq(arrived & ends)
-        with m.If(arrived):
-            previous_total = Mux(starts, 0, total)
-            previous_largest = Mux(starts, 0, largest)
-            m.d.sync += [
-                starts.eq(ends),
-                total.eq(previous_total + magnitude),
-                largest.eq(Mux(magnitude > previous_largest, magnitude, previous_largest)),
-            ]
 
         m.submodules.product = product = Normalizer(PRODUCT_BITS)
         m.submodules.peak = peak = Normalizer(PRODUCT_BITS)
         m.d.sync += [
-            product.number.payload.eq(total * self.constant),
-            product.number.valid.eq(complete),
-            peak.number.payload.eq(largest << PEAK_BITS),
-            peak.number.valid.eq(complete),
+            product.number.payload.eq(self.sums.p.total * self.constant),
+            product.number.valid.eq(self.sums.valid),
+            peak.number.payload.eq(self.sums.p.largest << PEAK_BITS),
+            peak.number.valid.eq(self.sums.valid),
         ]
 
         top = Signal(range(PRODUCT_BITS))

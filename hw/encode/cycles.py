@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from hw.spec.codes import BLOCK
 
-#: Scan: from the last element's turn to the first one's turn at the quantizer.
-SETTLE = 13
+#: From a block's turn at its scale to the first element's turn at the quantizer.
+SETTLE = 10
 
 #: From ``start``, or the end of the scan, to the first element's code.
 QUANTIZE = 13
@@ -22,9 +22,10 @@ def stored_cycles(
 ) -> list[int]:
     """Cycles from ``start`` until each block is stored.
 
-    A replay that chases the encoder offers a block as late as if it were asked for then. Scan and
-    quantizer take one element a cycle each, so that the first block of 32 is stored after
-    ``K + 60`` cycles, or 47 in the test mode; for ``spike`` add two passes of its events.
+    A replay that chases the encoder offers a block as late as if it were asked for then. One scale
+    a cycle is computed, then one element a cycle quantized, so that the first of G blocks of 32 is
+    stored after ``G + 57`` cycles, or 47 in the test mode; for ``spike`` add two passes of its
+    events.
 
     Parameters
     ----------
@@ -36,7 +37,8 @@ def stored_cycles(
     codes : bool
         True in the test mode, in which nothing is scanned.
     """
-    first_code = QUANTIZE + (0 if codes else inputs + SETTLE)
+    blocks = -(-inputs // BLOCK)
+    first_code = QUANTIZE + (0 if codes else blocks + SETTLE)
     if digits is None:
         ends = [min(end, inputs) for end in range(BLOCK, inputs + BLOCK, BLOCK)]
     else:
@@ -49,7 +51,7 @@ def encode_cycles(
 ) -> int:
     """Cycles from ``start`` to ``encoded``: those of the last block of :func:`stored_cycles`.
 
-    ``2 K + 28`` for ``mac``, or ``K + 15`` in the test mode.
+    ``K + G + 25`` for ``mac``, or ``K + 15`` in the test mode.
     """
     return stored_cycles(inputs, digits, codes=codes)[-1]
 

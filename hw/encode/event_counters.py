@@ -118,4 +118,5 @@ class EventCounters(wiring.Component):
             write.en.eq(self.split.valid),
         ]
         m.d.sync += used.eq(Mux(last, 0, used | (1 << high)))
-        return (level != 0) & ~word.bit_select(low, 1)
+        seen = used.bit_select(high, 1) & read.data.bit_select(low, 1)
+        return (level != 0) & ~seen

@@ -104,7 +104,7 @@ class EventMemory(wiring.Component):
             shape=summary_layout(), depth=self.params.max_blocks, init=[]
         )
         self._write(m, events.write_port(), headers.write_port())
-        self._replay(m, events.read_port(), headers.read_port())
+        self._replay(m, events.read_port(), headers.read_port(domain="comb"))
         return m
 
     def _write(self, m: Module, event, header):
@@ -142,7 +142,6 @@ class EventMemory(wiring.Component):
         item = Signal(replay_layout(self.params))
         address = Signal(range(self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
-        next_following = Signal.like(following)
         tiles, left = Signal(16), Signal(16)  # that are not yet loaded to their last block
         part = Signal(range(self.params.sub_tiles))  # of the tile, for which a block is loaded
         last_part = part == self.params.sub_tiles - 1
@@ -161,11 +160,9 @@ class EventMemory(wiring.Component):
             item.mantissa.eq(block.mantissa),
             item.shift.eq(block.shift),
             item.code_sum.eq(block.code_sum),
-            next_following.eq(following),
-            header.addr.eq(next_following),
+            header.addr.eq(following),
         ]
         m.d.sync += [
-            following.eq(next_following),
             readable.eq(Mux(self.clear, 0, self.completed)),
             tiles.eq(left - (load & final & last_part)),
         ]
@@ -175,7 +172,8 @@ class EventMemory(wiring.Component):
             m.d.sync += walking.eq(0)
         with m.If(load):
             begin = Mux(following == 0, 0, address + (step & ~item.empty))
-            m.d.comb += next_following.eq(Mux(last_part, Mux(final, 0, following + 1), following))
+            with m.If(last_part):
+                m.d.sync += following.eq(Mux(final, 0, following + 1))
             m.d.sync += [
                 walking.eq(1),
                 block.eq(header.data),

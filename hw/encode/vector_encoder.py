@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import ceil_log2
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
+from hw.encode.block_sums import BlockSums, input_signature
 from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
@@ -25,19 +25,13 @@ from hw.spec.scales import CONSTANT_BITS
 __all__ = ["SUPPORTED_TABLES", "VectorEncoder"]
 
 
-def input_signature(params: CoreParams) -> wiring.Signature:
-    """Write port of the input buffer, one element a cycle."""
-    return wiring.Signature(
-        {"en": Out(1), "address": Out(ceil_log2(params.max_inputs)), "data": Out(signed(16))}
-    )
-
-
 class VectorEncoder(wiring.Component):
     """Input buffer, quantizer and event memory; for ``spike`` also sorter and scheduler.
 
-    The vector is read twice: a scan finds the scales of all blocks and the base exponent, then the
-    elements are quantized, block by block, and for ``spike`` sorted by level; ``mac`` takes them in
-    the order of rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
+    While the vector is written, the sums are found from which its scales follow. From ``start`` on
+    these scales and the base exponent are computed, one block a cycle, then the elements are
+    quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
+    rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
     A replay offers its first item 3 cycles after ``replay``, or 4 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
     last replay's end.
@@ -50,9 +44,10 @@ class VectorEncoder(wiring.Component):
     Members
     -------
     input : In
-        See :func:`input_signature`; not while a vector is encoded. Elements are -32767..32767.
+        See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
+        block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer.
+        Encodes the vector in the input buffer, at the earliest 2 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -70,10 +65,9 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector, after ``start`` and after earlier replays; a block that is not
-        stored yet is waited for.
+        Starts to stream the vector, after ``start``; a block that is not stored is waited for.
     tiles : In(16)
-        How often it is streamed, without gaps; at least once.
+        How often it is streamed, at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
@@ -112,6 +106,7 @@ class VectorEncoder(wiring.Component):
         m = Module()
         params = self.params
         m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
         go = Signal(init=1)  # the quantizer may advance
@@ -130,6 +125,7 @@ class VectorEncoder(wiring.Component):
             write.en.eq(self.input.en),
         ]
 
+        connect(m, flipped(self.input), block_sums.input)
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
         connect(m, classifier.classified, digits.classified)
@@ -172,18 +168,23 @@ class VectorEncoder(wiring.Component):
         ]
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
 
-        # Two cycles from a position to its element: the memories, then a register.
-        scanning, encoding = Signal(2), Signal(2)
         scan, encode = Signal(), Signal()
+        scanned = Signal(range(params.max_blocks + 1))
+        m.d.comb += [
+            block_sums.block.eq(scanned + scan),
+        ]
+        # The first block is asked for before the scan: a memory's word is registered at once.
+        m.d.sync += [
+            block_scale.sums.p.eq(block_sums.sums),
+            block_scale.sums.valid.eq(scan),
+        ]
+
+        # Two cycles from a position to its element: the memories, then a register.
+        encoding = Signal(2)
         row = Signal(range(BLOCK))
         ends = Signal()
-        scanned, quantized = block_scale.elements, quotient.elements
+        quantized = quotient.elements
         place = quantized.p.place
-        m.d.sync += [
-            scanning.eq(Cat(scan, scanning)),
-            scanned.p.value.eq(element.data),
-            scanned.p.last.eq(ends),
-        ]
         with m.If(go):
             m.d.sync += [
                 encoding.eq(Cat(encode, encoding)),
@@ -196,11 +197,11 @@ class VectorEncoder(wiring.Component):
                 place.mantissa.eq(Mux(self.codes, UNIT_SCALE & 3, scales.mantissa)),
                 place.shift.eq(Mux(self.codes, 0, scales.shift)),
             ]
-        m.d.comb += [scanned.valid.eq(scanning[-1]), quantized.valid.eq(encoding[-1])]
+        m.d.comb += quantized.valid.eq(encoding[-1])
 
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += position.eq(0)
+                m.d.sync += [position.eq(0), scanned.eq(0)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
                     with m.If(self.codes):
@@ -208,11 +209,8 @@ class VectorEncoder(wiring.Component):
                     with m.Else():
                         m.next = "scan"
             with m.State("scan"):
-                m.d.comb += scan.eq(1)
-                m.d.sync += position.eq(Mux(final, 0, position + 1))
-                with m.If(final):
-                    m.next = "settle"
-            with m.State("settle"):
+                m.d.comb += scan.eq(scanned != blocks)
+                m.d.sync += scanned.eq(scanned + scan)
                 with m.If(scales.received == blocks):
                     m.next = "encode"
             with m.State("encode"):

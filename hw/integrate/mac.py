@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -72,7 +72,14 @@ class MacLanes(wiring.Component):
             ]
             operand = Signal(signed(operand_width), name=f"operand_{low}")
             products = Signal(signed(operand_width + params.code_width), name=f"products_{low}")
-            m.d.comb += operand.eq(sum(w << product_width * i for i, w in enumerate(weights)))
+            m.d.comb += operand.eq(weights[0])
+            if len(weights) > 1:
+                # The high weight less the low one's sign, as logic: a carry chain is too slow here.
+                borrow, high = weights[0][-1], []
+                for bit in (*weights[1], weights[1][-1]):
+                    high.append(bit ^ borrow)
+                    borrow = borrow & ~bit
+                m.d.comb += operand[product_width:].eq(Cat(high))
             with m.If(beat.row):
                 m.d.sync += products.eq(operand * beat.code)
 

@@ -38,7 +38,7 @@ class OutputBuffer(wiring.Component):
     address : In
         Host: number of the output times 2, plus 1 for the high half.
     word : Out(32)
-        Host: half of a sign-extended accumulator, two cycles after its address.
+        Host: half of a sign-extended accumulator, three cycles after its address.
     """
 
     def __init__(self, params: CoreParams):
@@ -87,15 +87,19 @@ class OutputBuffer(wiring.Component):
                 store.en.eq(self.valid),
                 fetch.addr.eq(word),
             ]
-            fetched.append(fetch.data)
+            # A block RAM is too slow for logic behind it; hence a register at once.
+            fetched.append(Signal(self._shape, name=f"fetched_{stream}"))
+            m.d.sync += fetched[-1].eq(fetch.data)
 
-        chosen, high = Signal(range(max(params.scaler_streams, 2))), Signal()
+        asked = Signal(data.StructLayout({"bank": range(max(params.scaler_streams, 2)), "high": 1}))
+        chosen = Signal.like(asked)
         extended = Signal(signed(2 * WORD))
-        m.d.comb += extended.eq(Array(fetched)[chosen])
+        m.d.comb += extended.eq(Array(fetched)[chosen.bank])
         m.d.sync += [
-            chosen.eq(bank),
-            high.eq(self.address[0]),
-            self.word.eq(extended.word_select(high, WORD)),
+            asked.bank.eq(bank),
+            asked.high.eq(self.address[0]),
+            chosen.eq(asked),
+            self.word.eq(extended.word_select(chosen.high, WORD)),
         ]
         return m
 

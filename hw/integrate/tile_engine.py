@@ -213,7 +213,8 @@ class TileEngine(wiring.Component):
         return wait == 0
 
     def _count(self, m, counter, amount):
-        m.d.sync += counter.eq(Mux(self.start, 0, counter + amount))
+        more = Signal.like(amount, name=f"more_{counter.name}")
+        m.d.sync += [more.eq(amount), counter.eq(Mux(self.start, 0, counter + more))]
 
     def _delay(self, m, command):
         """Let the command travel beside its memory read."""

@@ -155,7 +155,8 @@ REGISTERS: dict[str, Register] = {
             "input_data",
             0x24,
             Access.WINDOW,
-            "Input buffer, one signed 16-bit element in the low half; write only.",
+            "Input buffer, one signed 16-bit element in the low half; write only. A block of 32 is "
+            "written in order from its first element, the last one up to the vector's end.",
         ),
         _r(
             "output_address",

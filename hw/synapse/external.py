@@ -61,6 +61,9 @@ class ExternalMemory(wiring.Component):
         Counters of the fetcher.
     """
 
+    #: What a variant of the memory may replace.
+    fetcher = Fetcher
+
     def __init__(self, params: CoreParams):
         self._params = params
         super().__init__(
@@ -88,7 +91,7 @@ class ExternalMemory(wiring.Component):
         m = Module()
         params = self._params
         m.submodules.masks = masks = RowMasks(params)
-        fetcher, ring = Fetcher(params), Ring(params)
+        fetcher, ring = self.fetcher(params), Ring(params)
         m.submodules.fetcher = ResetInserter(self.draining)(fetcher)
         m.submodules.ring = ResetInserter(self.draining | self.start)(ring)
         connect(m, flipped(self.classified), masks.classified)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import BOUNDARY
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
+from hw.synapse.flags import count, lowest
 from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
 
@@ -121,26 +122,28 @@ class Fetcher(wiring.Component):
     def _run_layout(self):
         places = range(GROUP_PLACES * self._params.sub_tiles)
         address = range(self._params.memory_beats)
-        return data.StructLayout({"base": address, "first": places, "end": places, "last": 1})
+        return data.StructLayout(
+            {"base": address, "first": places, "final": places, "none": 1, "last": 1}
+        )
 
     def _find_runs(self, m, run, run_valid, run_ready):
-        """Clear the lowest run of ones each cycle; the carry through it shows where it ends.
+        """Mark the first and the final place of every run; take the lowest of both each cycle.
 
-        A one stands for as many beats as a tile has parts.
+        A mark stands for as many beats as a tile has parts.
         """
         parts = self._params.sub_tiles
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
         tiles = Signal(16)
-        wanted = Signal(GROUP_PLACES - 1)
-        carried = Signal(len(wanted) + 1)
-        rest = Signal(len(wanted))
+        wanted = Signal(GROUP_PLACES)
+        starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = self.block + 1 == self.blocks
-        m.d.comb += [
-            carried.eq(wanted + (wanted & -wanted)[: len(wanted)]),
-            rest.eq(wanted & carried),
-        ]
+        some, several = count(starts)
+        last = ~several
+        heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+        rows_read, beats_read, beats_hole = self.rows_read, self.beats_read, self.beats_hole
+        m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
         with m.If(run_ready):
             m.d.sync += run_valid.eq(0)
 
@@ -151,9 +154,7 @@ class Fetcher(wiring.Component):
                         address.eq(self.weight_base),
                         tiles.eq(self.tiles),
                         self.block.eq(0),
-                        self.rows_read.eq(0),
-                        self.beats_read.eq(0),
-                        self.beats_hole.eq(0),
+                        *(counter.eq(0) for counter in (rows_read, beats_read, beats_hole)),
                     ]
                     m.next = "mask"
 
@@ -177,14 +178,16 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         run_valid.eq(1),
                         run.base.eq(base),
-                        run.first.eq(_lowest(wanted, GROUP_PLACES) * parts),
-                        run.end.eq(_lowest(carried, GROUP_PLACES) * parts),
-                        run.last.eq(unmasked & (rest == 0)),
-                        wanted.eq(rest),
+                        run.first.eq(lowest(starts) * parts),
+                        run.final.eq(lowest(finals) * parts + parts - 1),
+                        run.none.eq(0),
+                        run.last.eq(unmasked & last),
+                        starts.eq(starts & (starts - 1)),
+                        finals.eq(finals & (finals - 1)),
                     ]
-                    with m.If(wanted == 0):
-                        m.d.sync += [run.first.eq(0), run.end.eq(0)]
-                    with m.If(rest == 0):
+                    with m.If(~some):
+                        m.d.sync += [run.first.eq(0), run.final.eq(0), run.none.eq(1)]
+                    with m.If(last):
                         m.next = "rows"
                         with m.If(unmasked):
                             m.next = "group"
@@ -193,16 +196,16 @@ class Fetcher(wiring.Component):
 
         with m.If(self.claim | unmask):
             beats = Mux(self.claim, self.head_beats, 0) + Mux(unmask, self.mask.rows, 0)
-            heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
             m.d.sync += [
-                wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0)),
+                starts.eq(wanted & ~(wanted << 1)),
+                finals.eq(wanted & ~(wanted >> 1)),
                 unmasked.eq(unmask),
-                self.beats_read.eq(self.beats_read + beats * parts),
+                beats_read.eq(beats_read + beats * parts),
             ]
         with m.If(unmask):
             m.d.sync += [
-                self.rows_read.eq(self.rows_read + self.mask.rows * parts),
-                self.beats_hole.eq(self.beats_hole + self.mask.holes * parts),
+                rows_read.eq(rows_read + self.mask.rows * parts),
+                beats_hole.eq(beats_hole + self.mask.holes * parts),
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]
@@ -211,18 +214,16 @@ class Fetcher(wiring.Component):
         """Cut a run at page boundaries."""
         page = page_beats(self._params)
         burst = self.bursts.p
-        done = Signal.like(run.first)  # beats of the run that earlier bursts took
-        place = Signal.like(run.first)
+        resumes = Signal()  # earlier bursts took a part of the run
+        resumed, place = Signal.like(run.first), Signal.like(run.first)
         address = Signal.like(burst.address)
-        room = Signal(range(page + 1))
-        left = Signal.like(run.first)
-        fits = Signal()
+        room, fits = Signal(range(page + 1)), Signal()
+        offset = run.base % page
         m.d.comb += [
-            place.eq(run.first + done),
+            place.eq(Mux(resumes, resumed, run.first)),
             address.eq(run.base + place),
             room.eq(page - address % page),
-            left.eq(run.end - place),
-            fits.eq(left <= room),
+            fits.eq((offset + place) // page == (offset + run.final) // page),
             run_ready.eq(run_valid & fits & (self.bursts.ready | ~self.bursts.valid)),
         ]
         with m.If(self.bursts.ready):
@@ -231,18 +232,9 @@ class Fetcher(wiring.Component):
             m.d.sync += [
                 self.bursts.valid.eq(1),
                 burst.address.eq(address),
-                burst.beats.eq(Mux(fits, left, room)),
+                burst.beats.eq(Mux(fits, Mux(run.none, 0, run.final - place + 1), room)),
                 burst.place.eq(place),
                 burst.last.eq(run.last & fits),
-                done.eq(Mux(fits, 0, done + room)),
+                resumes.eq(~fits),
+                resumed.eq(place + room),
             ]
-
-
-def _lowest(flags, places):
-    """Return the number of the lowest flag that is set, of ``places``, a power of two."""
-    if places == 1 or len(flags) == 1:
-        return Const(0, places.bit_length() - 1)
-    low, high = flags[: places // 2], flags[places // 2 :]
-    if len(high) == 0:
-        return _lowest(low, places // 2)
-    return Mux(low.any(), _lowest(low, places // 2), places // 2 + _lowest(high, places // 2))

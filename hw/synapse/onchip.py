@@ -68,21 +68,28 @@ class OnChipMemory(wiring.Component):
             beats.read_address.eq(Mux(self.busy, self.read.address, beat)),
             beats.read_en.eq(self.read.en | self.read.head_en | ~self.busy),
         ]
-        m.d.sync += self.read.data.eq(beats.read_data)
+        fetched, found = Signal.like(word), Signal.like(word)
+        m.d.sync += [
+            self.read.data.eq(beats.read_data),
+            fetched.eq(word),
+            found.eq(fetched),
+        ]
         m.d.comb += [
             self.read.ready.eq(1),
             self.read.head_data.eq(self.read.data),
-            self.window.read_data.eq(Cat(self.read.data, padding).word_select(word, WORD)),
-            self.window.readable.eq(inside & ~self.busy),
+            self.window.read_data.eq(Cat(self.read.data, padding).word_select(found, WORD)),
+            self.window.readable.eq((self.window.address < self._words()) & ~self.busy),
             self.window.writable.eq(inside),
         ]
         return m
 
+    def _words(self):
+        return self._params.words_per_beat * self._params.memory_beats
+
     def _locate(self, m):
         """Beat and word of the window's address, one cycle later."""
         params = self._params
-        words = params.words_per_beat
-        size = words * params.memory_beats
+        words, size = params.words_per_beat, self._words()
         beat = Signal(range(params.memory_beats))
         word = Signal(range(max(words, 2)))
         inside = Signal()

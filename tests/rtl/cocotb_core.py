@@ -95,6 +95,7 @@ async def reset_by_register(dut, most):
         await host.write("control", start=1)
         await host.tick(int(rng.integers(most + 1)))
         await host.write("control", reset=1)
+        await host.wait()  # for open bursts
         assert await host.status() == {"busy": 0, "done": 0, "error": Error.NONE}
         await host.write("control", start=1)
         await long.check(host)

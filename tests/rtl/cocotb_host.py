@@ -11,21 +11,34 @@ from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 from cocotbext.axi import AxiResp
 from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
-from hw.spec.params import CoreConfig
+from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Access
-from sim.cocotb_axi import BUS, PERIOD, reset_core, start_core
-
-#: Names the integrator of the core under test.
-INTEGRATOR_VARIABLE = "FIRSTSPIKE_INTEGRATOR"
-
-#: The core under test: a beat is half a word.
-CONFIG = CoreConfig(
-    lanes=4,
-    memory_beats=2048,
-    max_inputs=128,
-    max_outputs=64,
-    integrator=os.environ.get(INTEGRATOR_VARIABLE, "mac"),
+from sim.cocotb_axi import (
+    BUS,
+    MEMORY_BUS,
+    PERIOD,
+    channels,
+    join_memory,
+    pause,
+    reset_core,
+    start_core,
 )
+
+#: Names the core under test.
+CORE_VARIABLE = "FIRSTSPIKE_CORE"
+
+_SMALL = CoreConfig(lanes=4, memory_beats=2048, max_inputs=128, max_outputs=64)
+
+#: Cores to test. A beat is half a word on chip, and a word outside.
+CORES = {
+    "mac": _SMALL,
+    "spike": _SMALL.replace(integrator="spike"),
+    "axi": _SMALL.replace(
+        lanes=8, integrator="spike", memory="axi", hole=3, outstanding=3, ring_groups=5
+    ),
+}
+CONFIG = CORES[os.environ.get(CORE_VARIABLE, "mac")]
+PARAMS = CoreParams(CONFIG)
 
 #: Most clock cycles of an access, and most polls of an instruction.
 BOUND = 5000
@@ -50,38 +63,56 @@ class Watch:
         The core.
     """
 
+    #: What the core offers, and what it must hold until that is taken.
+    _OFFERS = {
+        f"{BUS}_b": ("resp",),
+        f"{BUS}_r": ("resp", "data"),
+        f"{MEMORY_BUS}_ar": ("addr", "len"),
+    }
+
     def __init__(self, dut):
         self._dut = dut
-        self.beats = dict.fromkeys(("aw", "w", "b", "ar", "r"), 0)
+        memory = (f"{MEMORY_BUS}_{name}" for name in ("ar", "r") if PARAMS.external)
+        self._channels = [*(f"{BUS}_{name}" for name in ("aw", "w", "b", "ar", "r")), *memory]
+        self._clear()
+
+    def _clear(self) -> None:
+        self.beats, self._open_bursts = dict.fromkeys(self._channels, 0), 0
 
     def _port(self, name: str) -> int:
-        return int(getattr(self._dut, f"{BUS}_{name}").value)
+        return int(getattr(self._dut, name).value)
 
     async def run(self) -> None:
         """Watch until the test ends."""
         waiting: dict[str, tuple[int, ...]] = {}
-        payloads = {"b": ("bresp",), "r": ("rresp", "rdata")}
         while True:
             await RisingEdge(self._dut.clk)
             if self._dut.rst.value:
-                self.beats, waiting = dict.fromkeys(self.beats, 0), {}
+                self._clear()
+                waiting = {}
                 continue
-            for channel in self.beats:
+            for channel in self._channels:
                 valid, ready = self._port(f"{channel}valid"), self._port(f"{channel}ready")
-                if channel in payloads:
-                    payload = tuple(map(self._port, payloads[channel])) if valid else ()
-                    assert payload == waiting.pop(channel, payload), f"{channel} did not wait"
+                if channel in self._OFFERS:
+                    ports = self._OFFERS[channel]
+                    offer = tuple(self._port(channel + port) for port in ports) if valid else ()
+                    assert offer == waiting.pop(channel, offer), f"{channel} did not wait"
                     if valid and not ready:
-                        waiting[channel] = payload
+                        waiting[channel] = offer
                 self.beats[channel] += valid and ready
-            assert self.beats["b"] <= min(self.beats["aw"], self.beats["w"]), "b before its write"
-            assert self.beats["r"] <= self.beats["ar"], "r before its read"
+                if valid and ready and channel == f"{MEMORY_BUS}_ar":
+                    self._open_bursts += 1
+                if valid and ready and channel == f"{MEMORY_BUS}_r":
+                    self._open_bursts -= self._port(f"{MEMORY_BUS}_rlast")
+            aw, w, b, ar, r = (self.beats[channel] for channel in self._channels[:5])
+            assert b <= min(aw, w), "b before its write"
+            assert r <= ar, "r before its read"
 
     def check(self) -> None:
-        """Every access has had one answer, and none is on its way."""
-        beats = self.beats
-        assert beats["aw"] == beats["w"] == beats["b"] and beats["ar"] == beats["r"], beats
-        assert not self._port("bvalid") and not self._port("rvalid")
+        """Every access and burst has been answered, and no other is on its way."""
+        aw, w, b, ar, r = (self.beats[channel] for channel in self._channels[:5])
+        assert aw == w == b and ar == r and not self._open_bursts, self.beats
+        assert not any(self._port(f"{c}valid") for c in self._OFFERS if c in self._channels)
 
 
 class Host:
@@ -103,6 +134,8 @@ class Host:
     async def open(cls, dut, rng: np.random.Generator):
         """Reset core with random pauses; nothing extra may come out of it in the end."""
         host = cls(dut, rng)
+        size = PARAMS.memory_beats * PARAMS.beat_bits // 8
+        host._memory = join_memory(dut, size) if PARAMS.external else None
         host._master = await start_core(dut)
         cocotb.start_soon(host.watch.run())
         host.pause()
@@ -110,19 +143,16 @@ class Host:
         await host.check_quiet()
 
     def pause(self) -> None:
-        """Idle and hold back at random, each channel at a rate of its own; some never do."""
-        for channel in self._channels():
-            rate = self._rng.choice([0, 0.2, 0.5, 0.8])
-            channel.set_pause_generator(self._pauses(rate))
-
-    def _pauses(self, rate: float):
-        while True:
-            yield from (self._rng.random(64) < rate).tolist()
+        """Pause at random on all channels."""
+        pause(self._channels(), self._rng)
 
     def _channels(self):
-        write, read = self._master.write_if, self._master.read_if
-        yield from (write.aw_channel, write.w_channel, write.b_channel)
-        yield from (read.ar_channel, read.r_channel)
+        return channels(self._master, self._memory)
+
+    @property
+    def memory_beats(self) -> int:
+        """Beats that external memory has given."""
+        return self.watch.beats[f"{MEMORY_BUS}_r"]
 
     async def access(self, address: int, data: bytes | None = None, length: int = 4):
         """Write bytes, or read some; returns the bus model's response."""
@@ -153,6 +183,13 @@ class Host:
         await self.write(f"{name}_address", start)
         for word in np.asarray(words).ravel():
             await self.write(f"{name}_data", int(word))
+
+    async def write_memory(self, beat: int, words: np.ndarray) -> None:
+        """Write beats of one word to synapse memory."""
+        if self._memory:
+            self._memory.write(4 * beat, words.astype("<u4").tobytes())
+        else:
+            await self.write_window("memory", beat, words)
 
     async def read_window(self, name: str, start: int, count: int) -> list[int]:
         await self.write(f"{name}_address", start)

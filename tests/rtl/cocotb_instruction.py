@@ -50,7 +50,7 @@ class Instruction:
 
     async def load(self, host: Host) -> None:
         """Write weights, inputs and registers."""
-        await host.write_window("memory", self.base, self.image)
+        await host.write_memory(self.base, self.image)
         await host.write_window("input", 0, self.x & 0xFFFFFFFF)
         await host.write("shape", inputs=self.inputs, tiles=len(self.image))
         await host.write("weight_base", self.base)
@@ -86,13 +86,18 @@ class Instruction:
             rows=self.rows,
             lanes=CONFIG.lanes,
             integrator=CONFIG.integrator,
+            memory=CONFIG.memory,
         )
         counted = await host.counters()
         del expected["window_steps"]
         assert {name: counted[name] for name in expected} == expected
 
     async def run(self, host: Host) -> None:
-        """Load, start and check."""
+        """Load, start and check, also that memory gave as many beats as the core counts."""
         await self.load(host)
+        before = host.memory_beats if CONFIG.memory == "axi" else 0
         await host.write("control", start=1)
         await self.check(host)
+        if CONFIG.memory == "axi":
+            counted = await host.read("beats_read") + await host.read("beats_hole")
+            assert host.memory_beats - before == counted

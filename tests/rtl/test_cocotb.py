@@ -14,9 +14,8 @@ from cocotb_tools.runner import get_results
 
 from hw.build import TOP, generate
 from hw.spec.codes import TABLES
-from hw.spec.configs import CONFIGS
-from hw.spec.formats import W8
-from hw.spec.params import INTEGRATORS, CoreParams
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreParams
 from hw.spec.registers import MAGIC, REGISTERS
 from sim import cocotb_runner, cocotb_transport
 from sim.cocotb_transport import CocotbTransport
@@ -28,7 +27,7 @@ from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.counters import event_counters, memory_counters
 from sw.golden.matrix import Matrix
-from tests.rtl.cocotb_host import CONFIG, INTEGRATOR_VARIABLE
+from tests.rtl.cocotb_host import CORE_VARIABLE, CORES
 from tests.unit.golden.models import random_matrix
 
 pytestmark = pytest.mark.rtl
@@ -36,12 +35,13 @@ pytestmark = pytest.mark.rtl
 #: Seed of the bench; FIRSTSPIKE_SEED sets another.
 SEED = os.environ.get("FIRSTSPIKE_SEED", "1")
 
-BENCH = "tests.rtl.cocotb_core,tests.rtl.cocotb_bus"
+#: Benches of a core, and the least number of their tests: none may go missing.
+BENCHES = {
+    "onchip": ("tests.rtl.cocotb_core,tests.rtl.cocotb_bus", 34),
+    "axi": ("tests.rtl.cocotb_core", 30),
+}
 
-#: Least number of tests in the bench: none may go missing.
-TESTS = 34
-
-PARAMS = CoreParams(CONFIG)
+PARAMS = CoreParams(CORES["mac"])
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +58,14 @@ def doomed(tmp_path, monkeypatch):
         yield transport
 
 
-@pytest.mark.parametrize("integrator", INTEGRATORS)
-def test_bench(tmp_path, integrator):
+@pytest.mark.parametrize("core", CORES)
+def test_bench(tmp_path, core):
     """Run all tests of the bench in one simulation."""
     print(f"seed {SEED}: FIRSTSPIKE_SEED sets another")
-    params = CoreParams(CONFIG.replace(integrator=integrator))
-    simulation = cocotb_runner.build(generate(params)[0], TOP)
-    variables = {"COCOTB_RANDOM_SEED": SEED, INTEGRATOR_VARIABLE: integrator}
-    child = cocotb_runner.start(simulation, TOP, BENCH, folder=tmp_path, variables=variables)
+    simulation = cocotb_runner.build(generate(CoreParams(CORES[core]))[0], TOP)
+    variables = {"COCOTB_RANDOM_SEED": SEED, CORE_VARIABLE: core}
+    bench, least = BENCHES[CORES[core].memory]
+    child = cocotb_runner.start(simulation, TOP, bench, folder=tmp_path, variables=variables)
     try:
         child.wait(300)
     finally:
@@ -73,21 +73,21 @@ def test_bench(tmp_path, integrator):
         print((tmp_path / cocotb_runner.LOG).read_text("utf-8"))
     tests, failed = get_results(tmp_path / cocotb_runner.RESULTS)
     assert failed == 0, f"{failed} of {tests} cocotb tests failed with seed {SEED}"
-    assert tests >= TESTS and child.returncode == 0
+    assert tests >= least and child.returncode == 0
 
 
-def test_device(transport):
-    """The driver multiplies over an independent bus model as the golden model does."""
+def multiply(transport, params, layout):
+    """The driver multiplies over independent bus models as the golden model does."""
     rng = np.random.default_rng(1)
-    weights = random_matrix(rng, 23, 63, W8)
+    weights = random_matrix(rng, 23, 63, layout)
     image = DeviceImage(
         name="test",
         source={},
         table="companded",
-        configuration=f"{PARAMS.hash:016x}",
-        matrices={"m": pack_matrix(weights, PARAMS.lanes)},
+        configuration=f"{params.hash:016x}",
+        matrices={"m": pack_matrix(weights, params.lanes)},
     )
-    device = Device(transport, PARAMS)
+    device = Device(transport, params)
     device.load(image)
     x = rng.integers(-32767, 32768, 63)
     quantizer = Quantizer(constant=367, threshold=4, silent_level=0)
@@ -96,10 +96,30 @@ def test_device(transport):
     assert result.accumulators.tolist() == Matrix(weights).matvec(encoded).tolist()
     assert result.base == int(encoded.base)
     expected = event_counters(encoded) | memory_counters(
-        encoded, weight_format=W8, rows=23, lanes=PARAMS.lanes
+        encoded, weight_format=layout, rows=23, lanes=params.lanes, memory=params.config.memory
     )
     del expected["window_steps"]
     assert {name: result.counters[name] for name in expected} == expected
+    return result
+
+
+def test_device(transport):
+    multiply(transport, PARAMS, W8)
+    with pytest.raises(UserError, match="memory is on chip; write it through memory_data"):
+        transport.load(0, np.zeros(4, np.uint8))
+
+
+def test_device_with_external_memory():
+    """Pauses cost cycles and change nothing else; memory has an end."""
+    params = CoreParams(CORES["axi"])
+    with CocotbTransport(params) as eager, CocotbTransport(params, pause_seed=3) as pausing:
+        fast, slow = multiply(eager, params, W4), multiply(pausing, params, W4)
+        assert slow.counters["cycles"] > fast.counters["cycles"]
+        octets = np.arange(12, dtype=np.uint8)
+        eager.load(4 * 2048 - 12, octets)
+        assert list(eager.dump(4 * 2048 - 12, 12)) == list(octets)
+        with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x1ff5"):
+            eager.load(4 * 2048 - 11, octets)
 
 
 def test_refusals_leave_the_transport_usable(transport):
@@ -146,10 +166,9 @@ def test_dead_host_ends_the_simulation(tmp_path):
     """No process stays behind, however this one ends."""
     script = (
         "import os\n"
-        "from hw.spec.params import INTEGRATORS, CoreParams\n"
         "from sim.cocotb_transport import CocotbTransport\n"
-        "from tests.rtl.cocotb_host import CONFIG\n"
-        "print(CocotbTransport(CoreParams(CONFIG))._child.pid, flush=True)\n"
+        "from tests.rtl.cocotb_host import PARAMS\n"
+        "print(CocotbTransport(PARAMS)._child.pid, flush=True)\n"
         "os._exit(1)\n"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -172,8 +191,3 @@ def test_missing_package(monkeypatch, module):
     )
     with pytest.raises(UserError, match="needs cocotb.*pip install"):
         cocotb_runner.build("", TOP)
-
-
-def test_external_memory_is_refused():
-    with pytest.raises(UserError, match="external memory is not simulated under cocotb; use rtl"):
-        CocotbTransport(CoreParams(CONFIGS["mac32-axi"]))

