@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from amaranth.back import verilog
-from amaranth.lib.wiring import Component, In
+from amaranth.hdl import Shape
+from amaranth.lib.wiring import Component, In, Signature
 
 from hw.core import Core
 from hw.spec.configs import CONFIGS, DEFAULT
@@ -50,15 +51,11 @@ def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
     """
     core = kind(params)
     text = convert(core, TOP)
-    ports = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
-    for (name,), member, port in core.signature.flatten(core):
-        direction = "input" if member.flow is In else "output"
-        ports.append({"name": name, "direction": direction, "width": len(port)})
     manifest = {
         "top": TOP,
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
-        "ports": ports,
+        "ports": ports(core.signature),
         "registers": [_describe(register) for register in REGISTERS.values()],
     }
     return text, manifest
@@ -70,6 +67,16 @@ def convert(component: Component, name: str) -> str:
         component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
     )
     return _BLANK_CONTENTS.sub("", text) + VERILOG
+
+
+def ports(signature: Signature) -> list[dict]:
+    """Name, direction and width of every port of a Verilog module, clock and reset first."""
+    found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
+    for name, member in signature.members.items():
+        direction = "input" if member.flow is In else "output"
+        width = Shape.cast(member.shape).width
+        found.append({"name": name, "direction": direction, "width": width})
+    return found
 
 
 def _describe(register: Register) -> dict:

@@ -31,6 +31,16 @@ MEMORY_PREFIX = "m_axi_"
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
+def core_signature(params: CoreParams) -> wiring.Signature:
+    """Flat ports of a core, clock and reset apart."""
+    bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
+    ports = {f"{PREFIX}{name}": member for name, member in bus.members.items()}
+    if params.external:
+        memory = axi_signature(params)
+        ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
+    return wiring.Signature(ports)
+
+
 class Core(wiring.Component):
     """Encoder, synapse memory, lanes, scaler and output buffer with their registers.
 
@@ -55,12 +65,7 @@ class Core(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self._params = params
-        bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
-        ports = {f"{PREFIX}{name}": member for name, member in bus.members.items()}
-        if params.external:
-            memory = axi_signature(params)
-            ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
-        super().__init__(ports)
+        super().__init__(core_signature(params))
 
     def elaborate(self, platform):
         """Connect bus, registers, memories and datapath."""

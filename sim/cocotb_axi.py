@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Iterator
 
@@ -67,9 +68,10 @@ def join_memory(dut, size: int, *, prefix: str = MEMORY_BUS) -> AxiRamRead:
     return AxiRamRead(bus, dut.clk, dut.rst, size=size)
 
 
-def channels(master: AxiLiteMaster, memory: AxiRamRead | None = None) -> Iterator:
-    """Every channel of the bus models, each of which may pause."""
-    for interface in (master.write_if, master.read_if, memory):
+def channels(*models: AxiLiteMaster | AxiRamRead | None) -> Iterator:
+    """Every channel of bus models, each of which may pause."""
+    halves = [(getattr(m, "write_if", None), getattr(m, "read_if", m)) for m in models]
+    for interface in itertools.chain(*halves):
         for name in ("aw", "w", "b", "ar", "r"):
             if hasattr(interface, f"{name}_channel"):
                 yield getattr(interface, f"{name}_channel")

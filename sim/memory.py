@@ -6,6 +6,16 @@ import dataclasses
 
 import numpy as np
 
+from sw.errors import UserError
+
+#: Short names of memories.
+PRESETS: dict[str, dict[str, int]] = {
+    # A beat in every cycle.
+    "ideal": {},
+    # DDR behind a controller: bursts of 64 bytes, 30 cycles of latency.
+    "dram": {"latency": 30, "granule": 64},
+}
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class MemoryModel:
@@ -60,6 +70,33 @@ class MemoryModel:
         for name in ("row_miss", "jitter", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, but is {getattr(self, name)}")
+
+    @classmethod
+    def parse(cls, text: str) -> MemoryModel:
+        """Model that a person names: a preset, or ``latency=30,granule=64``, or both.
+
+        Raises
+        ------
+        UserError
+            If a name or a number makes no sense.
+        """
+        names = [field.name for field in dataclasses.fields(cls)]
+        values: dict[str, int] = {}
+        for part in text.split(","):
+            name, equals, number = part.partition("=")
+            if part in PRESETS:
+                values |= PRESETS[part]
+            elif equals and name in names and number.isdecimal():
+                values[name] = int(number)
+            else:
+                raise UserError(
+                    f"a memory is {', '.join(PRESETS)} or name=number with a name of "
+                    f"{', '.join(names)}, not {part!r}; e.g. latency=30,granule=64"
+                )
+        try:
+            return cls(**values)
+        except ValueError as error:
+            raise UserError(f"memory: {error}") from error
 
     def pack(self, *, size: int, beat: int) -> np.ndarray:
         """Parameters as ``verilated_memory.h`` takes them, for ``size`` bytes, uint64."""

@@ -4,22 +4,79 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from hw.spec.codes import BLOCK
+from hw.spec.codes import BLOCK, digits
+from hw.spec.params import CoreParams
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
-from sw.golden.classify import CodeClass
-from sw.golden.codes import encode
+from sw.golden.classify import LARGEST_DECODED
+from sw.golden.codes import Encoded, encode
 from sw.golden.linear import GoldenLinear, input_site
 from sw.golden.matrix import Matrix
+from sw.golden.sums import relative_levels, windows
 
-#: Kinds of fault. An event of the ``spike`` integrator is a digit in time, whose change cannot be
-#: foretold from the codes; faults there strike weights and accumulators only.
-KINDS = {"mac": ("weight", "event", "accumulator"), "spike": ("weight", "accumulator")}
+#: Kinds of fault.
+KINDS = ("weight", "event", "accumulator")
 _FAULT_KIND = {"event": 1, "accumulator": 2}
+
+
+class StruckEvent(NamedTuple):
+    """An event, and the bits of it whose inversion changes sums in a way that can be foretold.
+
+    Attributes
+    ----------
+    number : int
+        The event's number in its vector.
+    column : int
+        The input whose row it reads.
+    bits : list of int
+        Bits of the code, or for ``spike`` of the level.
+    """
+
+    number: int
+    column: int
+    bits: list[int]
+
+
+def mac_events(encoded: Encoded) -> list[StruckEvent]:
+    """All events of a vector: any bit of a code changes the row's multiple."""
+    bits = list(range(CoreParams.code_width))
+    return [StruckEvent(number, column, bits) for number, column in enumerate(firing(encoded))]
+
+
+def spike_events(encoded: Encoded) -> list[StruckEvent]:
+    """Events that are alone in their time step, and bits that leave them between their neighbours.
+
+    The order within a step is free, and time cannot run backwards.
+    """
+    found, fired = [], 0
+    latest = digits(LARGEST_DECODED)[0], LARGEST_DECODED
+    for block, pair in enumerate(zip(*windows(encoded), strict=True)):
+        for first, levels in zip(latest, pair, strict=True):
+            events = sorted(
+                ((abs(level), row) for row, level in enumerate(levels.tolist()) if level),
+                reverse=True,
+            )
+            steps = [first, *(level for level, _ in events), 0]
+            for i, (level, row) in enumerate(events):
+                before, after = steps[i], steps[i + 2]
+                if level > after and (level < before or i == 0):
+                    bits = [b for b in range(8) if after <= level ^ 1 << b <= before]
+                    found.append(StruckEvent(fired + i, BLOCK * block + row, bits))
+            fired += len(events)
+    return [event for event in found if event.bits]
+
+
+EVENTS = {"mac": mac_events, "spike": spike_events}
+
+
+def firing(encoded: Encoded) -> list[int]:
+    """List the inputs whose rows are read."""
+    return relative_levels(encoded).flatten().nonzero().flatten().tolist()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,8 +86,8 @@ class Fault:
     Attributes
     ----------
     kind : str
-        ``"weight"``: a bit in device memory; ``"event"``: a bit of an event's code, only of the
-        ``mac`` integrator; ``"accumulator"``: a bit of an output.
+        ``"weight"``: a bit in device memory; ``"event"``: a bit of an event's code, or for
+        ``spike`` of its level; ``"accumulator"``: a bit of an output.
     matrix : str
         The multiplication that it strikes.
     element : int
@@ -74,36 +131,34 @@ class FaultInjector:
     def __init__(self, golden: GoldenLinear, device: DeviceLinear, *, calls: int, seed: int):
         self._random = np.random.default_rng(seed)
         self._golden, self._device = golden, device
-        kinds = KINDS[device.device.params.integrator]
-        self._kind = kinds[self._random.integers(len(kinds))]
+        self._kind = KINDS[self._random.integers(len(KINDS))]
         self._call = int(self._random.integers(calls))
         self.fault: Fault | None = None
 
     def __call__(self, call: int, name: str, matrix: Matrix, x: np.ndarray) -> None:
-        """Inject the fault if it is this multiplication's turn."""
-        if call != self._call or self.fault is not None:
+        """Inject the fault from its multiplication on, into the first where it can be seen."""
+        if call < self._call or self.fault is not None:
             return
-        events = self._firing(name, x)
-        if len(events):
-            self.fault = getattr(self, f"_{self._kind}_fault")(name, matrix, events)
+        self.fault = getattr(self, f"_{self._kind}_fault")(name, matrix, self._encode(name, x))
+        if self.fault:
             self.fault.plant(self._device.device)
 
-    def _firing(self, name: str, x: np.ndarray) -> np.ndarray:
-        """List the inputs that fire, in the order of the events of ``mac``."""
+    def _encode(self, name: str, x: np.ndarray) -> Encoded:
         quantizer = self._golden.model.quantizer(input_site(name), self._golden.table.name)
-        encoded = encode(
+        return encode(
             torch.from_numpy(x.astype(np.int64)),
             table=self._golden.table,
             constant=quantizer.constant,
             threshold=quantizer.threshold,
             silent_level=quantizer.silent_level,
         )
-        fires = (CodeClass.SPIKE, CodeClass.INTEGER)
-        return np.flatnonzero(np.isin(encoded.classes.flatten().numpy(), fires))
 
-    def _weight_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _weight_fault(self, name: str, matrix: Matrix, encoded: Encoded) -> Fault | None:
+        columns = firing(encoded)
+        if not columns:
+            return None
         while True:
-            column = int(self._random.choice(events))
+            column = int(self._random.choice(columns))
             row = int(self._random.integers(matrix.weights.rows))
             if matrix.weights.d[row, column // BLOCK]:
                 break
@@ -116,28 +171,31 @@ class FaultInjector:
             plant=lambda device: device.flip_weight_bit(name, row, column, bit),
         )
 
-    def _event_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _event_fault(self, name: str, matrix: Matrix, encoded: Encoded) -> Fault | None:
         weights = matrix.weights
         # Of 16 * h + l + 8 the 8 is multiplied by the sum of the codes, which stays right.
         unread = 8 if weights.format.name == "w8" else 0
+        events = EVENTS[self._device.device.params.integrator](encoded)
+        if not events:
+            return None
+        struck = slice(self._device.device.outputs_at_once(name))
         while True:
-            index = int(self._random.integers(len(events)))
-            column = events[index]
-            felt = np.flatnonzero(
-                weights.d[:, column // BLOCK] * (weights.codes[:, column].astype(int) - unread)
-            )
+            number, column, bits = events[self._random.integers(len(events))]
+            codes = weights.codes[struck, column].astype(int) - unread
+            felt = np.flatnonzero(weights.d[struck, column // BLOCK] * codes)
             if len(felt):
                 break
-        bit = int(self._random.integers(self._device.device.params.code_width))
+        bit, element = int(self._random.choice(bits)), int(felt[0])
         return Fault(
             kind="event",
             matrix=name,
-            element=int(felt[0]),
-            text=f"bit {bit} of the code of event {index} (input {column}) of {name}",
-            plant=lambda device: device.inject(kind=_FAULT_KIND["event"], index=index, bit=bit),
+            element=element,
+            text=f"bit {bit} of event {number} (input {column}) of {name}, felt from output "
+            f"{element} on",
+            plant=lambda device: device.inject(kind=_FAULT_KIND["event"], index=number, bit=bit),
         )
 
-    def _accumulator_fault(self, name: str, matrix: Matrix, events: np.ndarray) -> Fault:
+    def _accumulator_fault(self, name: str, matrix: Matrix, encoded: Encoded) -> Fault | None:
         params = self._device.device.params
         row = int(self._random.integers(self._device.device.outputs_at_once(name)))
         bit = int(self._random.integers(params.accumulator_width))

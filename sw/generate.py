@@ -23,8 +23,8 @@ class Run:
     tokens, text
         What was generated, the prompt excluded.
     counters : dict
-        Totals over prompt and generation; ``cycles``, ``stalls`` and ``beats_hole`` are None
-        without hardware.
+        Totals over prompt and generation; ``cycles`` and ``stalls`` are None without
+        hardware.
     config, model, seed, table, backend
         What ran.
     wall_seconds, build_seconds : float

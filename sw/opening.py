@@ -121,12 +121,30 @@ def check_table(name: str | None, default: str) -> str:
 
 
 def open_transport(
-    params: CoreParams, *, backend: str = "rtl", trace: Path | None = None
+    params: CoreParams,
+    *,
+    backend: str = "rtl",
+    trace: Path | None = None,
+    memory: str | None = None,
 ) -> Transport:
-    """Build and start a core: Verilated in this process, or under cocotb in another."""
+    """Build and start a core: Verilated in this process, or under cocotb in another.
+
+    Raises
+    ------
+    UserError
+        If ``memory``, the timing of external memory, makes no sense or has no place.
+    """
+    if memory is not None and not params.external:
+        raise UserError(
+            "--memory is the timing of external memory, which this configuration has none of; "
+            "choose another, such as mac32-axi"
+        )
     if backend == "cocotb":
         return importlib.import_module("sim.cocotb_transport").CocotbTransport(params)
-    return importlib.import_module("sim.verilated").VerilatedTransport(params, trace=trace)
+    model = memory and importlib.import_module("sim.memory").MemoryModel.parse(memory)
+    return importlib.import_module("sim.verilated").VerilatedTransport(
+        params, trace=trace, memory=model
+    )
 
 
 @contextlib.contextmanager
@@ -138,6 +156,7 @@ def open_device(
     table: str,
     image: Path | None = None,
     backend: str = "rtl",
+    memory: str | None = None,
 ) -> Iterator[tuple[DeviceLinear, float]]:
     """Run a core with a model in it.
 
@@ -149,7 +168,7 @@ def open_device(
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
     layout = load_matching_image(image, model, params, config, table)
-    transport = open_transport(params, backend=backend)
+    transport = open_transport(params, backend=backend, memory=memory)
     try:
         device = Device(transport, params)
         device.load(layout)
@@ -181,5 +200,6 @@ def golden_model(
         tile_lanes=params.tile_lanes,
         integrator=params.integrator,
         memory=params.config.memory,
+        hole=params.hole,
         linear=linear,
     )

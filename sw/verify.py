@@ -13,7 +13,7 @@ from sw.golden.linear import GoldenLinear
 from sw.golden.matrix import Matrix
 
 #: Counters that the golden model does not predict.
-MEASURED = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
+MEASURED = ("cycles", "stall_scaler", "stall_memory", "stall_encoder")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -85,6 +85,10 @@ class ComparingLinear:
     ----------
     calls, compared : int
         Multiplications, and accumulators and counters compared so far.
+    totals : dict
+        For each matrix that was compared, sums of the counters of the hardware, of the golden
+        model's ``bound_cycles``, and of ``useful_beats``: of those that were read, without the
+        share of outputs that pad the last tile.
     """
 
     def __init__(
@@ -97,6 +101,7 @@ class ComparingLinear:
     ):
         self.golden, self.device, self.only, self.before = golden, device, only, before
         self.calls = self.compared = self.token = 0
+        self.totals: dict[str, dict[str, float]] = {}
 
     def __call__(
         self, name: str, matrix: Matrix, x: Tensor
@@ -123,10 +128,20 @@ class ComparingLinear:
             if counter in measured and counter not in MEASURED:
                 pairs[counter] = ((total or 0) - (counted[counter] or 0), measured[counter])
         self._compare(name, matrix, expected.numpy(), got, pairs, vector)
+        bound = (self.golden.counters["bound_cycles"] or 0) - (counted["bound_cycles"] or 0)
+        self._add_up(name, matrix, {**measured, "bound_cycles": bound})
         self.calls += 1
         self.compared += len(got) + len(pairs)
         self.token += name == "head"
         return got, got_base
+
+    def _add_up(self, name: str, matrix: Matrix, counters: dict[str, int]) -> None:
+        weights, lanes = matrix.weights, self.device.device.params.tile_lanes
+        whole = weights.format.tiles(weights.rows, lanes) * weights.format.outputs(lanes)
+        useful = counters["beats_read"] * weights.rows / whole
+        totals = self.totals.setdefault(name, dict.fromkeys([*counters, "useful_beats"], 0))
+        for counter, count in {**counters, "useful_beats": useful}.items():
+            totals[counter] += count
 
     def _compare(self, name, matrix, expected, got, pairs, x) -> None:
         place = {"token": self.token, "matrix": name}

@@ -33,7 +33,7 @@ PAGE = ROOT / "docs" / "area.md"
 KINDS = {"spike": "spike", "mac": "mac", "dense": "mac"}
 WIDTHS = (16, 32, 64)
 #: MHz that place and route aims at: what it reaches beyond it does not look for.
-FREQUENCY = 110
+FREQUENCY = 120
 
 #: Instances behind the core's ports.
 PORTS = {PREFIX: "bus", MEMORY_PREFIX: "synapse"}

@@ -124,7 +124,9 @@ def agrees(printed: str) -> bool:
         return False
     if "weight (" in injected:
         return f"weight ({element}, " in injected
-    return "event" in injected or f"accumulator {element} of" in injected
+    if "event" in injected:
+        return injected.endswith(f"felt from output {element} on")
+    return f"accumulator {element} of" in injected
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Command ``python -m tools.docs``: writes the pages of docs/ that are made from hw/spec."""
+"""Command ``python -m tools.docs``: writes the pages of docs/ that are made from the source."""
 
 from __future__ import annotations
 
@@ -8,37 +8,20 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import DEFAULT_TABLE, TABLES, CodeTable
 from hw.spec.formats import FORMATS, VERSION
 from hw.spec.registers import COUNTERS, MAGIC, REGISTERS, SPAN, Access, Error
+from tools.docs_interface import events_page, instantiation_page
+from tools.markdown import ranges, table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 #: Prefix of every name in the C header.
 PREFIX = "FIRSTSPIKE"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Write a Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
-
-
-def ranges(numbers: Sequence[int]) -> str:
-    """Write ascending numbers with runs of three or more as ``first..last``."""
-    parts: list[str] = []
-    start = 0
-    for i, number in enumerate(numbers):
-        if i + 1 < len(numbers) and numbers[i + 1] == number + 1:
-            continue
-        run = numbers[start : i + 1]
-        parts += [f"{run[0]}..{run[-1]}"] if len(run) > 2 else [str(n) for n in run]
-        start = i + 1
-    return ", ".join(parts)
 
 
 def error_texts() -> dict[str, str]:
@@ -177,6 +160,8 @@ def _define(name: str, value: str) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "registers.md": registers_page,
     "tables.md": tables_page,
+    "instantiation.md": instantiation_page,
+    "events.md": events_page,
     "firstspike_registers.h": header_page,
 }
 

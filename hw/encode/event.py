@@ -18,10 +18,16 @@ def event_layout(params: CoreParams) -> data.StructLayout:
         Row of the group: the input's place in its block (the AER address).
     empty : unsigned(1)
         No row fires; ``row``, ``code`` and ``negative`` mean nothing.
-    mantissa, shift, code_sum, last_block
-        Of the block that ends with this item: mantissa of its relative scale, minus 4; exponent of
-        that, 0..8; sum X of its decoded codes; whether it is the vector's last. For ``mac`` they
-        stand beside every item of the block, for ``spike`` they mean nothing elsewhere.
+    mantissa : unsigned(2)
+        Mantissa of the relative scale of the block that ends with this item, minus 4. For ``mac``
+        this and the next three stand beside every item of the block, for ``spike`` they mean
+        nothing elsewhere.
+    shift : unsigned(4)
+        Exponent of that scale, 0..8.
+    code_sum : signed
+        Sum X of that block's decoded codes.
+    last_block : unsigned(1)
+        That block is the vector's last.
 
     Of the ``mac`` integrator, where a block is a run of items, a single one if nothing fires:
 

@@ -133,8 +133,12 @@ class EventMemory(wiring.Component):
             m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
 
     def _replay(self, m: Module, event, header):
-        advance = Signal()
-        m.d.comb += advance.eq(~self.events.valid | self.events.ready)
+        fetching = Signal()
+        advance, fetch = Signal(), Signal()  # the offer is taken; a place before it is free
+        m.d.comb += [
+            advance.eq(~self.events.valid | self.events.ready),
+            fetch.eq(~fetching | advance),
+        ]
 
         # Walk: one item a step; the header of the block after is always at hand.
         walking = Signal()
@@ -148,7 +152,7 @@ class EventMemory(wiring.Component):
         start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        step = walking & advance
+        step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
         load = (left != 0) & free & (following < readable)
@@ -172,10 +176,9 @@ class EventMemory(wiring.Component):
             m.d.sync += walking.eq(0)
         with m.If(load):
             begin = Mux(following == 0, 0, address + (step & ~item.empty))
-            with m.If(last_part):
-                m.d.sync += following.eq(Mux(final, 0, following + 1))
             m.d.sync += [
                 walking.eq(1),
+                following.eq(Mux(last_part, Mux(final, 0, following + 1), following)),
                 block.eq(header.data),
                 last_block.eq(final),
                 part.eq(part + 1),
@@ -186,12 +189,11 @@ class EventMemory(wiring.Component):
 
         # Fetch, then offer.
         fetched = Signal.like(item)
-        fetching = Signal()
-        m.d.comb += [event.addr.eq(address), event.en.eq(advance)]
+        m.d.comb += [event.addr.eq(address), event.en.eq(fetch)]
+        with m.If(fetch):
+            m.d.sync += [fetching.eq(walking), fetched.eq(item)]
         with m.If(advance):
             m.d.sync += [
-                fetching.eq(walking),
-                fetched.eq(item),
                 self.events.valid.eq(fetching),
                 self.events.payload.eq(fetched),
                 *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),

@@ -7,6 +7,20 @@ from hw.spec.params import CoreConfig
 #: Name of the configuration that is built when none is named.
 DEFAULT = "mac8"
 
+
+def _outside(*, lanes: int, **changes) -> CoreConfig:
+    """128 MiB behind AXI4, where every row that does not fire is saved."""
+    return CoreConfig(
+        lanes=lanes,
+        memory_beats=(1 << 30) // (4 * lanes),
+        max_inputs=1536,
+        max_outputs=3072,
+        memory="axi",
+        axi_data_width=4 * lanes,
+        outstanding=16,
+    ).replace(**changes)
+
+
 CONFIGS: dict[str, CoreConfig] = {
     # Holds the whole bundled model on chip.
     "mac8": CoreConfig(lanes=8, max_inputs=1536),
@@ -19,27 +33,12 @@ CONFIGS: dict[str, CoreConfig] = {
     "spike64": CoreConfig(
         lanes=64, memory_beats=65536, max_inputs=1536, max_outputs=1536, integrator="spike"
     ),
-    # 128 MiB outside. A row of a tile is a whole DRAM burst of 64 bytes, four beats of the core.
-    "mac32-axi": CoreConfig(
-        lanes=32,
-        tile_lanes=128,
-        memory_beats=1 << 23,
-        max_inputs=1536,
-        max_outputs=3072,
-        memory="axi",
-        axi_data_width=128,
-        outstanding=16,
-        ring_groups=4,
-    ),
-    # A row is a whole DRAM burst: every row that does not fire is saved.
-    "mac128-axi": CoreConfig(
-        lanes=128,
-        memory_beats=1 << 21,
-        max_inputs=1536,
-        max_outputs=3072,
-        memory="axi",
-        axi_data_width=512,
-        outstanding=16,
-        ring_groups=4,
-    ),
+    # A row of a tile is 32 bytes, half a DRAM burst: 128 lanes would not divide 576 outputs.
+    "mac32-axi": _outside(lanes=32, tile_lanes=64),
+    "spike32-axi": _outside(lanes=32, tile_lanes=64, integrator="spike"),
+    "mac64-axi": _outside(lanes=64),
+    "spike64-axi": _outside(lanes=64, integrator="spike"),
+    # A row is a whole DRAM burst.
+    "mac128-axi": _outside(lanes=128),
+    "spike128-axi": _outside(lanes=128, integrator="spike"),
 }

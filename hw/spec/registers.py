@@ -202,7 +202,7 @@ REGISTERS: dict[str, Register] = {
             0x44,
             Access.RW,
             "Fault injection for tests; acts in the next instruction.",
-            _f("kind", 0, 2, "0 none, 1 code of an event, 2 accumulator"),
+            _f("kind", 0, 2, "0 none, 1 event (its code, or its level), 2 accumulator"),
             _f("bit", 2, 6, "bit to invert"),
             _f("index", 8, 24, "number of the event, or of the output, counted from 0"),
         ),

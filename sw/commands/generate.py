@@ -27,6 +27,7 @@ def command(
     code: options.Code = None,
     integrator: options.Integrator = None,
     image: options.Image = None,
+    memory: options.Memory = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the prompt into the chat form.")
     ] = False,
@@ -47,6 +48,7 @@ def command(
         code=code,
         integrator=integrator,
         image=image,
+        memory=memory,
         chat=chat,
         sampler=sampler,
         seed=seed,
@@ -66,6 +68,7 @@ def generate_run(
     code: str | None = None,
     integrator: str | None = None,
     image: Path | None = None,
+    memory: str | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -76,6 +79,10 @@ def generate_run(
     options.positive("--tokens", tokens)
     if backend not in BACKENDS:
         raise UserError(f"backend must be one of {', '.join(BACKENDS)}, not {backend!r}")
+    if memory is not None and backend != "rtl":
+        raise UserError(
+            f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
+        )
     params = open_params(config, integrator)
     model = open_model(model_name)
     table = check_table(code, model.table)
@@ -86,7 +93,13 @@ def generate_run(
         if backend != "golden":
             linear, build_seconds = stack.enter_context(
                 open_device(
-                    model, params=params, config=config, table=table, image=image, backend=backend
+                    model,
+                    params=params,
+                    config=config,
+                    table=table,
+                    image=image,
+                    backend=backend,
+                    memory=memory,
                 )
             )
         golden = golden_model(model, table=table, params=params, linear=linear)

@@ -28,6 +28,13 @@ Integrator = Annotated[
 Image = Annotated[
     Path | None, typer.Option("--image", help="Device image made by `firstspike compile`.")
 ]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        help="Timing of external memory in RTL: ideal, dram, or e.g. latency=30,granule=64.",
+    ),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the results as JSON; - is standard output.")
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -46,6 +47,7 @@ def command(
     code: options.Code = None,
     integrator: options.Integrator = None,
     image: options.Image = None,
+    memory: options.Memory = None,
     layer: Annotated[
         int | None, typer.Option(help="Run only this layer's matrices on hardware.")
     ] = None,
@@ -55,6 +57,7 @@ def command(
     trace: Annotated[
         Path | None, typer.Option(help="FST waveform of the multiplication that differs.")
     ] = None,
+    json: options.Json = None,
 ) -> None:
     """Compare every accumulator and counter; exit with 1 at the first difference."""
     options.positive("--tokens", tokens)
@@ -70,10 +73,9 @@ def command(
         raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
     ids, generated = _tokens(converted, prompt, text, tokens)
-    with open_device(converted, params=params, config=config, table=table, image=image) as (
-        device,
-        _,
-    ):
+    with open_device(
+        converted, params=params, config=config, table=table, image=image, memory=memory
+    ) as (device, _):
         golden = golden_model(converted, table=table, params=params)
         only = "" if layer is None else f"layers.{layer}."
         comparing = ComparingLinear(golden.golden, device, only=only)
@@ -83,6 +85,7 @@ def command(
             calls = _PER_LAYER * converted.config.layers + _AFTER
             injector = FaultInjector(golden.golden, device, calls=calls, seed=inject_fault)
             comparing.before = injector
+        started = time.monotonic()
         try:
             new = _read(golden, ids, generated)
         except MismatchError as error:
@@ -93,11 +96,45 @@ def command(
             if trace is not None:
                 _trace(trace, error, fault, converted, params, table, config, image)
             sys.exit(1)
+        seconds = time.monotonic() - started
+    screen = options.to_screen(json)
     if new:
-        print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new))
+        print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
+    record = _record(comparing, tokens=comparing.token, seconds=seconds)
+    _report(record, screen)
+    options.write_json(json, record)
+
+
+def _record(comparing: ComparingLinear, *, tokens: int, seconds: float) -> dict:
+    """Give what was compared, and the counters of every matrix, ready for JSON."""
+    totals: dict[str, float] = {}
+    for counters in comparing.totals.values():
+        for name, count in counters.items():
+            totals[name] = totals.get(name, 0) + count
+    return {
+        "multiplications": comparing.calls,
+        "compared": comparing.compared,
+        "mismatches": 0,
+        "tokens": tokens,
+        "wall_seconds": seconds,
+        "totals": totals,
+        "matrices": comparing.totals,
+    }
+
+
+def _report(record: dict, screen) -> None:
+    totals = record["totals"]
+    cycles, bound = totals["cycles"], totals["bound_cycles"]
     print(
-        f"equal to the golden model: {comparing.calls} multiplications, {comparing.compared} "
-        f"accumulators and counters, 0 mismatches"
+        f"{cycles:,.0f} cycles, {cycles / bound:.3f} of the bound (a beat a cycle, or the lanes); "
+        f"useful beats in {totals['useful_beats'] / cycles:.1%} of them; "
+        f"{record['wall_seconds'] / record['tokens']:.1f} s a token",
+        file=screen,
+    )
+    print(
+        f"equal to the golden model: {record['multiplications']} multiplications, "
+        f"{record['compared']} accumulators and counters, 0 mismatches",
+        file=screen,
     )
 
 

@@ -1,7 +1,7 @@
 """A core made of software: the registers and the memory of the hardware, golden arithmetic inside.
 
 It decodes the same image words as the hardware, so driver and image are tested without a simulator.
-Faults are not emulated; cycles, stalls and holes read as zero.
+Faults are not emulated; cycles and stalls read as zero.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import torch
 
 from hw.spec import registers
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.formats import FORMATS, VERSION, W4, WeightFormat
+from hw.spec.formats import FORMATS, SUM_BEATS, SUM_BITS, VERSION, W4, WeightFormat
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
 from sw.golden.codes import Encoded, encode, from_codes
@@ -116,8 +116,10 @@ class GoldenTransport:
         if base + tiles * groups * beats > self.params.memory_beats:
             return Error.MEMORY
         encoded = self._encode(inputs, table, bool(mode["codes"]))
-        values = self._weights(layout, base, tiles, groups, sums=bool(mode["sums"]))[:, :inputs]
+        values, excess = self._weights(layout, base, tiles, inputs, sums=bool(mode["sums"]))
         accumulators = values @ encoded.scaled.numpy()
+        silence = encoded.silent_level - encoded.table.zero
+        accumulators += silence * (excess @ encoded.scales.numpy())
         self._windows["output"][: 2 * len(accumulators)] = accumulators.astype("<i8").view("<u4")
         rows = tiles * layout.outputs(lanes)
         counts = event_counters(encoded) | memory_counters(
@@ -128,6 +130,7 @@ class GoldenTransport:
             tile_lanes=lanes,
             integrator=self.params.integrator,
             memory=self.params.config.memory,
+            hole=self.params.hole,
         )
         self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
         self._registers["scale_base"] = int(encoded.base)
@@ -158,10 +161,20 @@ class GoldenTransport:
         )
 
     def _weights(
-        self, layout: WeightFormat, base: int, tiles: int, groups: int, *, sums: bool
-    ) -> np.ndarray:
-        """``d * w + b`` of some tiles, int64, shape (outputs, inputs with padding)."""
+        self, layout: WeightFormat, base: int, tiles: int, inputs: int, *, sums: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decode some tiles.
+
+        Returns
+        -------
+        values : ndarray
+            ``d * w + b``, int64, shape (outputs, inputs).
+        excess : ndarray
+            By how much ``d * R`` of memory is above what the weights say: 0 if R is right, int64,
+            shape (outputs, groups).
+        """
         lanes, words = self.params.lanes, self.params.words_per_beat
+        groups = -(-inputs // BLOCK)
         parts, head = self.params.sub_tiles, layout.head_beats(sums=sums)
         beats = tiles * groups * layout.group_beats(sums=sums) * parts
         memory = self._windows["memory"][base * words : (base + beats) * words]
@@ -172,14 +185,23 @@ class GoldenTransport:
         heads = heads.reshape(tiles, groups, parts, head, lanes).transpose(0, 2, 1, 3, 4)
         rows = rows.reshape(tiles, groups, BLOCK, parts, lanes).transpose(0, 3, 1, 2, 4)
         rows = rows.reshape(tiles * parts, groups, BLOCK, lanes)
-        scales = heads[..., : layout.scale_beats, :]
+        scales, row_sums = np.split(heads, [layout.scale_beats], axis=3)
         scales = scales.reshape(tiles * parts, groups, -1, layout.outputs(lanes), 2)
         # Shape (tiles, groups, d and perhaps b, outputs).
         mantissas = ((scales[..., 0] + 16 * scales[..., 1]) ^ 128) - 128
         w = (rows ^ 8) - 8
-        if layout is W4:
-            values = mantissas[:, :, :1] * w + mantissas[:, :, 1:]
-        else:
-            low, high = w[..., 0::2], w[..., 1::2]
-            values = mantissas * (16 * high + low + 8)
-        return values.transpose(0, 3, 1, 2).reshape(-1, groups * BLOCK)
+        d, b = mantissas[:, :, :1], mantissas[:, :, 1:]
+        values = d * w + b if layout is W4 else d * (_join(w) + 8)
+        values = values.transpose(0, 3, 1, 2).reshape(-1, groups * BLOCK)[:, :inputs]
+        if not sums:
+            return values, np.zeros((len(values), groups), np.int64)
+        real = (np.arange(groups * BLOCK) < inputs).reshape(groups, BLOCK, 1)
+        lane_sums = row_sums.reshape(*w.shape[:2], lanes, SUM_BEATS) << np.arange(0, SUM_BITS, 4)
+        excess = ((lane_sums.sum(-1) ^ 1 << SUM_BITS - 1) - (1 << SUM_BITS - 1)) - (w * real).sum(2)
+        excess = d[:, :, 0] * (excess if layout is W4 else _join(excess))
+        return values, excess.transpose(0, 2, 1).reshape(-1, groups)
+
+
+def _join(lanes: np.ndarray) -> np.ndarray:
+    """``16 * h + l`` of neighbouring lanes."""
+    return 16 * lanes[..., 1::2] + lanes[..., 0::2]

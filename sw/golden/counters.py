@@ -18,9 +18,12 @@ Counters = dict[str, int | None]
 
 
 def no_counters() -> Counters:
-    """Every counter of the hardware, and ``window_steps``; None where only hardware can count."""
-    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder", "beats_hole")
-    names = (*COUNTERS, "window_steps")
+    """Every counter of the hardware, and ``window_steps`` and ``bound_cycles``.
+
+    Those that only hardware can count are None.
+    """
+    measured = ("cycles", "stall_scaler", "stall_memory", "stall_encoder")
+    names = (*COUNTERS, "window_steps", "bound_cycles")
     return {name: None if name in measured else 0 for name in names}
 
 
@@ -102,6 +105,18 @@ def lane_cycles(encoded: Encoded, integrator: str) -> Tensor:
     return cycles
 
 
+def hole_rows(encoded: Encoded, hole: int) -> int:
+    """Count the silent rows that are read through: runs below ``hole`` before a row that fires.
+
+    A run may begin a block, whose scales lie before its first row.
+    """
+    fires = relative_levels(encoded) != 0
+    rows = torch.arange(fires.shape[-1])
+    latest = torch.where(fires, rows, -1).cummax(-1).values
+    runs = rows - 1 - functional.pad(latest[..., :-1], (1, 0), value=-1)
+    return int(runs[fires & (runs < hole)].sum())
+
+
 def memory_counters(
     encoded: Encoded,
     *,
@@ -111,6 +126,7 @@ def memory_counters(
     tile_lanes: int | None = None,
     integrator: str = "mac",
     memory: str = "onchip",
+    hole: int = 1,
 ) -> dict[str, int]:
     """Predict the reads of synapse memory by one matrix-vector instruction per vector.
 
@@ -131,16 +147,46 @@ def memory_counters(
         integer may read its row twice.
     memory : str
         ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
+    hole : int
+        Silent rows are read through where fewer than this stand together; ``"axi"`` only.
 
     Returns
     -------
     dict
-        ``rows_read`` and ``beats_read``.
+        ``rows_read``, ``beats_read`` and ``beats_hole``.
     """
-    wide = tile_lanes or lanes
-    tiles = weight_format.tiles(rows, wide) * (wide // lanes)
+    tiles = _tiles(weight_format, rows, lanes, tile_lanes)
     reader = "mac" if memory == "axi" else integrator
     rows_read = tiles * int(row_events(encoded, reader).sum())
     sums = encoded.silent_level != encoded.table.zero
     head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
-    return {"rows_read": rows_read, "beats_read": rows_read + head_beats}
+    holes = tiles * hole_rows(encoded, hole) if memory == "axi" else 0
+    return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}
+
+
+def bound_cycles(
+    encoded: Encoded,
+    *,
+    weight_format: WeightFormat,
+    rows: int,
+    lanes: int,
+    tile_lanes: int | None = None,
+    integrator: str,
+) -> int:
+    """Sum up for every group the cycles of memory or of the lanes, whichever needs more.
+
+    The measure of a core whose memory gives one beat in every cycle: beats of scales, row sums and
+    rows that fire, each fetched once, against :func:`lane_cycles`. Arguments as of
+    :func:`memory_counters`.
+    """
+    sums = encoded.silent_level != encoded.table.zero
+    beats = row_events(encoded, "mac") + weight_format.head_beats(sums=sums)
+    lane = lane_cycles(encoded, integrator)
+    tiles = _tiles(weight_format, rows, lanes, tile_lanes)
+    return tiles * int(torch.maximum(beats, lane).sum())
+
+
+def _tiles(weight_format: WeightFormat, rows: int, lanes: int, tile_lanes: int | None) -> int:
+    """Tiles of the core's width, those included that fill up a tile in memory."""
+    wide = tile_lanes or lanes
+    return weight_format.tiles(rows, wide) * (wide // lanes)

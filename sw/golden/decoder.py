@@ -67,6 +67,7 @@ class GoldenModel:
         tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ) -> None:
         name = table or model.table
         usable = [entry.name for entry in TABLES.values() if entry.linear]
@@ -80,6 +81,7 @@ class GoldenModel:
             tile_lanes=tile_lanes,
             integrator=integrator,
             memory=memory,
+            hole=hole,
         )
         self.linear = linear
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}

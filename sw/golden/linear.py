@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -10,7 +11,14 @@ from torch import Tensor
 from hw.spec.codes import CodeTable
 from sw.convert.container import ConvertedModel
 from sw.golden.codes import encode
-from sw.golden.counters import Counters, accumulate, event_counters, memory_counters, no_counters
+from sw.golden.counters import (
+    Counters,
+    accumulate,
+    bound_cycles,
+    event_counters,
+    memory_counters,
+    no_counters,
+)
 from sw.golden.matrix import Matrix
 
 #: Multiplies one vector: matrix name, matrix, int16 elements -> accumulators and base exponent E.
@@ -45,8 +53,8 @@ class GoldenLinear:
         Lanes of the core whose memory reads are predicted; they are not counted if absent.
     tile_lanes : int, optional
         Lanes of that core's tiles in memory, if they are wider.
-    integrator, memory : str
-        That core's integrator, and where its weights are.
+    integrator, memory, hole : str, str, int
+        That core's integrator, where its weights are, and which holes it reads through.
 
     Attributes
     ----------
@@ -63,16 +71,19 @@ class GoldenLinear:
         tile_lanes: int | None = None,
         integrator: str = "mac",
         memory: str = "onchip",
+        hole: int = 1,
     ):
         self.model, self.table, self.lanes = model, table, lanes
-        self.tile_lanes, self.integrator, self.memory = tile_lanes, integrator, memory
+        self.tile_lanes = tile_lanes
+        self.integrator, self.memory, self.hole = integrator, memory, hole
         self.reset()
 
     def reset(self) -> None:
         """Set the counters to zero."""
         self.counters: Counters = no_counters()
         if self.lanes is None:
-            self.counters |= {"rows_read": None, "beats_read": None}
+            uncounted = ("rows_read", "beats_read", "beats_hole", "bound_cycles")
+            self.counters |= dict.fromkeys(uncounted)
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
         """Multiply vectors of shape (..., inputs); return accumulators and base exponents."""
@@ -87,14 +98,14 @@ class GoldenLinear:
         accumulate(self.counters, event_counters(encoded))
         if self.lanes is not None:
             weights = matrix.weights
-            reads = memory_counters(
-                encoded,
-                weight_format=weights.format,
-                rows=weights.rows,
-                lanes=self.lanes,
-                tile_lanes=self.tile_lanes,
-                integrator=self.integrator,
-                memory=self.memory,
-            )
+            core: dict[str, Any] = {
+                "weight_format": weights.format,
+                "rows": weights.rows,
+                "lanes": self.lanes,
+                "tile_lanes": self.tile_lanes,
+                "integrator": self.integrator,
+            }
+            reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)
             accumulate(self.counters, reads)
+            accumulate(self.counters, {"bound_cycles": bound_cycles(encoded, **core)})
         return matrix.matvec(encoded), encoded.base

@@ -87,6 +87,7 @@ class Instruction:
             lanes=CONFIG.lanes,
             integrator=CONFIG.integrator,
             memory=CONFIG.memory,
+            hole=CONFIG.hole,
         )
         counted = await host.counters()
         del expected["window_steps"]

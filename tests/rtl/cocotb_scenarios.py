@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 
 import cocotb
@@ -13,7 +14,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect, flipped
 from cocotb.triggers import RisingEdge
 
-from sim.cocotb_axi import start_clock
+from sim.cocotb_axi import channels, join_memory, pause, start_clock
 from tests.scenario import SCENARIOS
 from tests.scenario.player import play
 
@@ -50,17 +51,26 @@ async def scenario(dut, name, repeat):
     torch.set_num_threads(1)
     rng = np.random.default_rng([cocotb.RANDOM_SEED, repeat, list(SCENARIOS).index(name)])
     _, make = SCENARIOS[name]
-    ports = {}
 
+    @functools.cache
     def port(suffix):
-        return ports.setdefault(suffix, getattr(dut, f"{name}__{suffix}"))
+        return getattr(dut, f"{name}__{suffix}")
 
+    chosen, beats = make(rng), 0
+    if chosen.memory:
+        memory = join_memory(dut, len(chosen.memory), prefix=f"{name}__axi_")
+        memory.write(0, chosen.memory)
+        pause(channels(memory), rng)
     await start_clock(dut)
-    player = play(make(rng), rng)
+    player = play(chosen, rng)
     driven = next(player)
     with contextlib.suppress(StopIteration):
         while True:
             for suffix, value in driven.items():
                 port(suffix).value = value
             await RisingEdge(dut.clk)
+            if chosen.memory:
+                beats += int(port("axi__rvalid").value and port("axi__rready").value)
             driven = player.send(lambda suffix: int(port(suffix).value))
+    if chosen.memory:
+        assert beats == chosen.beats and not port("axi__arvalid").value

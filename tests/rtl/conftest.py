@@ -15,6 +15,15 @@ from sim.memory import MemoryModel
 from sim.verilated import VerilatedTransport
 from tests.rtl.reference import Matrix, encode
 
+#: Cores with external memory. The narrow one reads holes through, the wide one never.
+NARROW = CoreConfig(
+    lanes=8, memory_beats=6000, max_inputs=1536, max_outputs=45, memory="axi", hole=3, ring_groups=5
+)
+WIDE = CoreConfig(
+    lanes=32, memory_beats=6000, max_inputs=1536, max_outputs=130, memory="axi",
+    axi_data_width=128, outstanding=3,
+)  # fmt: skip
+
 
 class Host:
     """Registers by name, over a transport."""
@@ -146,5 +155,4 @@ def open_host():
 
 
 host8 = _session_host(lanes=8, memory_beats=1500, max_inputs=224, max_outputs=45)
-host3 = _session_host(lanes=3, memory_beats=1000, max_inputs=96, max_outputs=17)
 host50 = _session_host(lanes=50, memory_beats=1299, max_inputs=96, max_outputs=310)

@@ -8,18 +8,16 @@ import numpy as np
 
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W4, W8
-from hw.spec.params import CoreConfig
 from hw.spec.registers import REGISTERS, Access, Error
 from sim.memory import MemoryModel
-from tests.rtl.conftest import Host
+from tests.rtl.conftest import NARROW, Host
 from tests.rtl.reference import Matrix
-
-CORE = CoreConfig(
-    lanes=8, memory_beats=3000, max_inputs=224, max_outputs=45, memory="axi", hole=3, ring_groups=5
-)
 
 START, RESET = 1, 2
 STRIKES = ("fail", "reset", "start", "both", "read", "scribble")
+
+#: Longest vector.
+LONGEST = 224
 
 #: Cycles after which a core hangs: the slowest memory needs a fifth of it.
 BOUND = 1_000_000
@@ -41,16 +39,16 @@ class Instruction:
     def random(cls, rng: np.random.Generator) -> Instruction:
         weights = (W4, W8)[rng.integers(2)]
         table = _LINEAR[rng.integers(len(_LINEAR))]
-        inputs = int(rng.integers(1, CORE.max_inputs + 1))
-        tiles = int(rng.integers(1, CORE.max_outputs // weights.outputs(CORE.lanes) + 1))
-        outputs = tiles * weights.outputs(CORE.lanes) - int(rng.integers(0, 3))
+        inputs = int(rng.integers(1, LONGEST + 1))
+        tiles = int(rng.integers(1, NARROW.max_outputs // weights.outputs(NARROW.lanes) + 1))
+        outputs = tiles * weights.outputs(NARROW.lanes) - int(rng.integers(0, 3))
         silent = _silent_level(rng, table)
         beats = tiles * -(-inputs // 32) * weights.group_beats(sums=silent != table.zero)
         options = {
             "silent": silent,
             "threshold": int(rng.integers(0, 30)),
             "constant": int(rng.integers(50, 1500)),
-            "base": int(rng.integers(0, CORE.memory_beats - beats + 1)),
+            "base": int(rng.integers(0, NARROW.memory_beats - beats + 1)),
         }
         x = np.rint(rng.laplace(0, 900, inputs)).clip(-32767, 32767).astype(np.int64)
         x[rng.random(inputs) < rng.random()] = 0
@@ -61,7 +59,7 @@ class Instruction:
         return self.options["silent"] != TABLES[self.table].zero
 
     def start(self, host: Host) -> None:
-        image, tiles = self.matrix.image(CORE.lanes, sums=self.sums)
+        image, tiles = self.matrix.image(NARROW.lanes, sums=self.sums)
         host.start(self.x, image, tiles, self.matrix.weights, self.table, **self.options)
 
     def check(self, host: Host) -> dict[str, int]:
@@ -85,7 +83,7 @@ class Instruction:
 def run(integrator: str, seed: int) -> None:
     """Disturb an instruction up to three times; then it and another one must be right."""
     rng = np.random.default_rng(seed)
-    host = Host(CORE.replace(integrator=integrator), _memory(rng))
+    host = Host(NARROW.replace(integrator=integrator), _memory(rng))
     with host.transport:
         for _ in range(rng.integers(1, 4)):
             instruction = Instruction.random(rng)

@@ -96,7 +96,12 @@ def multiply(transport, params, layout):
     assert result.accumulators.tolist() == Matrix(weights).matvec(encoded).tolist()
     assert result.base == int(encoded.base)
     expected = event_counters(encoded) | memory_counters(
-        encoded, weight_format=layout, rows=23, lanes=params.lanes, memory=params.config.memory
+        encoded,
+        weight_format=layout,
+        rows=23,
+        lanes=params.lanes,
+        memory=params.config.memory,
+        hole=params.hole,
     )
     del expected["window_steps"]
     assert {name: result.counters[name] for name in expected} == expected

@@ -8,7 +8,7 @@ import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.formats import W4, W8
-from hw.spec.params import INTEGRATORS, CoreConfig
+from hw.spec.params import INTEGRATORS
 from hw.spec.registers import Error
 from sim.memory import MemoryModel
 from sw.compile.image import DeviceImage, pack_matrix
@@ -17,17 +17,11 @@ from sw.driver.device import Device
 from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.matrix import Matrix
+from tests.rtl.conftest import NARROW, WIDE
 from tests.unit.golden.models import random_matrix as weights_of
 
 pytestmark = pytest.mark.rtl
 
-NARROW = CoreConfig(
-    lanes=8, memory_beats=3000, max_inputs=224, max_outputs=45, memory="axi", hole=3, ring_groups=5
-)
-WIDE = CoreConfig(
-    lanes=32, memory_beats=4000, max_inputs=224, max_outputs=130, memory="axi",
-    axi_data_width=128, outstanding=3,
-)  # fmt: skip
 CORES = {"narrow": NARROW, "wide": WIDE}
 
 MEMORIES = {
@@ -36,10 +30,6 @@ MEMORIES = {
     "dram": MemoryModel(latency=20, granule=64, page=1024, row_miss=11),
     "jitter": MemoryModel(latency=3, jitter=9, seed=5),
 }
-
-
-#: Tables whose silent codes stand for another value than 0, with a silent level m: row sums.
-SUMMED = [("ttfs8", 0), ("ttfs", 0), ("mttfs", 5)]
 
 
 @pytest.fixture(params=itertools.product(CORES, INTEGRATORS), ids="-".join)
@@ -85,38 +75,6 @@ def test_memories(open_host, core, random_matrix, memory):
             _check(host, matrix, _vector(rng, inputs, share), base=int(rng.integers(0, 500)))
 
 
-@pytest.mark.parametrize("inputs", [1, 31, 32, 33, 65, 224])
-def test_shapes(open_host, core, random_matrix, inputs):
-    host = open_host(core, MEMORIES["jitter"])
-    rng = np.random.default_rng(inputs)
-    for outputs in (1, core.lanes, core.lanes + 1):
-        _check(host, random_matrix(rng, W4, outputs, inputs), _vector(rng, inputs))
-        _check(host, random_matrix(rng, W8, 5, inputs), _vector(rng, inputs, 0.4), table="fp4")
-
-
-@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
-@pytest.mark.parametrize("table", [table.name for table in TABLES.values() if table.linear])
-def test_tables(open_host, core, random_matrix, table, weights):
-    """With row sums where silence is not 0; a block of one value may fire whole or not at all."""
-    host = open_host(core, MEMORIES["jitter"])
-    rng = np.random.default_rng(9)
-    silent = dict(SUMMED).get(table, TABLES[table].silent_level)
-    matrix = random_matrix(rng, weights, core.lanes + 1, 95)
-    _check(host, matrix, _vector(rng, 95), table, silent=silent, threshold=23)
-    for value in (0, -32767):
-        _check(host, matrix, np.full(95, value), table, silent=silent)
-
-
-@pytest.mark.parametrize("weights", [W4, W8], ids=["w4", "w8"])
-def test_codes(open_host, core, random_matrix, weights):
-    """Integers in both windows, whose rows are fetched once."""
-    host = open_host(core, MEMORIES["slow"])
-    rng = np.random.default_rng(17)
-    codes = rng.integers(-255, 256, 200) * (rng.random(200) < 0.3)
-    codes[64:96] = 240  # the coarse window alone
-    _check(host, random_matrix(rng, weights, 9, 200), codes, "companded", codes=True)
-
-
 def test_waits_are_counted(open_host, narrow, random_matrix):
     """A slow memory costs cycles and ``stall_memory``, and nothing else changes."""
     rng = np.random.default_rng(4)
@@ -150,9 +108,9 @@ def test_beyond_the_memory(open_host, random_matrix):
     host = open_host(NARROW)
     rng = np.random.default_rng(1)
     matrix, x = random_matrix(rng, W4, 5, 32), _vector(rng, 32)
-    _check(host, matrix, x, base=3000 - 36)
+    _check(host, matrix, x, base=NARROW.memory_beats - 36)
     before = host.transport.memory_counts()
-    host.write("weight_base", 3000 - 35)
+    host.write("weight_base", NARROW.memory_beats - 35)
     host.write("control", 1)
     host.wait(100)
     assert host.status()["error"] == Error.MEMORY
@@ -238,7 +196,8 @@ def test_driver(open_host, narrow, layout):
 def test_memory_ends(open_host):
     host = open_host(NARROW)
     octets = np.arange(12, dtype=np.uint8)
-    host.transport.load(3000 * 4 - 12, octets)
-    assert list(host.transport.dump(3000 * 4 - 12, 12)) == list(octets)
-    with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x2ed5"):
-        host.transport.load(3000 * 4 - 11, octets)
+    end = NARROW.memory_beats * 4
+    host.transport.load(end - 12, octets)
+    assert list(host.transport.dump(end - 12, 12)) == list(octets)
+    with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x5db5"):
+        host.transport.load(end - 11, octets)

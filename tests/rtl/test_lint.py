@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from hw.build import TOP, generate
+from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from sim.verilator import environment
+from tools.docs_interface import EXAMPLES, instantiation_page
 
 pytestmark = pytest.mark.rtl
 
@@ -28,6 +30,21 @@ def test_lint(lanes, integrator, tmp_path):
 def test_lint_with_external_memory(lanes, integrator, tmp_path):
     config = CoreConfig(lanes=lanes, memory="axi", axi_data_width=4 * lanes, integrator=integrator)
     _lint(config, tmp_path)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_instantiation_template(name, tmp_path):
+    """The documented template fits the core: no port is missing, unknown or of another width."""
+    page = instantiation_page()
+    template = page.split(f"`{name}`\n\n```verilog\n")[1].split("```")[0]
+    text, manifest = generate(CoreParams(CONFIGS[name]))
+    wires = "".join(f"wire [{p['width'] - 1}:0] {p['name']};\n" for p in manifest["ports"])
+    source = tmp_path / "design.v"
+    source.write_text(f"module top;\n{wires}{template}endmodule\n{text}")
+    flags = ["-Werror-PINMISSING", "-Werror-PINNOTFOUND", "-Werror-WIDTH", "-Wno-MULTITOP"]
+    command = ["verilator", "--lint-only", *flags, "--top-module", "top", str(WAIVERS)]
+    done = subprocess.run([*command, source], env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def _lint(config, tmp_path):

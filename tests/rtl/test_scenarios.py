@@ -18,7 +18,7 @@ SEED = os.environ.get("FIRSTSPIKE_SEED", "1")
 TOP = "assembly"
 
 
-@pytest.mark.parametrize("repeats", [7, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("repeats", [3, pytest.param(100, marks=pytest.mark.slow)])
 def test_scenarios(tmp_path, repeats):
     print(f"seed {SEED}: FIRSTSPIKE_SEED sets another")
     components = {name: component() for name, (component, _) in SCENARIOS.items()}

@@ -36,11 +36,11 @@ def test_wait_gives_up(host8):
     assert 200 <= host8.transport.cycles - before < 220
 
 
-def test_second_core_comes_from_the_cache(host3):
-    with VerilatedTransport(host3.params) as other:
+def test_second_core_comes_from_the_cache(host8):
+    with VerilatedTransport(host8.params) as other:
         assert other.build_seconds < 10
         assert other.read(0) == MAGIC
-        host3.write("shape", 0x20005)
+        host8.write("shape", 0x20005)
         assert other.read(REGISTERS["shape"].address) == 0
     with pytest.raises(UserError, match="simulation is closed"):
         other.read(0)

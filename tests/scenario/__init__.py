@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from tests.scenario import encoder, lanes, scaler
+from tests.scenario import array, encoder, lanes, scaler
 
 _CASES = {
     "encoder_mac": (encoder, {"integrator": "mac"}),
@@ -15,6 +15,10 @@ _CASES = {
     "spike3": (lanes, {"integrator": "spike", "lanes": 3}),
     "scaler1": (scaler, {"lanes": 1}),
     "scaler26": (scaler, {"lanes": 26}),
+    "onchip_mac": (array, {"integrator": "mac", "memory": "onchip", "lanes": 10}),
+    "onchip_spike": (array, {"integrator": "spike", "memory": "onchip", "lanes": 3}),
+    "axi_mac": (array, {"integrator": "mac", "memory": "axi", "lanes": 8}),
+    "axi_spike": (array, {"integrator": "spike", "memory": "axi", "lanes": 8}),
 }
 
 #: By name, how to make a component, and how to make a random scenario for it.

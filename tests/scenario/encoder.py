@@ -21,7 +21,7 @@ def component(integrator: str) -> VectorEncoder:
 
 
 def scenario(rng: np.random.Generator, integrator: str, *, vectors: int = 3) -> Scenario:
-    """Vectors of odd sizes, each replayed twice; then once more while it is encoded."""
+    """Vectors of odd sizes: replayed for two tiles, twice; encoded again under a replay."""
     params = PARAMS[integrator]
     phases = []
     for vector in random_vectors(rng, vectors):
@@ -63,14 +63,15 @@ def _phases(vector: Vector, integrator: str):
         "threshold": vector.threshold,
         "silent_level": vector.silent,
         "codes": int(vector.codes),
+        "tiles": 1,
     }
     done = {"until": "encoded", "after": after}
     codes = {"classified": classes(encoded)}
-    replay = Phase(pulse=("replay",), expect={"events": events})
+    twice = Phase(hold={"tiles": 2}, pulse=("replay",), expect={"events": 2 * events})
     yield Phase(hold=mode, send={"input": writes})
     yield Phase(pulse=("start",), expect=codes, **done)
-    yield from (replay, replay)
-    yield Phase(send={"input": writes})
+    yield from (twice, twice)
+    yield Phase(hold=mode, send={"input": writes})
     yield Phase(pulse=("start",))
     yield Phase(pulse=("replay",), expect=codes | {"events": events}, **done)
 

@@ -16,7 +16,7 @@ Read = Callable[[str], int]
 
 #: Cycles in which nothing may come out after the end, and in which a phase must end.
 QUIET = 150
-PATIENCE = 5000
+PATIENCE = 20_000
 
 #: Shares of cycles in which a source is idle or a sink holds back.
 PAUSES = (0, 0.2, 0.5, 0.8)
@@ -68,11 +68,16 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What happens to a component from its reset on."""
+    """What happens to a component from its reset on.
+
+    A component with a port ``axi`` has ``memory`` behind it, of which it reads ``beats`` beats.
+    """
 
     sources: Mapping[str, Source]
     sinks: Mapping[str, Sink]
     phases: Sequence[Phase]
+    memory: bytes = b""
+    beats: int = 0
 
 
 class _Feed:
@@ -96,7 +101,7 @@ class _Feed:
     def step(self, read: Read) -> None:
         source = self._source
         if source.gate and read(source.gate):
-            assert self._allowed <= self._sent, f"{source.gate} comes before the last batch is over"
+            assert self._allowed <= self._sent < len(self._items), f"an extra {source.gate}"
             self._allowed += source.batch
         if self._offers and (not source.ready or read(source.ready)):
             self._offers, self._sent = False, self._sent + 1

@@ -46,6 +46,8 @@ BAD = {
     "softmax table": (["generate", "--code", "octave"], "code table must be one of ttfs8, ttfs"),
     "unknown configuration": (["generate", "--config", "huge"], "must be one of mac8, "),
     "unknown integrator": (["verify", "--integrator", "sponge"], "one of mac, spike, not"),
+    "memory of a model": (["generate", "--memory", "dram"], "of a memory in RTL, not of golden"),
+    "memory on chip": (["verify", "--memory", "dram"], "this configuration has none of"),
     "long prompt": (["generate", "--prompt", LONG], "the model's context is 256; shorten it"),
     "no room": (["generate", "--tokens", "300"], "leaves room for"),
     "empty prompt": (["generate", "--prompt", ""], "the prompt is empty"),

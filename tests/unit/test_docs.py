@@ -11,8 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from hw.build import ports
+from hw.core import core_signature
+from hw.encode.event import event_layout
 from hw.spec import cycles
 from hw.spec.codes import TABLES
+from hw.spec.configs import CONFIGS
 from hw.spec.formats import FORMATS
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
@@ -131,3 +135,21 @@ def test_cycle_table_adds_up(weights, lanes, sums, integrator):
         assert sum(rows.values()) == total
         stalls = both.stall_encoder + both.stall_scaler
         assert cycles.accounted_cycles(*timing, stalls=stalls, sums=sums) == total
+
+
+def test_index_lists_every_page():
+    index = (ROOT / "docs" / "README.md").read_text("utf-8")
+    for path in ROOT.glob("docs/*"):
+        assert path.name == "README.md" or f"]({path.name})" in index
+
+
+def test_pages_have_all_ports_and_members():
+    page = docs.instantiation_page()
+    for config in ("mac8", "mac32-axi"):
+        for port in ports(core_signature(CoreParams(CONFIGS[config]))):
+            name, direction, width = port.values()
+            assert f"| `{name}` | {direction} | {width} |" in page
+    for integrator in INTEGRATORS:
+        layout = event_layout(CoreParams(CoreConfig(integrator=integrator)))
+        for name, field in layout:
+            assert f"| `{name}` | {field.width} | " in docs.events_page()

@@ -72,6 +72,25 @@ def test_image_holds_the_matrix(lanes, parts, layout, rows, inputs, table, level
     assert result.counters["spikes"] + result.counters["silent"] <= inputs
 
 
+@pytest.mark.parametrize("layout", [W4, W8], ids=["w4", "w8"])
+def test_row_sums_are_read(layout):
+    """A bit of a row sum changes one output, by what it weighs."""
+    params = params_of()
+    weights = random_matrix(np.random.default_rng(3), 8, 40, layout)
+    weights.d[:] = 3
+    image = image_of(params, m=weights, sums=True, table="mttfs")
+    x = np.zeros(40, int)
+    quantizer = Quantizer(constant=367, threshold=4, silent_level=5)
+    results = []
+    for bit in (0, 1 << 4):
+        image.matrices["m"].words[0, 1, layout.scale_beats, 0] ^= bit  # lane 0, group 1
+        device = Device(GoldenTransport(params), params)
+        device.load(image)
+        results.append(device.matvec("m", x, quantizer=quantizer, table="mttfs").accumulators)
+    change = results[1] - results[0]
+    assert list(np.flatnonzero(change)) == [0] and abs(change[0]) == 16 * 3 * 3 * 4
+
+
 @pytest.mark.parametrize("memory", ["onchip", "axi"])
 def test_small_memory_is_refilled_and_results_stay(memory):
     rng = np.random.default_rng(7)

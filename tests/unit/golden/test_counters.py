@@ -12,6 +12,7 @@ from sw.golden.classify import CodeClass
 from sw.golden.codes import encode, from_codes
 from sw.golden.counters import (
     accumulate,
+    bound_cycles,
     event_counters,
     lane_cycles,
     memory_counters,
@@ -84,10 +85,12 @@ def test_memory_counters():
     assert memory_counters(weight_format=W4, **reads) == {
         "rows_read": 3 * 18,
         "beats_read": 3 * (18 + 2 * 4),
+        "beats_hole": 0,
     }
     assert memory_counters(weight_format=W8, **reads) == {
         "rows_read": 6 * 18,
         "beats_read": 6 * (18 + 2 * 1),
+        "beats_hole": 0,
     }
 
 
@@ -102,14 +105,33 @@ def test_row_sums_are_read_where_silence_is_not_zero():
 def test_digits_read_their_rows():
     encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
     reads = memory_counters(encoded, weight_format=W4, rows=8, lanes=8, integrator="spike")
-    assert reads == {"rows_read": 6 + 1, "beats_read": 6 + 1 + 4}  # 200 and 24 have two digits
+    assert (reads["rows_read"], reads["beats_read"]) == (
+        6 + 1,
+        6 + 1 + 4,
+    )  # 200 and 24 have two digits
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)
 def test_external_memory_delivers_a_row_once(integrator):
     encoded = from_codes(torch.tensor([0, 3, 200, 16, -7, 24]), table=TABLES["companded"])
     reads = {"weight_format": W4, "rows": 8, "lanes": 8, "integrator": integrator}
-    assert memory_counters(encoded, memory="axi", **reads) == {"rows_read": 5, "beats_read": 5 + 4}
+    assert memory_counters(encoded, memory="axi", **reads) == {
+        "rows_read": 5,
+        "beats_read": 5 + 4,
+        "beats_hole": 0,
+    }
+
+
+def test_short_holes_are_read_through():
+    """Runs of 2, 3 and 1 silent rows before rows that fire; the last 22 are before none."""
+    codes = [0, 0, 5, 0, 0, 0, 5, 5, 0, 5, *[0] * 22, *[0] * 13, 5, *[0] * 20]
+    encoded = from_codes(torch.tensor(codes), table=TABLES["companded"])
+    reads = {"weight_format": W4, "rows": 9, "lanes": 8, "memory": "axi"}
+    holes = {
+        hole: memory_counters(encoded, hole=hole, **reads)["beats_hole"] for hole in (1, 2, 3, 4, 8)
+    }
+    assert holes == {1: 0, 2: 2 * 1, 3: 2 * 3, 4: 2 * 6, 8: 2 * 6}
+    assert memory_counters(encoded, **reads | {"memory": "onchip"}, hole=4)["beats_hole"] == 0
 
 
 def test_lane_cycles_by_hand():
@@ -129,12 +151,23 @@ def test_lane_cycles_by_hand():
         assert lane_cycles(encoded, "mac").tolist() == [max(1, sum(c != 0 for c in codes))]
 
 
+@pytest.mark.parametrize("integrator", INTEGRATORS)
+def test_bound_by_hand(integrator):
+    """Memory limits a group of few gaps, the lanes one of many; both planes of 8 bits count."""
+    codes = torch.tensor([0, 3, -19, 0] * 8 + [5] * 32 + [0] * 30)
+    encoded = from_codes(codes, table=TABLES["companded"])
+    lanes = lane_cycles(encoded, integrator).tolist()
+    for weights, head, tiles in ((W4, 4, 3), (W8, 1, 5)):
+        groups = [max(head + rows, lane) for rows, lane in zip((16, 32, 0), lanes, strict=True)]
+        core = {"weight_format": weights, "rows": 35, "lanes": 16, "integrator": integrator}
+        assert bound_cycles(encoded, **core) == tiles * sum(groups)
+
+
 def test_names_are_those_of_the_hardware():
-    assert set(no_counters()) == {*COUNTERS, "window_steps"}
+    assert set(no_counters()) == {*COUNTERS, "window_steps", "bound_cycles"}
     assert {name for name, count in no_counters().items() if count is None} == {
         "cycles",
         "stall_scaler",
         "stall_memory",
         "stall_encoder",
-        "beats_hole",
     }

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from sim.memory import MemoryModel
+from sw.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -29,3 +30,24 @@ def test_order():
         latency=3, beat_interval=4, granule=8, address_cost=5, page=16, row_miss=6, jitter=7, seed=9
     )
     assert model.pack(size=1, beat=2).tolist() == [1, 2, 3, 4, 8, 5, 16, 6, 7, 9]
+
+
+def test_parse():
+    assert MemoryModel.parse("ideal") == MemoryModel()
+    assert MemoryModel.parse("dram") == MemoryModel(latency=30, granule=64)
+    assert MemoryModel.parse("dram,latency=7,seed=3") == MemoryModel(latency=7, granule=64, seed=3)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("sram", "a memory is ideal, dram or name=number with a name of latency, beat_interval"),
+        ("latency", "not 'latency'; e.g. latency=30,granule=64"),
+        ("latency=-1", "not 'latency=-1'"),
+        ("dram,", "not ''"),
+        ("latency=0", "memory: latency must be at least 1 cycle, not 0"),
+    ],
+)
+def test_parse_refusals(text, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        MemoryModel.parse(text)

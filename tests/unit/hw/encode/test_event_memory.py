@@ -49,8 +49,9 @@ def items(blocks):
             }
 
 
-async def write(ctx, dut, blocks):
-    """Write headers and events; they come on streams of their own."""
+async def write(ctx, dut, blocks, *, complete=None):
+    """Write headers and events; they come on streams of their own. All blocks become complete."""
+    complete = len(blocks) if complete is None else complete
     ctx.set(dut.clear, 1)
     await ctx.tick()
     ctx.set(dut.clear, 0)
@@ -65,9 +66,9 @@ async def write(ctx, dut, blocks):
         ctx.set(stream.valid, 0)
     ctx.set(dut.blocks, len(blocks))
     ctx.set(dut.complete, 1)
-    await ctx.tick().repeat(len(blocks))
+    await ctx.tick().repeat(complete)
     ctx.set(dut.complete, 0)
-    assert ctx.get(dut.completed) == len(blocks)
+    assert ctx.get(dut.completed) == complete
     await ctx.tick()
 
 
@@ -167,5 +168,30 @@ def test_fault(simulate, bit, index, integrator):
                 flipped = codes[index] & (1 << width) - 1 ^ 1 << bit % width
                 codes[index] = flipped - (flipped >> 8 << 9)
             assert [f[name] for f in taken] == codes
+
+    simulate(dut, bench)
+
+
+@BOTH
+def test_waiting_items_close_up(simulate, integrator):
+    """A block that is stored while the one before waits comes right behind it."""
+    dut = EventMemory(PARAMS[integrator])
+
+    async def bench(ctx):
+        await write(ctx, dut, vector(random.Random(1), [1, 1], integrator), complete=1)
+        ctx.set(dut.replay, 1)
+        await ctx.tick()
+        ctx.set(dut.replay, 0)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.complete, 1)
+        await ctx.tick()
+        ctx.set(dut.complete, 0)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.events.ready, 1)
+        offered = []
+        for _ in range(4):
+            offered.append(ctx.get(dut.events.valid))
+            await ctx.tick()
+        assert offered == [1, 1, 0, 0]
 
     simulate(dut, bench)
