@@ -65,10 +65,9 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector, after ``start`` and after earlier replays; a block that is not
-        stored yet is waited for.
+        Starts to stream the vector, after ``start``; a block that is not stored is waited for.
     tiles : In(16)
-        How often it is streamed, without gaps; at least once.
+        How often it is streamed, at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
