@@ -47,7 +47,7 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 2 cycles after its last write.
+        Encodes the vector in the input buffer, at the earliest 3 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -201,7 +201,8 @@ class VectorEncoder(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += [position.eq(0), scanned.eq(0)]
+                m.d.comb += scan.eq(self.start & ~self.codes)
+                m.d.sync += [position.eq(0), scanned.eq(scan)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
                     with m.If(self.codes):
