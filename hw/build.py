@@ -27,6 +27,9 @@ TOP = "firstspike"
 #: Contents of a blank memory: synthesis maps memories without contents to block RAM anywhere.
 _BLANK_CONTENTS = re.compile(r"  initial begin\n(?: +\S+?\[\d+\] = \d+'[dh]0+;\n)+  end\n")
 
+#: Declarations of signals without bits, which nothing refers to.
+_EMPTY = re.compile(r"^  (?:wire|reg) \[-1:0\] \S+ ?;\n", re.MULTILINE)
+
 
 class VerilogPlatform:
     """Asks components for the form that is meant for Verilog."""
@@ -66,7 +69,7 @@ def convert(component: Component, name: str) -> str:
     text = verilog.convert(
         component, name=name, platform=VerilogPlatform(), emit_src=False, strip_internal_attrs=True
     )
-    return _BLANK_CONTENTS.sub("", text) + VERILOG
+    return _EMPTY.sub("", _BLANK_CONTENTS.sub("", text)) + VERILOG
 
 
 def ports(signature: Signature) -> list[dict]:
