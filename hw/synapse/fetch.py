@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.axi4 import BOUNDARY
+from hw.bus.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.synapse.port import HEAD_PLACES
@@ -15,13 +15,11 @@ from hw.synapse.row_masks import mask_layout
 #: Places of a group's beats, for each part of a tile: head and rows, rounded up.
 GROUP_PLACES = 64
 
-#: Most beats of an AXI4 burst.
-LONGEST = 256
-
 
 def page_beats(params: CoreParams) -> int:
     """Beats between two addresses that no burst crosses."""
-    return min(BOUNDARY * 8 // params.beat_bits, LONGEST)
+    octets = min(BOUNDARY, LONGEST * params.axi_data_width // 8)
+    return octets * 8 // params.beat_bits
 
 
 def burst_layout(params: CoreParams) -> data.StructLayout:
@@ -242,8 +240,8 @@ class Fetcher(wiring.Component):
 
 def _lowest(flags):
     """Return the number of the lowest flag that is set; their number is a power of two."""
-    if len(flags) == 1:
-        return Const(0, 0)
+    if len(flags) == 2:
+        return ~flags[0]
     low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
     return Cat(Mux(low.any(), _lowest(low), _lowest(high)), ~low.any())
 

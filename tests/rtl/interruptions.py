@@ -67,7 +67,7 @@ class Instruction:
         before = host.transport.memory_counts()
         counters = host.check(self.matrix, self.x, self.table, **self.options)
         counts = host.transport.memory_counts()
-        assert counts.beats - before.beats == counters["beats_read"] + counters["beats_hole"]
+        assert counts.beats - before.beats == host.bus_beats(counters)
         assert counts.violations == 0
         return counters
 
@@ -104,7 +104,7 @@ def _interrupt(rng, host: Host, instruction: Instruction, counters: dict[str, in
         moments = max(1, int(counters["cycles"] * rng.choice([0.02, 0.3, 1])))
         host.transport.tick(int(rng.integers(0, moments)))
         if strike == "fail":
-            beats = int(rng.integers(0, counters["beats_read"] + counters["beats_hole"]))
+            beats = int(rng.integers(0, host.bus_beats(counters)))
             host.transport.fail(beats, int(rng.integers(2, 4)))
         elif strike == "read":
             _read_all(host)
