@@ -18,8 +18,9 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from sim.verilator import cache_folder, environment
+from sim.verilator import environment
 from sw.errors import UserError
+from sw.load.fetch import cache_folder
 
 #: Files of a run, in its folder.
 LOG = "simulation.log"
@@ -59,7 +60,7 @@ def build(verilog: str, top: str) -> Path:
     libraries = importlib.util.find_spec("cocotb").submodule_search_locations[0]  # type: ignore
     parts = (verilog, *_FLAGS, _MAKE_FLAGS, importlib.metadata.version("cocotb"), libraries)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    finished = cache_folder().with_name("cocotb") / key
+    finished = cache_folder() / "cocotb" / key
     if (finished / top).exists():
         return finished
 

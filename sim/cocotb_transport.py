@@ -18,6 +18,7 @@ from hw.spec.params import CoreParams
 from hw.spec.registers import SPAN
 from sim import cocotb_runner
 from sim.verilated import BusError, BusTimeoutError
+from sw.driver.transport import Transport
 from sw.errors import UserError
 
 _SERVER = "sim.cocotb_server"
@@ -35,7 +36,7 @@ _BOUND = 1000
 _PATIENCE = 10
 
 
-class CocotbTransport:
+class CocotbTransport(Transport):
     """Transport of the driver to a core under cocotb.
 
     Parameters
@@ -77,36 +78,10 @@ class CocotbTransport:
         self._send(self._memory_size, pause_seed)
         self._receive()
 
-    def __enter__(self) -> CocotbTransport:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
-
     @property
     def cycles(self) -> int:
         """Clock cycles simulated so far."""
         return self._request("cycles", bound=_BOUND)[1]
-
-    def write(self, address: int, value: int) -> None:
-        """Write a register.
-
-        Raises
-        ------
-        BusError
-            If the core refuses, or does not answer.
-        """
-        self.write_window(address, np.array([value & 0xFFFFFFFF], np.uint32))
-
-    def read(self, address: int) -> int:
-        """Read a register.
-
-        Raises
-        ------
-        BusError
-            If the core refuses, or does not answer.
-        """
-        return int(self.read_window(address, 1)[0])
 
     def write_window(self, address: int, words: np.ndarray) -> None:
         """Write all words to the same address, in order.

@@ -14,6 +14,7 @@ from hw.build import TOP, generate
 from hw.spec.params import CoreConfig, CoreParams
 from sim.memory import MemoryCounts, MemoryModel
 from sim.verilator import build
+from sw.driver.transport import Transport
 from sw.errors import UserError
 
 _OKAY = 0
@@ -65,7 +66,7 @@ def _load(path, *, memory: bool) -> ctypes.CDLL:
     return library
 
 
-class VerilatedTransport:
+class VerilatedTransport(Transport):
     """Transport of the driver to a simulated core.
 
     Parameters
@@ -74,8 +75,9 @@ class VerilatedTransport:
         The core. It is built when it is first asked for, which takes up to a few minutes.
     trace : str or path, optional
         Write a waveform (FST) of the whole run to this file.
-    memory : MemoryModel, optional
-        Timing of external memory, where the core has such; a beat in every cycle if not given.
+    memory : MemoryModel or str, optional
+        Timing of external memory, where the core has such, also as :meth:`MemoryModel.parse` takes
+        it; a beat in every cycle if not given.
 
     Attributes
     ----------
@@ -95,10 +97,12 @@ class VerilatedTransport:
         params: CoreParams,
         *,
         trace: str | os.PathLike | None = None,
-        memory: MemoryModel | None = None,
+        memory: MemoryModel | str | None = None,
     ):
         if memory is not None and not params.external:
             raise ValueError("this core has its memory on chip; leave the memory model out")
+        if isinstance(memory, str):
+            memory = MemoryModel.parse(memory)
         started = time.monotonic()
         verilog = _verilog(params.config)
         external = params.external
@@ -113,36 +117,10 @@ class VerilatedTransport:
             packed = (memory or MemoryModel()).pack(size=size, beat=params.axi_data_width // 8)
             self._library.firstspike_memory_open(self._handle, packed)
 
-    def __enter__(self) -> VerilatedTransport:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
-
     @property
     def cycles(self) -> int:
         """Clock cycles simulated so far."""
         return self._library.firstspike_cycles(self._open())
-
-    def write(self, address: int, value: int) -> None:
-        """Write a register.
-
-        Raises
-        ------
-        BusError
-            If the core refuses, or does not answer.
-        """
-        self.write_window(address, np.array([value & 0xFFFFFFFF], np.uint32))
-
-    def read(self, address: int) -> int:
-        """Read a register.
-
-        Raises
-        ------
-        BusError
-            If the core refuses, or does not answer.
-        """
-        return int(self.read_window(address, 1)[0])
 
     def write_window(self, address: int, values: np.ndarray) -> None:
         """Write all values to the same address, in order.

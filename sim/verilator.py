@@ -12,15 +12,13 @@ import tempfile
 from pathlib import Path
 
 from sw.errors import UserError
+from sw.load.fetch import cache_folder
 
 SHIM = Path(__file__).with_name("verilated_shim.cpp")
 MEMORY = Path(__file__).with_name("verilated_memory.h")
 #: Headers that stand in for the compression libraries of the waveform writer.
 WAVEFORM = Path(__file__).with_name("waveform")
 LIBRARY = "libfirstspike.so"
-
-#: Top of the cache; the environment variable overrides it.
-CACHE_VARIABLE = "FIRSTSPIKE_CACHE"
 
 _FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal")
 _TRACE_FLAGS = ("--trace-fst", "-CFLAGS", "-DFIRSTSPIKE_TRACE")
@@ -51,12 +49,6 @@ def environment() -> dict[str, str]:
 
 def _which(tool: str, path: str) -> str | None:
     return shutil.which(tool, path=path)
-
-
-def cache_folder() -> Path:
-    """Folder of finished libraries."""
-    base = os.environ.get(CACHE_VARIABLE)
-    return (Path(base) if base else Path.home() / ".cache" / "firstspike") / "verilated"
 
 
 def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) -> Path:
@@ -91,7 +83,7 @@ def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) 
     sources = [path.read_text(encoding="utf-8") for path in (SHIM, *([MEMORY] * memory))]
     parts = (verilog, *sources, " ".join(flags), _OPTIMIZE)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
-    finished = cache_folder() / key
+    finished = cache_folder() / "verilated" / key
     library = finished / LIBRARY
     if library.exists():
         return library

@@ -141,9 +141,8 @@ def open_transport(
         )
     if backend == "cocotb":
         return importlib.import_module("sim.cocotb_transport").CocotbTransport(params)
-    model = memory and importlib.import_module("sim.memory").MemoryModel.parse(memory)
     return importlib.import_module("sim.verilated").VerilatedTransport(
-        params, trace=trace, memory=model
+        params, trace=trace, memory=memory
     )
 
 
@@ -172,7 +171,7 @@ def open_device(
     try:
         device = Device(transport, params)
         device.load(layout)
-        yield DeviceLinear(device, model, table=table), transport.build_seconds  # type: ignore[attr-defined]
+        yield DeviceLinear(device, model, table=table), transport.build_seconds
     finally:
         transport.close()
 

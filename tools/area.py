@@ -10,7 +10,6 @@ import argparse
 import dataclasses
 import re
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,9 @@ from tools.area_page import page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "area.md"
+
+#: Netlists, reports and logs.
+FOLDER = ROOT / "build" / "area"
 
 KINDS = {"spike": "spike", "mac": "mac", "dense": "mac"}
 WIDTHS = (16, 32, 64)
@@ -124,9 +126,7 @@ class Job:
                 if sign in line:
                     say(stage)
 
-        self.placement = ecp5.place_and_route(
-            netlist.path, folder, frequency=FREQUENCY, progress=follow
-        )
+        self.placement = ecp5.place_and_route(netlist.path, frequency=FREQUENCY, progress=follow)
         visited = [netlist.instance(step.cell) for step in self.placement.path]
         self.path = list(dict.fromkeys(plain(i.removeprefix(inside)) for i in visited))
 
@@ -191,8 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for module in tools.PACKAGES:
             tools.version(module)
-        with tempfile.TemporaryDirectory() as folder:
-            measure(jobs, Path(folder))
+        measure(jobs, FOLDER)
         text = page(jobs, frequency=FREQUENCY)
     except tools.ToolError as error:
         print(error, file=sys.stderr)

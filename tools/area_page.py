@@ -5,10 +5,11 @@ from __future__ import annotations
 import datetime
 import platform
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from hw.synth import ecp5, tools
+from tools.markdown import table
 
 #: Cells that the page counts, by column.
 COLUMNS = {
@@ -80,14 +81,7 @@ def figures(cells: Counter[str]) -> list[str]:
     return [f"{cells[kind]:,}" for kind in COLUMNS.values()]
 
 
-def table(head: Iterable[str], body: Iterable[Iterable[str]]) -> list[str]:
-    """Markdown table, text to the left and numbers to the right."""
-    head = list(head)
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return [*("| " + " | ".join(cells) + " |" for cells in (head, rule, *body)), ""]
-
-
-def totals(cores: Sequence[Measured]) -> list[str]:
+def totals(cores: Sequence[Measured]) -> str:
     """Whole engines, and what a lane of them costs."""
     dense = {core.lanes: equivalents(core.total) for core in cores if core.kind == "dense"}
     body = []
@@ -120,17 +114,14 @@ def totals(cores: Sequence[Measured]) -> list[str]:
     )
 
 
-def blocks(core: Measured) -> list[str]:
+def blocks(core: Measured) -> str:
     """One engine, block by block."""
     body = [[f"`{name}`", *figures(cells)] for name, cells in core.cells.items()]
-    return [
-        f"### `{core.name}`",
-        "",
-        *table(["block", *COLUMNS], [*body, ["**all**", *figures(core.total)]]),
-    ]
+    everything = ["**all**", *figures(core.total)]
+    return f"### `{core.name}`\n\n" + table(["block", *COLUMNS], [*body, everything])
 
 
-def clocks(cores: Sequence[Measured]) -> list[str]:
+def clocks(cores: Sequence[Measured]) -> str:
     """Frequencies and what limits them."""
     body = []
     for core in cores:
@@ -151,8 +142,8 @@ def page(cores: Sequence[Measured], *, frequency: float) -> str:
     versions = ", ".join(map(tools.version, tools.PACKAGES))
     return TEXT.format(
         origin=f"{datetime.date.today()}, {versions}, Python {platform.python_version()}.",
-        totals="\n".join(totals(cores)),
-        clocks="\n".join(clocks(cores)),
-        blocks="\n".join(line for core in cores for line in blocks(core)),
+        totals=totals(cores),
+        clocks=clocks(cores),
+        blocks="\n".join(map(blocks, cores)),
         frequency=frequency,
     )

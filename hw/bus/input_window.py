@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.window import WindowSignature
+from hw.encode.block_sums import input_signature
 from hw.spec.params import CoreParams
-
-ELEMENT_WIDTH = 16
 
 
 class InputWindow(wiring.Component):
@@ -24,18 +23,13 @@ class InputWindow(wiring.Component):
     ----------
     window : In(WindowSignature)
         The host's words; the element is the low half.
-    input : Out(Signature)
-        Write port of the buffer: ``en``, ``address`` and ``data``.
+    input : Out
+        Write port of the buffer; see :func:`hw.encode.block_sums.input_signature`.
     """
 
     def __init__(self, params: CoreParams):
         self._params = params
-        port = {
-            "en": Out(1),
-            "address": Out(range(params.max_inputs)),
-            "data": Out(signed(ELEMENT_WIDTH)),
-        }
-        super().__init__({"window": In(WindowSignature()), "input": Out(wiring.Signature(port))})
+        super().__init__({"window": In(WindowSignature()), "input": Out(input_signature(params))})
 
     def elaborate(self, platform):
         """Pass words on to the buffer."""

@@ -45,7 +45,7 @@ def model(values: Sequence[int], constant: int) -> int:
 
 
 class BlockScale(wiring.Component):
-    """Finds the scales of blocks from their sums, one block a cycle, in 8 cycles.
+    """Finds the scales of blocks from their sums, one block a cycle, in 9 cycles.
 
     Members
     -------
@@ -62,16 +62,23 @@ class BlockScale(wiring.Component):
     index: Out(stream.Signature(range(len(scales.GRID)), always_ready=True))
 
     def elaborate(self, platform):
-        """Product; normalization; two candidates; the greater."""
+        """Partial products; product; normalization; two candidates; the greater."""
         m = Module()
 
         m.submodules.product = product = Normalizer(PRODUCT_BITS)
         m.submodules.peak = peak = Normalizer(PRODUCT_BITS)
+        half = TOTAL_BITS // 2
+        total, largest, arrived = self.sums.p.total, Signal.like(self.sums.p.largest), Signal()
+        low, high = Signal(half + len(self.constant)), Signal(half + len(self.constant))
         m.d.sync += [
-            product.number.payload.eq(self.sums.p.total * self.constant),
-            product.number.valid.eq(self.sums.valid),
-            peak.number.payload.eq(self.sums.p.largest << PEAK_BITS),
-            peak.number.valid.eq(self.sums.valid),
+            low.eq(total[:half] * self.constant),
+            high.eq(total[half:] * self.constant),
+            largest.eq(self.sums.p.largest),
+            arrived.eq(self.sums.valid),
+            product.number.payload.eq(low + (high << half)),
+            product.number.valid.eq(arrived),
+            peak.number.payload.eq(largest << PEAK_BITS),
+            peak.number.valid.eq(arrived),
         ]
 
         top = Signal(range(PRODUCT_BITS))

@@ -47,7 +47,7 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 2 cycles after its last write.
+        Encodes the vector in the input buffer, at the earliest 3 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -65,10 +65,9 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector, after ``start`` and after earlier replays; a block that is not
-        stored yet is waited for.
+        Starts to stream the vector, after ``start``; a block that is not stored is waited for.
     tiles : In(16)
-        How often it is streamed, without gaps; at least once.
+        How often it is streamed, at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
@@ -202,7 +201,8 @@ class VectorEncoder(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
-                m.d.sync += [position.eq(0), scanned.eq(0)]
+                m.d.comb += scan.eq(self.start & ~self.codes)
+                m.d.sync += [position.eq(0), scanned.eq(scan)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
                     with m.If(self.codes):

@@ -3,54 +3,18 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
-from hw.integrate.beat import beat_layout, group_layout
-from hw.spec.params import CoreParams
-
-WEIGHT_WIDTH = 4
+from hw.integrate.lanes import WEIGHT_WIDTH, Lanes
 
 
-class MacLanes(wiring.Component):
+class MacLanes(Lanes):
     """N lanes that each add ``code * weight`` for every row, one row a cycle.
 
     Two neighbouring lanes share one multiplier: their weights stand in one operand, far enough
     apart that the low product cannot reach the high one except by its sign, which the high lane
     adds as a carry. Products are registered; the sums leave in the cycle after the group's last
-    row and the next group may follow at once. The scaler must then be free: the tile engine sees
-    to it before it asks for the row.
-
-    Parameters
-    ----------
-    params : CoreParams
-        The core's parameters.
-
-    Attributes
-    ----------
-    beat : In(beat_layout)
-        What ``weights`` mean.
-    weights : In(4 * lanes)
-        A beat of synapse memory, lane 0 in the lowest bits.
-    sums : Out(ArrayLayout(signed(17), lanes))
-        The group's sums P, valid while ``handover``.
-    handover : Out(1)
-        A group ends; pulses.
-    group : Out(group_layout)
-        The group that ends.
+    row.
     """
-
-    def __init__(self, params: CoreParams):
-        self._params = params
-        super().__init__(
-            {
-                "beat": In(beat_layout(params)),
-                "weights": In(params.beat_bits),
-                "sums": Out(data.ArrayLayout(signed(params.sum_width), params.lanes)),
-                "handover": Out(1),
-                "group": Out(group_layout(params)),
-            }
-        )
 
     def elaborate(self, platform):
         """Multiply, then add; one pair of lanes after the other."""

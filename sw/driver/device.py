@@ -115,14 +115,9 @@ class Device:
         if x.shape != (matrix.inputs,):
             raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
         self._write_input(x)
-        self._write(
-            "quantizer",
-            REGISTERS["quantizer"].pack(
-                constant=quantizer.constant,
-                threshold=quantizer.threshold,
-                silent=quantizer.silent_level,
-            ),
-        )
+        level = quantizer.silent_level
+        fields = {"constant": quantizer.constant, "threshold": quantizer.threshold}
+        self._write("quantizer", REGISTERS["quantizer"].pack(**fields, silent=level))
         mode = REGISTERS["mode"].pack(
             table=TABLES[table].number, format=matrix.format.number, sums=matrix.sums
         )

@@ -14,13 +14,14 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import FORMATS, SUM_BEATS, SUM_BITS, VERSION, W4, WeightFormat
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
+from sw.driver.transport import Transport
 from sw.golden.codes import Encoded, encode, from_codes
 from sw.golden.counters import event_counters, memory_counters
 
 _NAMES = {register.address: name for name, register in REGISTERS.items()}
 
 
-class GoldenTransport:
+class GoldenTransport(Transport):
     """Transport to a core that is computed by the golden model.
 
     Parameters
@@ -31,7 +32,6 @@ class GoldenTransport:
 
     def __init__(self, params: CoreParams):
         self.params = params
-        self.build_seconds = 0.0
         major, minor = map(int, VERSION.split("."))
         self._registers = dict.fromkeys(REGISTERS, 0) | {
             "magic": registers.MAGIC,

@@ -2,29 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import abc
 
 import numpy as np
 
 
-class Transport(Protocol):
+class Transport(abc.ABC):
     """Access to the registers of one core.
 
     Addresses are byte addresses of ``hw/spec/registers.py``; words have 32 bits.
+
+    Attributes
+    ----------
+    build_seconds : float
+        Time that it took to make the core, where it is a simulation.
     """
+
+    build_seconds = 0.0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
 
     def write(self, address: int, value: int) -> None:
         """Write one register."""
+        self.write_window(address, np.array([value & 0xFFFFFFFF], np.uint32))
 
     def read(self, address: int) -> int:
         """Read one register."""
+        return int(self.read_window(address, 1)[0])
 
+    @abc.abstractmethod
     def write_window(self, address: int, words: np.ndarray) -> None:
-        """Write uint32 words to a data window, one after the other."""
+        """Write uint32 words to a register or data window, one after the other."""
 
+    @abc.abstractmethod
     def read_window(self, address: int, count: int) -> np.ndarray:
-        """Read ``count`` uint32 words from a data window."""
+        """Read ``count`` uint32 words from a register or data window."""
 
+    @abc.abstractmethod
     def wait(self, address: int, mask: int, value: int, max_cycles: int) -> None:
         """Poll a register until ``register & mask == value``.
 
@@ -35,11 +53,14 @@ class Transport(Protocol):
             waited for.
         """
 
+    @abc.abstractmethod
     def load(self, address: int, octets: np.ndarray) -> None:
         """Write bytes of external memory from a byte address on; only for cores that have it."""
 
+    @abc.abstractmethod
     def dump(self, address: int, count: int) -> np.ndarray:
         """Read ``count`` bytes of external memory, uint8."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Release the core."""

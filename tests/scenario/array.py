@@ -9,10 +9,9 @@ from hw.encode.event import event_layout
 from hw.integrate.beat import SPIKE_FIELDS, beat_layout
 from hw.spec.formats import FORMATS, W8
 from hw.spec.params import CoreConfig, CoreParams
-from hw.synapse import row_masks
 from sw.compile.image import MatrixImage, needs_sums, pack_matrix
 from sw.golden.counters import memory_counters
-from sw.golden.sums import relative_levels
+from tests.scenario.lanes import GROUP_FIELDS
 from tests.scenario.player import Phase, Scenario, Sink, Source
 from tests.scenario.synapse_array import SynapseArray
 from tests.scenario.vectors import Vector, classes, random_vectors
@@ -98,6 +97,7 @@ def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int):
         lanes=params.lanes,
         integrator=params.integrator,
         memory=params.config.memory,
+        hole=params.hole,
     )
     head_beats = image.format.head_beats(sums=image.sums)
     hold = {"wide": int(image.format is W8), "sums": int(image.sums), "tiles": tiles}
@@ -106,13 +106,11 @@ def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int):
     events = [{"events__valid": 1, "events__payload": payload.const(i).as_bits()} for i in items]
     send = {"events": tiles * events}
     if params.external:
-        fires = (relative_levels(encoded) != 0).tolist()
-        masks = [row_masks.model(block, params.hole) for block in fires]
-        after["beats_hole"] = tiles * sum(mask.holes for mask in masks)
         hold |= {"blocks": blocks, "head_beats": head_beats}
         send["classified"] = list(_codes(vector))
     else:
         hold["busy"] = 1
+        del after["beats_hole"]  # there is no such port
     heads = [(int(k < image.format.scale_beats), g[k]) for g in beats for k in range(head_beats)]
     rows, group = [], 0
     for tile in range(tiles):
@@ -143,7 +141,7 @@ def _meaning(beat, row: int) -> tuple[dict[str, int], int | None]:
     names = SPIKE_FIELDS if spike else ("code",)
     command = {name: int(getattr(beat, name)) for name in names} | {"ends": int(beat.last)}
     if beat.last:
-        command |= {name: int(getattr(beat.group, name)) for name in beat.group.shape().members}
+        command |= {name: int(getattr(beat.group, name)) for name in GROUP_FIELDS}
     empty = beat.empty if spike else beat.code == 0
     if spike and empty:
         command["negative"] = 0

@@ -15,6 +15,9 @@ from sw.golden.sums import group_sums
 from tests.scenario.player import Phase, Scenario, Sink, Source
 from tests.scenario.vectors import Vector, random_vectors
 
+#: Fields of a group where a tile is as wide as the core.
+GROUP_FIELDS = ("mantissa", "shift", "code_sum", "first", "last")
+
 
 def params_of(integrator: str, lanes: int) -> CoreParams:
     return CoreParams(CoreConfig(lanes=lanes, max_outputs=lanes, integrator=integrator))
@@ -51,7 +54,7 @@ def scenario(
 
     def meaning(group: int, sums: int):
         fields = group_layout(params).from_bits(group)
-        return {name: int(getattr(fields, name)) for name in fields.shape().members}, *(
+        return {name: int(getattr(fields, name)) for name in GROUP_FIELDS}, *(
             int(total) for total in sums_layout.from_bits(sums)
         )
 

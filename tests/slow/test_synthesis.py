@@ -28,7 +28,7 @@ def test_plain_engine(tmp_path):
     for part in ("bus", "registers", "encoder", "engine", "lanes", "scaler", "outputs", "synapse"):
         assert cells[f"core.{part}"]["LUT4"] > 0, part
     assert cells["core.lanes"]["MULT18X18D"] == SMALL.lanes / 2
-    placement = ecp5.place_and_route(netlist.path, tmp_path, frequency=50)
+    placement = ecp5.place_and_route(netlist.path, frequency=50)
     (clock,) = placement.clocks.values()
     assert 20 < clock < 500
     assert placement.path

@@ -51,4 +51,4 @@ def test_block_scale(pipe, constant, idle):
     )
     assert [index for _, index in results] == [model(v, constant) for v in vectors]
     if not idle:
-        assert [cycle for cycle, _ in results] == [i + 8 for i in range(len(vectors))]
+        assert [cycle for cycle, _ in results] == [i + 9 for i in range(len(vectors))]

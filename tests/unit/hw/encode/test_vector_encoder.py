@@ -42,7 +42,7 @@ async def start(ctx, dut, inputs, table, *, constant, threshold, silent=None, co
         (dut.codes, codes),
     ):
         ctx.set(port, value)
-    await ctx.tick()  # one cycle must be between the last write and the start
+    await ctx.tick().repeat(2)  # so much must be between the last write and the start
     ctx.set(dut.start, 1)
     await ctx.tick()
     ctx.set(dut.start, 0)

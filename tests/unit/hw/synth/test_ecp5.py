@@ -80,7 +80,8 @@ def test_failing_tool(monkeypatch, tmp_path):
     monkeypatch.setattr(tools, "version", lambda module: module)
     program = "import sys; print('a'); print(sys.argv[1]); print(); sys.exit(3)"
     lines, log = [], tmp_path / "tool.log"
+    where = {"folder": tmp_path, "log": log.name}
     with pytest.raises(tools.ToolError, match=rf"^pyosys failed \(no such top\); .* {log}$"):
-        tools.run("pyosys", program, ["no such top"], log=log, progress=lines.append)
+        tools.run("pyosys", program, ["no such top"], **where, progress=lines.append)
     assert log.read_text() == "a\nno such top\n\n"
     assert lines == ["a", "no such top", "no such top"]
