@@ -50,7 +50,7 @@ def _expected(masks, head, page, early):
 @pytest.mark.parametrize("head", [1, 4, 8])
 @pytest.mark.parametrize("idle", [0, 0.5], ids=["dense", "idle"])
 def test_bursts(lanes, width, head, idle):
-    """Runs of neighbours, cut at 4 KB or 256 bus beats; groups wait for room, and rows for masks."""
+    """Runs of neighbours, cut at 4 KB or 256 bus beats; groups wait for room, rows for masks."""
     config = CoreConfig(
         lanes=lanes, memory_beats=1000, max_inputs=192, memory="axi", axi_data_width=width
     )
