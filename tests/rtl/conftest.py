@@ -25,7 +25,7 @@ WIDE = CoreConfig(
     axi_data_width=32, outstanding=3,
 )  # fmt: skip
 WIDE_BUS = CoreConfig(
-    lanes=8, tile_lanes=32, memory_beats=4500, max_inputs=224, max_outputs=90, memory="axi",
+    lanes=8, tile_lanes=32, memory_beats=6000, max_inputs=224, max_outputs=90, memory="axi",
     axi_data_width=128, outstanding=3,
 )  # fmt: skip
 
