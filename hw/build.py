@@ -15,7 +15,7 @@ from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component, In, Signature
 
-from hw.core import Core
+from hw.core import CLOCK, Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
 from hw.spec.registers import REGISTERS, Register
@@ -71,8 +71,8 @@ def convert(component: Component, name: str) -> str:
 
 def ports(signature: Signature) -> list[dict]:
     """Name, direction and width of every port of a Verilog module, clock and reset first."""
-    found = [{"name": name, "direction": "input", "width": 1} for name in ("clk", "rst")]
-    for name, member in signature.members.items():
+    found = []
+    for name, member in {**{name: In(1) for name in CLOCK}, **signature.members}.items():
         direction = "input" if member.flow is In else "output"
         width = Shape.cast(member.shape).width
         found.append({"name": name, "direction": direction, "width": width})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import ClockDomain, Module, Mux, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, connect
 
@@ -27,14 +27,18 @@ from hw.synapse.onchip import OnChipMemory
 PREFIX = "s_axil_"
 MEMORY_PREFIX = "m_axi_"
 
+#: Ports of the clock domain.
+CLOCK = ("clk", "rst")
+
 #: Lanes of every integrator.
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
 def core_signature(params: CoreParams) -> wiring.Signature:
-    """Flat ports of a core, clock and reset apart."""
+    """Flat ports of a core."""
     bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
-    ports = {f"{PREFIX}{name}": member for name, member in bus.members.items()}
+    ports = {name: In(1) for name in CLOCK}
+    ports |= {f"{PREFIX}{name}": member for name, member in bus.members.items()}
     if params.external:
         memory = axi_signature(params)
         ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
@@ -51,6 +55,9 @@ class Core(wiring.Component):
 
     Attributes
     ----------
+    clk, rst : In(1)
+        Clock, and synchronous reset, which acts one cycle later: behind a register it burdens
+        neither timing nor simulators.
     s_axil_awaddr, s_axil_awvalid, ...
         AXI4-Lite slave: the members of :func:`hw.bus.axi4_lite.AXI4LiteSignature`, flat, so that
         the ports of the Verilog have the names that system builders look for. Behind it are the
@@ -71,6 +78,10 @@ class Core(wiring.Component):
         """Connect bus, registers, memories and datapath."""
         m = Module()
         params = self._params
+        m.domains.sync = sync = ClockDomain()
+        m.domains.entry = entry = ClockDomain(reset_less=True)
+        sync.clk = entry.clk = self.clk
+        m.d.entry += sync.rst.eq(self.rst)
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
         m.submodules.check = check = InstructionCheck(params)
@@ -171,12 +182,18 @@ class Core(wiring.Component):
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)
         connect(m, encoder.events, engine.events)
+        beat, head = engine.beat, synapse.read.head_data
+        for stage in range(1, lanes.latency):  # a head must not overtake the rows before it
+            later_beat = Signal.like(beat, name=f"beat_{stage}")
+            later_head = Signal.like(head, name=f"head_{stage}")
+            m.d.sync += [later_beat.eq(beat), later_head.eq(head)]
+            beat, head = later_beat, later_head
         m.d.comb += [
             encoder.replay.eq(engine.replay),
             lanes.beat.eq(engine.beat),
             lanes.weights.eq(synapse.read.data),
-            scaler.beat.eq(engine.beat),
-            scaler.weights.eq(synapse.read.head_data),
+            scaler.beat.eq(beat),
+            scaler.weights.eq(head),
             scaler.handover.eq(lanes.handover),
             scaler.group.eq(lanes.group),
             scaler.sums.eq(lanes.sums),

@@ -69,14 +69,18 @@ class InstructionCheck(wiring.Component):
         blocks = Signal(range(params.max_blocks + 1))
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         tiles = self.tiles[: max(most_tiles, most_wide_tiles).bit_length()]
+        beats = Signal(range(W4.group_beats(sums=True) + 1))
+        room = Signal(signed(WORD + 1))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) >> 5),
-            span.eq(blocks * (head + BLOCK)),
+            beats.eq(head + BLOCK),
+            room.eq(params.memory_beats - self.weight_base),
+            span.eq(blocks * beats),
             needed.eq(span * tiles * params.sub_tiles),
         ]
 
-        misplaced = self.weight_base + needed > params.memory_beats
+        misplaced = needed > room
         if params.alignment > 1:
             misplaced |= self.weight_base % params.alignment != 0
 

@@ -36,6 +36,7 @@ class Simulation {
     core_.rst = 1;
     tick(4);
     core_.rst = 0;
+    tick(1);
     cycles_ = 0;
   }
 

@@ -38,6 +38,9 @@ class Lanes(wiring.Component):
         The group that ends.
     """
 
+    #: Cycles from a beat to the handover for which it was the last.
+    latency = 1
+
     def __init__(self, params: CoreParams):
         self._params = params
         super().__init__(

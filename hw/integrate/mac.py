@@ -12,9 +12,11 @@ class MacLanes(Lanes):
 
     Two neighbouring lanes share one multiplier: their weights stand in one operand, far enough
     apart that the low product cannot reach the high one except by its sign, which the high lane
-    adds as a carry. Products are registered; the sums leave in the cycle after the group's last
-    row.
+    adds as a carry. Operands and products are registered; the sums leave two cycles after the
+    group's last row.
     """
+
+    latency = 2
 
     def elaborate(self, platform):
         """Multiply, then add; one pair of lanes after the other."""
@@ -24,10 +26,17 @@ class MacLanes(Lanes):
         product_width = params.code_width + WEIGHT_WIDTH
         operand_width = product_width + WEIGHT_WIDTH + 1
 
-        row = Signal()
-        last = Signal()
-        m.d.sync += [row.eq(beat.row), last.eq(beat.row & beat.last), self.group.eq(beat.group)]
-        m.d.comb += self.handover.eq(last)
+        code = Signal.like(beat.code)
+        row, last = Signal(2), Signal(2)
+        group = Signal.like(self.group)
+        m.d.sync += [
+            code.eq(beat.code),
+            row.eq(Cat(beat.row, row)),
+            last.eq(Cat(beat.row & beat.last, last)),
+            group.eq(beat.group),
+            self.group.eq(group),
+        ]
+        m.d.comb += self.handover.eq(last[-1])
 
         for low in range(0, params.lanes, 2):
             weights = [
@@ -36,16 +45,12 @@ class MacLanes(Lanes):
             ]
             operand = Signal(signed(operand_width), name=f"operand_{low}")
             products = Signal(signed(operand_width + params.code_width), name=f"products_{low}")
-            m.d.comb += operand.eq(weights[0])
+            m.d.sync += operand.eq(weights[0])
             if len(weights) > 1:
-                # The high weight less the low one's sign, as logic: a carry chain is too slow here.
-                borrow, high = weights[0][-1], []
-                for bit in (*weights[1], weights[1][-1]):
-                    high.append(bit ^ borrow)
-                    borrow = borrow & ~bit
-                m.d.comb += operand[product_width:].eq(Cat(high))
-            with m.If(beat.row):
-                m.d.sync += products.eq(operand * beat.code)
+                # The high weight less the low one's sign: no carry has to cross the gap.
+                m.d.sync += operand[product_width:].eq(weights[1] - weights[0][-1])
+            with m.If(row[0]):
+                m.d.sync += products.eq(operand * code)
 
             for i in range(len(weights)):
                 lane = low + i
@@ -53,6 +58,6 @@ class MacLanes(Lanes):
                 borrow = products[product_width - 1] if i else 0
                 total = Signal(signed(params.sum_width), name=f"sum_{lane}")
                 m.d.comb += self.sums[lane].eq(total + product + borrow)
-                with m.If(row):
-                    m.d.sync += total.eq(Mux(last, 0, self.sums[lane]))
+                with m.If(row[1]):
+                    m.d.sync += total.eq(Mux(last[1], 0, self.sums[lane]))
         return m

@@ -29,7 +29,7 @@ LAUNCH = 1
 REPLAY = {"mac": 3, "spike": 4}
 
 #: From the last command to done, apart from the lanes that a scaler stream serves one by one.
-TAIL = 12
+TAIL = {"mac": 13, "spike": 12}
 
 
 def lanes_per_stream(params: CoreParams) -> int:
@@ -134,7 +134,7 @@ def instruction_cycles(
         Row sums lie in memory.
     """
     integration = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
-    return CHECK + LAUNCH + integration.cycles + TAIL + lanes_per_stream(params)
+    return CHECK + LAUNCH + integration.cycles + TAIL[params.integrator] + lanes_per_stream(params)
 
 
 def accounted_cycles(
@@ -164,5 +164,5 @@ def accounted_cycles(
         Row sums lie in memory.
     """
     heads = 0 if params.external else len(items) * weights.head_beats(sums=sums)
-    fixed = CHECK + LAUNCH + TAIL + lanes_per_stream(params)
+    fixed = CHECK + LAUNCH + TAIL[params.integrator] + lanes_per_stream(params)
     return fixed + tiles * params.sub_tiles * (sum(items) + heads) + stalls

@@ -128,7 +128,7 @@ def test_cycle_table_adds_up(weights, lanes, sums, integrator):
             "gaps": tiles * sum(gaps),
             "flush": tiles * spike,
             "scaler": both.stall_scaler,
-            "tail": cycles.TAIL,
+            "tail": cycles.TAIL[params.integrator],
             "scaling": cycles.lanes_per_stream(params),
         }
         total = cycles.instruction_cycles(*timing, stored, sums=sums)
