@@ -62,7 +62,7 @@
 #define FIRSTSPIKE_SHAPE_TILES_SHIFT                16
 #define FIRSTSPIKE_SHAPE_TILES_MASK                 0xffff0000u
 
-/* RW: Beat address of the first tile. */
+/* RW: Beat address of the first tile: of a whole bus beat. */
 #define FIRSTSPIKE_WEIGHT_BASE                      0x34u
 
 /* RW: How to read inputs and weights. */

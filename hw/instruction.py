@@ -80,13 +80,17 @@ class InstructionCheck(wiring.Component):
             needed.eq(span * tiles * params.sub_tiles),
         ]
 
+        misplaced = needed > room
+        if params.alignment > 1:
+            misplaced |= self.weight_base % params.alignment != 0
+
         with m.If(~(known_table & known_format)):
             m.d.sync += self.error.eq(Error.MODE)
         with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
             m.d.sync += self.error.eq(Error.INPUTS)
         with m.Elif((self.tiles == 0) | (self.tiles > Mux(self.wide, most_wide_tiles, most_tiles))):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif(needed > room):
+        with m.Elif(misplaced):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

@@ -113,8 +113,8 @@ class VerilatedTransport(Transport):
         self._handle = self._library.firstspike_open(path)
         self._external = external
         if external:
-            beat = params.beat_bits // 8
-            packed = (memory or MemoryModel()).pack(size=beat * params.memory_beats, beat=beat)
+            size = params.memory_beats * params.beat_bits // 8
+            packed = (memory or MemoryModel()).pack(size=size, beat=params.axi_data_width // 8)
             self._library.firstspike_memory_open(self._handle, packed)
 
     @property

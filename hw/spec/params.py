@@ -12,6 +12,9 @@ from hw.spec import codes, formats, scales
 INTEGRATORS = ("mac", "spike")
 MEMORIES = ("onchip", "axi")
 
+#: Bits of a bus beat, and of a core's beat that comes over a bus.
+BUS_WIDTHS = (32, 64, 128, 256, 512, 1024)
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CoreConfig:
@@ -40,7 +43,9 @@ class CoreConfig:
         Where weights are: ``"onchip"``, or ``"axi"``, behind an AXI4 read manager. What follows
         matters to ``"axi"`` only.
     axi_data_width : int
-        Bits of a bus beat: ``4 * lanes``, a power of two from 32 to 1024.
+        Bits of a bus beat: a power of two from 32 to 1024, at most ``4 * tile_lanes``. With fewer
+        than ``4 * lanes`` several make a beat of the core, and with more one holds neighbouring
+        parts of a tile's row.
     axi_id_width : int
         Bits of the bus's transaction id, 1..16.
     outstanding : int
@@ -92,7 +97,9 @@ class CoreParams:
         Lanes that the group scaler serves at once, each one of at most 24: a power of two.
     external : bool
         Whether weights come over AXI4.
-    outstanding, ring_groups, hole, axi_id_width : int
+    alignment : int
+        Beats that ``weight_base`` must be a multiple of: those of a bus beat, at least 1.
+    outstanding, ring_groups, hole, axi_data_width, axi_id_width : int
         As in the configuration.
     hash : int
         64 bits that identify the configuration and the specification's version.
@@ -144,9 +151,10 @@ class CoreParams:
         if config.memory not in MEMORIES:
             raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {config.memory!r}")
         if config.memory == "axi":
-            _check_external(config, 1 << self.axi_address_width)
+            _check_external(config, 4 * tile_lanes, 1 << self.axi_address_width)
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
+        self.axi_data_width = config.axi_data_width
         self.axi_id_width = config.axi_id_width
         self.outstanding = config.outstanding
         self.ring_groups = config.ring_groups
@@ -157,6 +165,7 @@ class CoreParams:
         self.max_outputs = config.max_outputs
         self.max_blocks = config.max_inputs // codes.BLOCK
         self.beat_bits = 4 * lanes
+        self.alignment = max(1, self.axi_data_width // self.beat_bits) if self.external else 1
         self.words_per_beat = math.ceil(lanes / 8)
         self.scaler_streams = 1 << (math.ceil(lanes / 24) - 1).bit_length()
         self.accumulator_width = accumulator_width(self.max_inputs)
@@ -172,15 +181,20 @@ class CoreParams:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
-def _check_external(config: CoreConfig, space: int) -> None:
+def _check_external(config: CoreConfig, tile_row: int, space: int) -> None:
     """Refuse what an AXI4 manager cannot have, among it more than ``space`` bytes."""
-    row = 4 * config.lanes
-    if row not in (32, 64, 128, 256, 512, 1024):
+    row, width = 4 * config.lanes, config.axi_data_width
+    if row not in BUS_WIDTHS:
         raise ValueError(
             f"external memory needs 8, 16, 32, 64, 128 or 256 lanes, not {config.lanes}"
         )
-    if config.axi_data_width != row:
-        raise ValueError(f"axi_data_width must be 4 * lanes = {row}, not {config.axi_data_width}")
+    if width not in BUS_WIDTHS:
+        raise ValueError(f"axi_data_width must be a power of two from 32 to 1024, not {width}")
+    if width > tile_row:
+        raise ValueError(
+            f"axi_data_width must be at most 4 * tile_lanes = {tile_row}, not {width}; choose a "
+            "narrower bus or more tile_lanes"
+        )
     if config.memory_beats * row // 8 > space:
         raise ValueError(
             f"memory_beats must be at most {space * 8 // row}, the bus's 4 GiB, not "

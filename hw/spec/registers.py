@@ -25,7 +25,7 @@ class Error(enum.IntEnum):
     INPUTS = 1
     #: tiles is 0, or its outputs exceed max_outputs
     OUTPUTS = 2
-    #: weight_base plus the instruction's tiles exceed the memory
+    #: weight_base plus the instruction's tiles exceed the memory, or it is amid a bus beat
     MEMORY = 3
     #: unknown or unsupported code table or weight format, or a silent level that does not suit them
     MODE = 4
@@ -176,7 +176,7 @@ REGISTERS: dict[str, Register] = {
             _f("inputs", 0, 16, "inputs"),
             _f("tiles", 16, 16, "tiles of outputs, as wide as in memory"),
         ),
-        _r("weight_base", 0x34, Access.RW, "Beat address of the first tile."),
+        _r("weight_base", 0x34, Access.RW, "Beat address of the first tile: of a whole bus beat."),
         _r(
             "mode",
             0x38,

@@ -11,6 +11,7 @@ from hw.bus.axi4 import INCR, NORMAL, AXI4ReadSignature
 from hw.encode.classifier import code_layout
 from hw.spec.params import CoreParams
 from hw.synapse.fetch import Fetcher, burst_layout
+from hw.synapse.gearbox import Gearbox
 from hw.synapse.port import HEAD_PLACES, ReadSignature
 from hw.synapse.ring import Ring
 from hw.synapse.row_masks import RowMasks
@@ -19,7 +20,7 @@ from hw.synapse.row_masks import RowMasks
 def axi_signature(params: CoreParams) -> wiring.Signature:
     """AXI4 port of a core."""
     return AXI4ReadSignature(
-        data_width=params.beat_bits,
+        data_width=params.axi_data_width,
         address_width=params.axi_address_width,
         id_width=params.axi_id_width,
     )
@@ -31,6 +32,9 @@ class ExternalMemory(wiring.Component):
     All bursts have one id, so their data come in order. After an error response or an abort
     nothing more is asked for, and what was asked for is awaited and dropped: the bus must not see
     a burst vanish. Only then may the next instruction start.
+
+    All but the address channel and the gearbox behind the data channel thinks in the core's beats,
+    be the bus narrower or wider. An error of any of a beat's parts is one of the beat.
 
     Parameters
     ----------
@@ -115,17 +119,19 @@ class ExternalMemory(wiring.Component):
         width = burst_layout(params)["place"].width + 2
         m.submodules.waiting = waiting = SyncFIFO(width=width, depth=params.outstanding)
         self._ask(m, fetcher.bursts, waiting)
-        self._receive(m, ring, waiting)
-        self._drain(m, waiting)
+        refused = self._receive(m, ring, waiting)
+        self._drain(m, waiting, refused)
         return m
 
     def _ask(self, m, bursts, waiting):
         """Offer addresses as long as ``outstanding`` allows; an offer stands until it is taken."""
         axi = self.axi
-        size = self._params.beat_bits // 8
-        shift = size.bit_length() - 1
+        core_size, bus_size = (
+            (bits // 8).bit_length() - 1
+            for bits in (self._params.beat_bits, self._params.axi_data_width)
+        )
         m.d.comb += [
-            axi.arsize.eq(shift),
+            axi.arsize.eq(bus_size),
             axi.arburst.eq(INCR),
             axi.arcache.eq(NORMAL),
             bursts.ready.eq((axi.arready | ~axi.arvalid) & waiting.w_rdy & ~self.draining),
@@ -137,47 +143,60 @@ class ExternalMemory(wiring.Component):
         with m.If(bursts.valid & bursts.ready):
             m.d.sync += [
                 axi.arvalid.eq(bursts.p.beats != 0),
-                axi.araddr.eq(bursts.p.address << shift),
-                axi.arlen.eq(bursts.p.beats - 1),
+                axi.araddr.eq(bursts.p.address << core_size),
+                axi.arlen.eq((bursts.p.beats << core_size >> bus_size) - 1),
             ]
 
     def _receive(self, m, ring, waiting):
-        """Put beats where their burst belongs; a burst without beats only ends its group."""
-        axi = self.axi
+        """Put beats where their burst belongs; a burst without beats only ends its group.
+
+        Returns whether a beat with an error is taken.
+        """
+        axi, params = self.axi, self._params
+        m.submodules.gearbox = gearbox = Gearbox(
+            source=params.axi_data_width, target=params.beat_bits
+        )
+        bus, beats = gearbox.source, gearbox.target
         first, last, void = waiting.r_data[:-2], waiting.r_data[-2], waiting.r_data[-1]
         place = Signal.like(first)  # beats of the burst that have come
         beat = first + place
-        heads = self.head_beats * self._params.sub_tiles
-        taken, ends = Signal(), Signal()
+        heads = self.head_beats * params.sub_tiles
+        taken, ends, refused = Signal(), Signal(), Signal()
         m.d.comb += [
-            axi.rready.eq(waiting.r_rdy & ~void),
-            taken.eq(axi.rvalid & axi.rready),
-            ends.eq((taken & axi.rlast) | (waiting.r_rdy & void)),
+            axi.rready.eq(bus.ready),
+            bus.valid.eq(axi.rvalid),
+            bus.p.data.eq(axi.rdata),
+            bus.p.error.eq(axi.rresp[1]),
+            bus.p.last.eq(axi.rlast),
+            beats.ready.eq(waiting.r_rdy & ~void),
+            taken.eq(beats.valid & beats.ready),
+            refused.eq(taken & beats.p.error),
+            ends.eq((taken & beats.p.last) | (waiting.r_rdy & void)),
             waiting.r_en.eq(ends),
             ring.write.eq(taken),
             ring.head.eq(beat < heads),
             ring.place.eq(Mux(ring.head, beat, beat - heads)),
-            ring.data.eq(axi.rdata),
-            ring.complete.eq(ends & last & ~(taken & axi.rresp[1])),
+            ring.data.eq(beats.p.data),
+            ring.complete.eq(ends & last & ~refused),
         ]
         with m.If(taken):
             m.d.sync += place.eq(place + 1)
-            with m.If(axi.rlast):
+            with m.If(beats.p.last):
                 m.d.sync += place.eq(0)
+        return refused
 
-    def _drain(self, m, waiting):
+    def _drain(self, m, waiting, refused):
         """Forget an instruction that met an error or is aborted, when its data have come."""
-        axi = self.axi
-        refused = Signal()
-        quiet = ~axi.arvalid & ~waiting.r_rdy
-        with m.If(axi.rvalid & axi.rready & axi.rresp[1] & ~self.draining):
-            m.d.sync += [self.draining.eq(1), refused.eq(1)]
+        failing = Signal()
+        quiet = ~self.axi.arvalid & ~waiting.r_rdy
+        with m.If(refused & ~self.draining):
+            m.d.sync += [self.draining.eq(1), failing.eq(1)]
         with m.If(self.draining & quiet):
-            m.d.comb += self.failed.eq(refused & ~self.abort)
-            m.d.sync += [self.draining.eq(0), refused.eq(0)]
+            m.d.comb += self.failed.eq(failing & ~self.abort)
+            m.d.sync += [self.draining.eq(0), failing.eq(0)]
         with m.If(self.failed):
             m.d.sync += self.error.eq(1)
         with m.Elif(self.start):
             m.d.sync += self.error.eq(0)
         with m.If(self.abort):
-            m.d.sync += [self.draining.eq(1), refused.eq(0), self.error.eq(0)]
+            m.d.sync += [self.draining.eq(1), failing.eq(0), self.error.eq(0)]

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.axi4 import BOUNDARY
+from hw.bus.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.synapse.flags import count, lowest
@@ -16,13 +16,11 @@ from hw.synapse.row_masks import mask_layout
 #: Places of a group's beats, for each part of a tile: head and rows, rounded up.
 GROUP_PLACES = 64
 
-#: Most beats of an AXI4 burst.
-LONGEST = 256
-
 
 def page_beats(params: CoreParams) -> int:
     """Beats between two addresses that no burst crosses."""
-    return min(BOUNDARY * 8 // params.beat_bits, LONGEST)
+    octets = min(BOUNDARY, LONGEST * params.axi_data_width // 8)
+    return octets * 8 // params.beat_bits
 
 
 def burst_layout(params: CoreParams) -> data.StructLayout:

@@ -7,8 +7,8 @@ from amaranth.hdl import Cat, Const, Mux
 
 def lowest(flags):
     """Return the number of the lowest flag that is set; their number is a power of two."""
-    if len(flags) == 1:
-        return Const(0, 0)
+    if len(flags) == 2:
+        return ~flags[0]
     low, high = flags[: len(flags) // 2], flags[len(flags) // 2 :]
     return Cat(Mux(low.any(), lowest(low), lowest(high)), ~low.any())
 

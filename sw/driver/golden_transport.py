@@ -113,7 +113,8 @@ class GoldenTransport(Transport):
         groups = -(-inputs // BLOCK)
         base = self._registers["weight_base"]
         beats = layout.group_beats(sums=bool(mode["sums"])) * self.params.sub_tiles
-        if base + tiles * groups * beats > self.params.memory_beats:
+        end = base + tiles * groups * beats
+        if end > self.params.memory_beats or base % self.params.alignment:
             return Error.MEMORY
         encoded = self._encode(inputs, table, bool(mode["codes"]))
         values, excess = self._weights(layout, base, tiles, inputs, sums=bool(mode["sums"]))

@@ -49,7 +49,7 @@ async def refused_instructions(dut):
             ("shape", CONFIG.max_inputs + 1 | tiles << 16, Error.INPUTS),
             ("shape", 33 | 0 << 16, Error.OUTPUTS),
             ("shape", 33 | most + 1 << 16, Error.OUTPUTS),
-            ("weight_base", CONFIG.memory_beats - right.image.size + 1, Error.MEMORY),
+            ("weight_base", CONFIG.memory_beats - right.beats + 1, Error.MEMORY),
             ("weight_base", 0xFFFFFFFF, Error.MEMORY),
             ("mode", TABLES["ttfs"].number, Error.MODE),  # m != z, and no row sums
             ("mode", TABLES["octave"].number, Error.MODE),  # has decoded codes only

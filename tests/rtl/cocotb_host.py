@@ -29,12 +29,12 @@ CORE_VARIABLE = "FIRSTSPIKE_CORE"
 
 _SMALL = CoreConfig(lanes=4, memory_beats=2048, max_inputs=128, max_outputs=64)
 
-#: Cores to test. A beat is half a word on chip, and a word outside.
+#: Cores to test. A beat is half a word on chip, and two words, in two bus beats, outside.
 CORES = {
     "mac": _SMALL,
     "spike": _SMALL.replace(integrator="spike"),
     "axi": _SMALL.replace(
-        lanes=8, integrator="spike", memory="axi", hole=3, outstanding=3, ring_groups=5
+        lanes=16, integrator="spike", memory="axi", hole=3, outstanding=3, ring_groups=5
     ),
 }
 CONFIG = CORES[os.environ.get(CORE_VARIABLE, "mac")]
@@ -151,8 +151,8 @@ class Host:
 
     @property
     def memory_beats(self) -> int:
-        """Beats that external memory has given."""
-        return self.watch.beats[f"{MEMORY_BUS}_r"]
+        """Beats of the core that external memory has given."""
+        return self.watch.beats[f"{MEMORY_BUS}_r"] * PARAMS.axi_data_width // PARAMS.beat_bits
 
     async def access(self, address: int, data: bytes | None = None, length: int = 4):
         """Write bytes, or read some; returns the bus model's response."""
@@ -185,11 +185,11 @@ class Host:
             await self.write(f"{name}_data", int(word))
 
     async def write_memory(self, beat: int, words: np.ndarray) -> None:
-        """Write beats of one word to synapse memory."""
+        """Write whole beats to synapse memory."""
         if self._memory:
-            self._memory.write(4 * beat, words.astype("<u4").tobytes())
+            self._memory.write(PARAMS.beat_bits // 8 * beat, words.astype("<u4").tobytes())
         else:
-            await self.write_window("memory", beat, words)
+            await self.write_window("memory", PARAMS.words_per_beat * beat, words)
 
     async def read_window(self, name: str, start: int, count: int) -> list[int]:
         await self.write(f"{name}_address", start)

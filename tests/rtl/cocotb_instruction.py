@@ -14,7 +14,7 @@ from sw.compile.image import needs_sums, pack_matrix
 from sw.golden.codes import Encoded, encode, from_codes
 from sw.golden.counters import event_counters, memory_counters
 from sw.golden.matrix import Matrix
-from tests.rtl.cocotb_host import CONFIG, Host
+from tests.rtl.cocotb_host import CONFIG, PARAMS, Host
 from tests.unit.golden.models import random_matrix
 
 DONE = {"busy": 0, "done": 1, "error": Error.NONE}
@@ -39,8 +39,8 @@ class Instruction:
         self.silent = int(rng.integers(16)) if table.masked else table.silent_level
         self.sums = needs_sums(self.table, self.silent)
         self.image = pack_matrix(self.weights, CONFIG.lanes, sums=self.sums).words
-        beats = self.image.size  # a beat takes one word
-        self.base = int(rng.choice([0, rng.integers(CONFIG.memory_beats - beats + 1)]))
+        self.beats = self.image.size // PARAMS.words_per_beat
+        self.base = int(rng.choice([0, rng.integers(CONFIG.memory_beats - self.beats + 1)]))
         self.constant, self.threshold = int(rng.integers(1, 2000)), int(rng.choice([4, 0, 23]))
         if self.codes:
             self.x = rng.integers(-255, 256, self.inputs) * (rng.random(self.inputs) < 0.7)

@@ -15,12 +15,17 @@ from sim.memory import MemoryModel
 from sim.verilated import VerilatedTransport
 from tests.rtl.reference import Matrix, encode
 
-#: Cores with external memory. The narrow one reads holes through, the wide one never.
+#: Cores with external memory. The narrow one reads holes through, the others never. Its bus is as
+#: wide as its lanes take, that of the wide one a quarter, and that of the third four times as wide.
 NARROW = CoreConfig(
     lanes=8, memory_beats=6000, max_inputs=1536, max_outputs=45, memory="axi", hole=3, ring_groups=5
 )
 WIDE = CoreConfig(
     lanes=32, memory_beats=6000, max_inputs=1536, max_outputs=130, memory="axi",
+    axi_data_width=32, outstanding=3,
+)  # fmt: skip
+WIDE_BUS = CoreConfig(
+    lanes=8, tile_lanes=32, memory_beats=6000, max_inputs=224, max_outputs=90, memory="axi",
     axi_data_width=128, outstanding=3,
 )  # fmt: skip
 
@@ -71,6 +76,12 @@ class Host:
 
     def counters(self) -> dict[str, int]:
         return {name: self.read(name) for name in COUNTERS}
+
+    def bus_beats(self, counters: dict[str, int]) -> int:
+        """Beats of the bus for what a core counts."""
+        bits = (counters["beats_read"] + counters["beats_hole"]) * self.params.beat_bits
+        assert bits % self.params.axi_data_width == 0
+        return bits // self.params.axi_data_width
 
     def multiply(self, matrix: Matrix, x: np.ndarray, table: str, **options):
         """Whole instruction; returns the accumulators of the matrix's outputs."""

@@ -8,10 +8,13 @@ import numpy as np
 
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W4, W8
+from hw.spec.params import CoreParams
 from hw.spec.registers import REGISTERS, Access, Error
 from sim.memory import MemoryModel
-from tests.rtl.conftest import NARROW, Host
+from tests.rtl.conftest import NARROW, WIDE, WIDE_BUS, Host
 from tests.rtl.reference import Matrix
+
+CORES = {"narrow": NARROW, "wide": WIDE, "wide-bus": WIDE_BUS}
 
 START, RESET = 1, 2
 STRIKES = ("fail", "reset", "start", "both", "read", "scribble")
@@ -36,19 +39,21 @@ class Instruction:
     options: dict
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> Instruction:
+    def random(cls, rng: np.random.Generator, params: CoreParams) -> Instruction:
         weights = (W4, W8)[rng.integers(2)]
         table = _LINEAR[rng.integers(len(_LINEAR))]
         inputs = int(rng.integers(1, LONGEST + 1))
-        tiles = int(rng.integers(1, NARROW.max_outputs // weights.outputs(NARROW.lanes) + 1))
-        outputs = tiles * weights.outputs(NARROW.lanes) - int(rng.integers(0, 3))
+        per_tile = weights.outputs(params.tile_lanes)
+        tiles = int(rng.integers(1, params.max_outputs // per_tile + 1))
+        outputs = tiles * per_tile - int(rng.integers(0, 3))
         silent = _silent_level(rng, table)
         beats = tiles * -(-inputs // 32) * weights.group_beats(sums=silent != table.zero)
+        room = params.memory_beats - beats * params.sub_tiles
         options = {
             "silent": silent,
             "threshold": int(rng.integers(0, 30)),
             "constant": int(rng.integers(50, 1500)),
-            "base": int(rng.integers(0, NARROW.memory_beats - beats + 1)),
+            "base": int(rng.integers(0, room // params.alignment + 1)) * params.alignment,
         }
         x = np.rint(rng.laplace(0, 900, inputs)).clip(-32767, 32767).astype(np.int64)
         x[rng.random(inputs) < rng.random()] = 0
@@ -59,7 +64,8 @@ class Instruction:
         return self.options["silent"] != TABLES[self.table].zero
 
     def start(self, host: Host) -> None:
-        image, tiles = self.matrix.image(NARROW.lanes, sums=self.sums)
+        params = host.params
+        image, tiles = self.matrix.image(params.lanes, sums=self.sums, parts=params.sub_tiles)
         host.start(self.x, image, tiles, self.matrix.weights, self.table, **self.options)
 
     def check(self, host: Host) -> dict[str, int]:
@@ -67,7 +73,7 @@ class Instruction:
         before = host.transport.memory_counts()
         counters = host.check(self.matrix, self.x, self.table, **self.options)
         counts = host.transport.memory_counts()
-        assert counts.beats - before.beats == counters["beats_read"] + counters["beats_hole"]
+        assert counts.beats - before.beats == host.bus_beats(counters)
         assert counts.violations == 0
         return counters
 
@@ -80,19 +86,19 @@ class Instruction:
         return {name: self.options[name] for name in ("silent", "threshold", "constant")}
 
 
-def run(integrator: str, seed: int) -> None:
+def run(core: str, integrator: str, seed: int) -> None:
     """Disturb an instruction up to three times; then it and another one must be right."""
     rng = np.random.default_rng(seed)
-    host = Host(NARROW.replace(integrator=integrator), _memory(rng))
+    host = Host(CORES[core].replace(integrator=integrator), _memory(rng))
     with host.transport:
         for _ in range(rng.integers(1, 4)):
-            instruction = Instruction.random(rng)
+            instruction = Instruction.random(rng, host.params)
             counters = instruction.check(host)
             _interrupt(rng, host, instruction, counters)
             if rng.random() < 0.3:
                 _refuse(host)
         instruction.check(host)
-        Instruction.random(rng).check(host)
+        Instruction.random(rng, host.params).check(host)
 
 
 def _interrupt(rng, host: Host, instruction: Instruction, counters: dict[str, int]) -> None:
@@ -104,7 +110,7 @@ def _interrupt(rng, host: Host, instruction: Instruction, counters: dict[str, in
         moments = max(1, int(counters["cycles"] * rng.choice([0.02, 0.3, 1])))
         host.transport.tick(int(rng.integers(0, moments)))
         if strike == "fail":
-            beats = int(rng.integers(0, counters["beats_read"] + counters["beats_hole"]))
+            beats = int(rng.integers(0, host.bus_beats(counters)))
             host.transport.fail(beats, int(rng.integers(2, 4)))
         elif strike == "read":
             _read_all(host)

@@ -121,10 +121,11 @@ def test_device_with_external_memory():
         fast, slow = multiply(eager, params, W4), multiply(pausing, params, W4)
         assert slow.counters["cycles"] > fast.counters["cycles"]
         octets = np.arange(12, dtype=np.uint8)
-        eager.load(4 * 2048 - 12, octets)
-        assert list(eager.dump(4 * 2048 - 12, 12)) == list(octets)
-        with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x1ff5"):
-            eager.load(4 * 2048 - 11, octets)
+        size = params.beat_bits // 8 * params.memory_beats
+        eager.load(size - 12, octets)
+        assert list(eager.dump(size - 12, 12)) == list(octets)
+        with pytest.raises(UserError, match="External memory has no 12 bytes at address 0x3ff5"):
+            eager.load(size - 11, octets)
 
 
 def test_refusals_leave_the_transport_usable(transport):

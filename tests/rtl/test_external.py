@@ -17,12 +17,12 @@ from sw.driver.device import Device
 from sw.errors import UserError
 from sw.golden.codes import encode
 from sw.golden.matrix import Matrix
-from tests.rtl.conftest import NARROW, WIDE
+from tests.rtl.conftest import NARROW, WIDE, WIDE_BUS
 from tests.unit.golden.models import random_matrix as weights_of
 
 pytestmark = pytest.mark.rtl
 
-CORES = {"narrow": NARROW, "wide": WIDE}
+CORES = {"narrow": NARROW, "wide": WIDE, "wide-bus": WIDE_BUS}
 
 MEMORIES = {
     "ideal": MemoryModel(),
@@ -57,7 +57,7 @@ def _check(host, matrix, x, table="companded", **options):
     before = host.transport.memory_counts()
     counters = host.check(matrix, x, table, **options)
     counts = host.transport.memory_counts()
-    assert counts.beats - before.beats == counters["beats_read"] + counters["beats_hole"]
+    assert counts.beats - before.beats == host.bus_beats(counters)
     assert counts.violations == 0
     return counters
 
@@ -72,7 +72,8 @@ def test_memories(open_host, core, random_matrix, memory):
             inputs = int(rng.integers(1, 225))
             outputs = int(rng.integers(1, core.lanes * 2 + 5))
             matrix = random_matrix(rng, weights, outputs, inputs)
-            _check(host, matrix, _vector(rng, inputs, share), base=int(rng.integers(0, 500)))
+            base = host.params.alignment * int(rng.integers(0, 500 // host.params.alignment))
+            _check(host, matrix, _vector(rng, inputs, share), base=base)
 
 
 def test_waits_are_counted(open_host, narrow, random_matrix):
@@ -92,11 +93,10 @@ def test_error_responses(open_host, core, random_matrix, memory, response):
     host = open_host(core, MEMORIES[memory])
     rng = np.random.default_rng(response)
     matrix, x = random_matrix(rng, W4, core.lanes + 3, 150), _vector(rng, 150, 0.8)
-    counters = _check(host, matrix, x)
-    beats = counters["beats_read"] + counters["beats_hole"]
+    beats = host.bus_beats(_check(host, matrix, x))
     for beat in (0, beats - 1, *rng.integers(0, beats, 6)):
         host.transport.fail(int(beat), response)
-        image, tiles = matrix.image(core.lanes, sums=False)
+        image, tiles = matrix.image(core.lanes, sums=False, parts=host.params.sub_tiles)
         host.start(x, image, tiles, W4, "companded")
         host.wait(20_000)
         assert host.status() == {"busy": 0, "done": 0, "error": Error.RESPONSE}
@@ -117,6 +117,17 @@ def test_beyond_the_memory(open_host, random_matrix):
     assert host.transport.memory_counts() == before
 
 
+def test_amid_a_bus_beat(open_host, random_matrix):
+    """Weights begin where a bus beat does, or the core refuses."""
+    host = open_host(WIDE_BUS)
+    rng = np.random.default_rng(7)
+    matrix, x = random_matrix(rng, W4, 11, 40), _vector(rng, 40)
+    _check(host, matrix, x, base=4)
+    for base in (1, 6):
+        host.multiply(matrix, x, "companded", base=base)
+        assert host.status() == {"busy": 0, "done": 0, "error": Error.MEMORY}
+
+
 @pytest.mark.parametrize("memory", ["ideal", "slow", "jitter"])
 def test_reset_at_any_time(open_host, core, random_matrix, memory):
     """After an abort, open bursts are awaited; then the core is as good as new."""
@@ -124,7 +135,7 @@ def test_reset_at_any_time(open_host, core, random_matrix, memory):
     rng = np.random.default_rng(8)
     matrix, x = random_matrix(rng, W4, core.lanes + 3, 150), _vector(rng, 150, 0.8)
     longest = _check(host, matrix, x)["cycles"]
-    image, tiles = matrix.image(core.lanes, sums=False)
+    image, tiles = matrix.image(core.lanes, sums=False, parts=host.params.sub_tiles)
     for delay in rng.integers(0, longest, 12):
         host.start(x, image, tiles, W4, "companded")
         host.transport.tick(int(delay))

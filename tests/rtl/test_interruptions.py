@@ -8,7 +8,8 @@ from tests.rtl import interruptions
 pytestmark = pytest.mark.rtl
 
 
+@pytest.mark.parametrize("core", interruptions.CORES)
 @pytest.mark.parametrize("integrator", INTEGRATORS)
-@pytest.mark.parametrize("seed", range(1000, 1020))
-def test_interruptions(integrator, seed):
-    interruptions.run(integrator, seed)
+@pytest.mark.parametrize("seed", range(1000, 1010))
+def test_interruptions(core, integrator, seed):
+    interruptions.run(core, integrator, seed)

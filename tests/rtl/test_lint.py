@@ -26,10 +26,11 @@ def test_lint(lanes, integrator, tmp_path):
 
 
 @pytest.mark.parametrize("integrator", INTEGRATORS)
-@pytest.mark.parametrize("lanes", [8, 64])
-def test_lint_with_external_memory(lanes, integrator, tmp_path):
-    config = CoreConfig(lanes=lanes, memory="axi", axi_data_width=4 * lanes, integrator=integrator)
-    _lint(config, tmp_path)
+@pytest.mark.parametrize("width", [32, 64, 256])
+def test_lint_with_external_memory(width, integrator, tmp_path):
+    """The bus is narrower than a beat, as wide, or wider."""
+    config = CoreConfig(lanes=16, tile_lanes=64, memory="axi", integrator=integrator)
+    _lint(config.replace(axi_data_width=width), tmp_path)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

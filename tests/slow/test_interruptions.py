@@ -8,7 +8,8 @@ from tests.rtl import interruptions
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.parametrize("core", interruptions.CORES)
 @pytest.mark.parametrize("integrator", INTEGRATORS)
-@pytest.mark.parametrize("seed", range(1000))
-def test_interruptions(integrator, seed):
-    interruptions.run(integrator, seed)
+@pytest.mark.parametrize("seed", range(400))
+def test_interruptions(core, integrator, seed):
+    interruptions.run(core, integrator, seed)

@@ -177,3 +177,12 @@ def test_refused_instruction_names_the_reason():
         device._execute(0, 1, 0)
     with pytest.raises(DeviceError, match="memory"):
         device._execute(128, 8, 0)
+
+
+def test_weights_must_begin_with_a_bus_beat():
+    params = params_of(tile_lanes=32, memory="axi", axi_data_width=128)
+    device = Device(GoldenTransport(params), params)
+    device._write("quantizer", REGISTERS["quantizer"].pack(constant=367))
+    device._execute(32, 1, 4)
+    with pytest.raises(DeviceError, match="memory"):
+        device._execute(32, 1, 6)

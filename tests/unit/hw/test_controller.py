@@ -92,6 +92,20 @@ def test_check(changes, error):
     _run(dut, bench)
 
 
+@pytest.mark.parametrize("base", [0, 1, 2, 3, 4, 6])
+def test_weights_begin_with_a_bus_beat(base):
+    config = CoreConfig(lanes=8, tile_lanes=32, memory="axi", axi_data_width=128)
+    dut = InstructionCheck(CoreParams(config))
+
+    async def bench(ctx):
+        for name, value in {"inputs": 32, "tiles": 1, "weight_base": base}.items():
+            ctx.set(getattr(dut, name), value)
+        await ctx.tick().repeat(CHECK)
+        assert ctx.get(dut.error) == (Error.MEMORY if base % 4 else Error.NONE)
+
+    _run(dut, bench)
+
+
 @pytest.mark.parametrize(
     ("table", "level", "silent"),
     [("ttfs8", 0, -128), ("ttfs", 0, -8), ("mttfs", 15, 7), ("mttfs", 8, 0), ("companded", 0, 0)],

@@ -32,7 +32,8 @@ from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
         ({"integrator": "sponge"}, "integrator must be one of mac.*, not 'sponge'"),
         ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),
         ({"memory": "axi", "lanes": 20}, "needs 8, 16, 32, 64, 128 or 256 lanes, not 20"),
-        ({"memory": "axi", "axi_data_width": 64}, "must be 4 \\* lanes = 32, not 64"),
+        ({"memory": "axi", "axi_data_width": 48}, "a power of two from 32 to 1024, not 48"),
+        ({"memory": "axi", "axi_data_width": 64}, "at most 4 \\* tile_lanes = 32, not 64"),
         ({"memory": "axi", "memory_beats": 1 << 31}, "at most 1073741824, the bus's 4 GiB"),
         ({"memory": "axi", "ring_groups": 3}, "ring_groups must be 4..64, not 3"),
         ({"memory": "axi", "hole": 9}, "hole must be 1..8, not 9"),
@@ -41,6 +42,13 @@ from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
 def test_refusals(changes, message):
     with pytest.raises(ValueError, match=message):
         CoreParams(CoreConfig().replace(**changes))
+
+
+@pytest.mark.parametrize(("width", "alignment"), [(32, 1), (64, 1), (128, 2), (256, 4), (512, 8)])
+def test_bus_width_sets_the_alignment(width, alignment):
+    changes = {"lanes": 16, "tile_lanes": 128, "axi_data_width": width}
+    assert CoreParams(CoreConfig(**changes, memory="axi")).alignment == alignment
+    assert CoreParams(CoreConfig(**changes)).alignment == 1
 
 
 def test_named_configurations_are_valid_and_differ():

@@ -48,7 +48,13 @@ def test_no_port_where_memory_is_on_chip():
     [
         ({"memory": "tape"}, "memory must be one of onchip, axi, not 'tape'"),
         ({"lanes": 20}, "external memory needs 8, 16, 32, 64, 128 or 256 lanes, not 20"),
-        ({"axi_data_width": 64}, r"axi_data_width must be 4 \* lanes = 128, not 64"),
+        ({"axi_data_width": 16}, "axi_data_width must be a power of two from 32 to 1024, not 16"),
+        ({"axi_data_width": 96}, "axi_data_width must be a power of two from 32 to 1024, not 96"),
+        (
+            {"axi_data_width": 512, "tile_lanes": 64},
+            r"axi_data_width must be at most 4 \* tile_lanes = 256, not 512; choose a narrower bus "
+            "or more tile_lanes",
+        ),
         ({"memory_beats": (1 << 28) + 1}, "memory_beats must be at most 268435456"),
         ({"axi_id_width": 0}, r"axi_id_width must be 1\.\.16, not 0"),
         ({"outstanding": 65}, r"outstanding must be 1\.\.64, not 65"),

@@ -5,13 +5,15 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.bus.axi4 import BOUNDARY
+from hw.bus.axi4 import BOUNDARY, LONGEST
 from hw.spec.params import CoreConfig, CoreParams
-from hw.synapse.fetch import LONGEST, Fetcher, page_beats
+from hw.synapse.fetch import Fetcher, page_beats
 
 TILES = 3
 BASE = 13
-LANES = {8: 32, 128: 512, 256: 1024}
+
+#: Lanes, and bits of the bus: as many as a beat has, or fewer.
+WIDTHS = [(8, 32), (128, 512), (256, 1024), (64, 32), (256, 32)]
 
 
 def _runs(beats):
@@ -44,16 +46,16 @@ def _expected(masks, head, page, early):
         base += head + 32
 
 
-@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize(("lanes", "width"), WIDTHS)
 @pytest.mark.parametrize("head", [1, 4, 8])
 @pytest.mark.parametrize("idle", [0, 0.5], ids=["dense", "idle"])
-def test_bursts(lanes, head, idle):
-    """Runs of neighbours, cut at 4 KB; groups wait for room, and rows for their mask."""
+def test_bursts(lanes, width, head, idle):
+    """Runs of neighbours, cut at 4 KB or 256 bus beats; groups wait for room, rows for masks."""
     config = CoreConfig(
-        lanes=lanes, memory_beats=1000, max_inputs=192, memory="axi", axi_data_width=LANES[lanes]
+        lanes=lanes, memory_beats=1000, max_inputs=192, memory="axi", axi_data_width=width
     )
     params = CoreParams(config)
-    assert page_beats(params) == min(BOUNDARY * 2 // lanes, LONGEST)
+    assert page_beats(params) == min(BOUNDARY, LONGEST * width // 8) * 2 // lanes
     dut = Fetcher(params)
     draw = random.Random(lanes + head)
     masks = [(1 << 32) - 1, 0, 1, 1 << 31, 0x55555555, draw.getrandbits(32)]
