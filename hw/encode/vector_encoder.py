@@ -12,11 +12,12 @@ from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
-from hw.encode.event_memory import EventMemory
+from hw.encode.event_memory import EventMemory, replay_layout
 from hw.encode.event_sorter import EventSorter
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
+from hw.encode.slice import Slice
 from hw.integrate.fault import fault_layout
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -32,7 +33,7 @@ class VectorEncoder(wiring.Component):
     these scales and the base exponent are computed, one block a cycle, then the elements are
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
     rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
-    A replay offers its first item 3 cycles after ``replay``, or 4 for ``spike``; the first one may
+    A replay offers its first item 3 cycles after ``replay``, or 5 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
     last replay's end.
 
@@ -239,9 +240,11 @@ class VectorEncoder(wiring.Component):
     def _fire_in_time(self, m, split, memory, go):
         """Sort before the event memory, schedule behind it."""
         m.submodules.sorter = sorter = EventSorter()
+        m.submodules.slice = between = Slice(replay_layout(self.params))
         m.submodules.scheduler = scheduler = Scheduler(self.params)
         connect(m, sorter.fired, memory.fired)
-        connect(m, memory.events, scheduler.events)
+        connect(m, memory.events, between.source)
+        connect(m, between.target, scheduler.events)
         connect(m, scheduler.items, flipped(self.events))
         m.d.comb += [
             sorter.split.payload.eq(split.payload),
