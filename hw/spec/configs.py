@@ -16,7 +16,6 @@ def _outside(*, lanes: int, **changes) -> CoreConfig:
         max_inputs=1536,
         max_outputs=3072,
         memory="axi",
-        axi_data_width=4 * lanes,
         outstanding=16,
     ).replace(**changes)
 

@@ -42,10 +42,10 @@ class CoreConfig:
     memory : str
         Where weights are: ``"onchip"``, or ``"axi"``, behind an AXI4 read manager. What follows
         matters to ``"axi"`` only.
-    axi_data_width : int
-        Bits of a bus beat: a power of two from 32 to 1024, at most ``4 * tile_lanes``. With fewer
-        than ``4 * lanes`` several make a beat of the core, and with more one holds neighbouring
-        parts of a tile's row.
+    axi_data_width : int, optional
+        Bits of a bus beat: a power of two from 32 to 1024, at most ``4 * tile_lanes``; by default
+        ``4 * lanes``. With fewer several make a beat of the core, and with more one holds
+        neighbouring parts of a tile's row.
     axi_id_width : int
         Bits of the bus's transaction id, 1..16.
     outstanding : int
@@ -64,7 +64,7 @@ class CoreConfig:
     max_outputs: int = 1024
     integrator: str = "mac"
     memory: str = "onchip"
-    axi_data_width: int = 32
+    axi_data_width: int | None = None
     axi_id_width: int = 4
     outstanding: int = 8
     ring_groups: int = 4
@@ -151,10 +151,12 @@ class CoreParams:
         if config.memory not in MEMORIES:
             raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, not {config.memory!r}")
         if config.memory == "axi":
-            _check_external(config, 4 * tile_lanes, 1 << self.axi_address_width)
+            self.axi_data_width = config.axi_data_width or 4 * lanes
+            _check_external(
+                config, self.axi_data_width, 4 * tile_lanes, 1 << self.axi_address_width
+            )
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
-        self.axi_data_width = config.axi_data_width
         self.axi_id_width = config.axi_id_width
         self.outstanding = config.outstanding
         self.ring_groups = config.ring_groups
@@ -181,9 +183,9 @@ class CoreParams:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
-def _check_external(config: CoreConfig, tile_row: int, space: int) -> None:
+def _check_external(config: CoreConfig, width: int, tile_row: int, space: int) -> None:
     """Refuse what an AXI4 manager cannot have, among it more than ``space`` bytes."""
-    row, width = 4 * config.lanes, config.axi_data_width
+    row = 4 * config.lanes
     if row not in BUS_WIDTHS:
         raise ValueError(
             f"external memory needs 8, 16, 32, 64, 128 or 256 lanes, not {config.lanes}"

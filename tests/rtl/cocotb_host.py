@@ -34,7 +34,13 @@ CORES = {
     "mac": _SMALL,
     "spike": _SMALL.replace(integrator="spike"),
     "axi": _SMALL.replace(
-        lanes=16, integrator="spike", memory="axi", hole=3, outstanding=3, ring_groups=5
+        lanes=16,
+        integrator="spike",
+        memory="axi",
+        axi_data_width=32,
+        hole=3,
+        outstanding=3,
+        ring_groups=5,
     ),
 }
 CONFIG = CORES[os.environ.get(CORE_VARIABLE, "mac")]
