@@ -1,0 +1,128 @@
+"""Probabilities times the scales of their values (``docs/arithmetic.md`` §9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.vector.beat import WIDTH, beat_layout, delay, send
+from hw.vector.exponential import PROBABILITY_BITS
+from hw.vector.reduction import greater, reduce, reduction_stages
+
+#: Bits of a cached vector's scale (§8): mantissa 64..127, signed exponent.
+MANTISSA_BITS = 7
+EXPONENT_BITS = 6
+
+WEIGHT_BITS = PROBABILITY_BITS + MANTISSA_BITS
+
+#: Cycles from a beat of probabilities to its weights.
+LATENCY = 2
+
+
+def model(
+    probabilities: Sequence[int], mantissas: Sequence[int], exponents: Sequence[int]
+) -> tuple[list[int], int]:
+    """Weights of a row of probabilities.
+
+    Parameters
+    ----------
+    probabilities : sequence of int
+        p_t, 16 bits.
+    mantissas, exponents : sequence of int
+        Scales of the tokens' values.
+
+    Returns
+    -------
+    weights : list of int
+        w_t, 23 bits.
+    largest : int
+        W, the largest of them.
+    """
+    top = max(exponents)
+    rows = zip(probabilities, mantissas, exponents, strict=True)
+    weights = [p * mantissa >> min(top - exponent, 31) for p, mantissa, exponent in rows]
+    return weights, max(weights)
+
+
+def weighted_layout() -> data.StructLayout:
+    """Return the layout of a ``probability`` and its value's ``mantissa`` and ``exponent``."""
+    return data.StructLayout(
+        {
+            "probability": PROBABILITY_BITS,
+            "mantissa": MANTISSA_BITS,
+            "exponent": signed(EXPONENT_BITS),
+        }
+    )
+
+
+class Weight(wiring.Component):
+    """Multiplies probabilities by their values' scales, and finds the largest; a beat a cycle.
+
+    Before it stand :class:`hw.vector.exponential.Exponential` and the scales of the value cache;
+    behind it a buffer of weights, and :class:`hw.vector.probability.Probability`, which reads it
+    when the largest is known.
+
+    Parameters
+    ----------
+    width : int
+        Probabilities a cycle, at least 1.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from a row's last beat to its largest weight.
+
+    Members
+    -------
+    probabilities : In(stream)
+        Rows of :func:`weighted_layout`; see :func:`hw.vector.beat.beat_layout`; always ready.
+    largest_exponent : In(signed(6))
+        ev, the largest exponent of the row that comes.
+    weights : Out(stream)
+        Beats of 23-bit weights, ``LATENCY`` cycles later; must always be accepted.
+    largest : Out(stream)
+        W of each row; must always be accepted.
+    """
+
+    def __init__(self, *, width: int = WIDTH):
+        self.width = width
+        self.latency = LATENCY + reduction_stages(width)
+        probabilities = beat_layout(weighted_layout(), width)
+        weights = beat_layout(WEIGHT_BITS, width)
+        super().__init__(
+            {
+                "probabilities": In(stream.Signature(probabilities, always_ready=True)),
+                "largest_exponent": In(signed(EXPONENT_BITS)),
+                "weights": Out(stream.Signature(weights, always_ready=True)),
+                "largest": Out(stream.Signature(WEIGHT_BITS, always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Product and distance; shift; maximum."""
+        m = Module()
+        tags = delay(m, self.probabilities, LATENCY)
+        send(m, tags[-1], self.weights)
+        terms = []
+        for i in range(self.width):
+            element = self.probabilities.p.elements[i]
+            product = Signal(WEIGHT_BITS, name=f"product_{i}")
+            # Every distance from 23 on gives 0, so that it need not be clamped to 31.
+            distance = Signal(EXPONENT_BITS, name=f"distance_{i}")
+            weight = self.weights.p.elements[i]
+            m.d.sync += [
+                product.eq(element.probability * element.mantissa),
+                distance.eq(self.largest_exponent - element.exponent),
+                weight.eq(product >> distance),
+            ]
+            terms.append(Mux(tags[-1].count > i, weight, 0))
+
+        largest = Signal(WEIGHT_BITS)
+        m.d.comb += [
+            self.largest.valid.eq(reduce(m, terms, tags[-1], greater, largest)),
+            self.largest.payload.eq(largest),
+        ]
+        return m
