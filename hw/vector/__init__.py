@@ -1,0 +1,1 @@
+"""Vector unit: what a layer computes between its matrices."""
