@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -58,7 +58,7 @@ def accumulator_layout(params: CoreParams) -> data.StructLayout:
 
 
 def latency(params: CoreParams) -> int:
-    """Cycles from a beat of accumulators to its words: 8 for 36 to 69 bits."""
+    """Cycles from accumulators to words that need not wait: 8 for 36 to 69 bits."""
     return multiplier.latency(signed(params.accumulator_width), MULTIPLIER) + len(STAGES) + 2
 
 
@@ -79,9 +79,10 @@ class Rescale(wiring.Component):
     Members
     -------
     accumulators : In(stream)
-        Beats of :func:`accumulator_layout`, see :func:`hw.vector.beat.beat_layout`; always ready.
+        Beats of :func:`accumulator_layout`, see :func:`hw.vector.beat.beat_layout`. All wait
+        while words wait.
     words : Out(stream)
-        Beats of words, :func:`latency` cycles later; must always be accepted.
+        Beats of words, :func:`latency` cycles later.
     """
 
     def __init__(self, *, params: CoreParams, width: int = WIDTH):
@@ -90,14 +91,19 @@ class Rescale(wiring.Component):
         words = beat_layout(signed(WORD_BITS), width)
         super().__init__(
             {
-                "accumulators": In(stream.Signature(accumulators, always_ready=True)),
-                "words": Out(stream.Signature(words, always_ready=True)),
+                "accumulators": In(stream.Signature(accumulators)),
+                "words": Out(stream.Signature(words)),
             }
         )
 
     def elaborate(self, platform):
         """Product; three stages of the shift; rounding; saturation."""
         m = Module()
+        advance = Signal()
+        m.d.comb += [
+            advance.eq(~self.words.valid | self.words.ready),
+            self.accumulators.ready.eq(advance),
+        ]
         send(m, delay(m, self.accumulators, latency(self.params))[-1], self.words)
         accumulator = signed(self.params.accumulator_width)
         cycles = multiplier.latency(accumulator, MULTIPLIER)
@@ -116,7 +122,7 @@ class Rescale(wiring.Component):
             ]
             word = self._word(m, i, product.product, amounts[cycles - 1 :])
             m.d.comb += self.words.p.elements[i].eq(word)
-        return m
+        return EnableInserter(advance)(m)
 
     def _word(self, m: Module, i: int, product: Value, amounts: list[Signal]) -> Signal:
         """Shift right, by an amount, what stands as far left as may be needed, and one bit more."""

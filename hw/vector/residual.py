@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, EnableInserter, Module, Signal, signed
+from amaranth.hdl import Const, Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -88,16 +88,14 @@ class Residual(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Rescaling, which stops where the residual is missing; sum; saturation."""
+        """Rescaling, which waits for the residual; sum; saturation."""
         m = Module()
-        rescaled = Rescale(params=self.params, width=self.width)
-        advance = Signal()
-        m.submodules.rescale = EnableInserter(advance)(rescaled)
+        m.submodules.rescale = rescaled = Rescale(params=self.params, width=self.width)
         scale, words = rescaled.accumulators, rescaled.words
         m.d.comb += [
-            advance.eq(~words.valid | self.residual.valid),
-            self.accumulators.ready.eq(advance),
+            words.ready.eq(self.residual.valid),
             self.residual.ready.eq(words.valid),
+            self.accumulators.ready.eq(scale.ready),
             scale.valid.eq(self.accumulators.valid),
             scale.p.count.eq(self.accumulators.p.count),
             scale.p.last.eq(self.accumulators.p.last),

@@ -67,8 +67,11 @@ def test_rescale(inputs, width, seed):
     expected = [model(*case) for case in made]
     assert vectors(transfers["words"]) == [expected[:7], expected[7:8], expected[8:]]
     assert latency(params) == 8
-    taken = [cycle for cycle, _ in transfers["accumulators"]]
-    assert [cycle for cycle, _ in transfers["words"]] == [cycle + 8 for cycle in taken]
+    early = [cycle + 8 for cycle, _ in transfers["accumulators"]]
+    came = [cycle for cycle, _ in transfers["words"]]
+    if seed is None:
+        assert came == early
+    assert all(cycle >= least for cycle, least in zip(came, early, strict=True))
 
 
 def test_refused():
