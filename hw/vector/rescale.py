@@ -14,11 +14,12 @@ from hw.vector.word import LARGEST, LONGEST_SHIFT, saturate, saturated, shift
 
 MULTIPLIER = unsigned(16)
 
-#: Shifts beyond these change no result, so that k needs no more bits although row exponents are
-#: not bounded: 23 bits to the left saturate all but 0, and §1 takes 62 for more to the right.
+#: Shifts beyond these change no result. So k needs no more bits, although the formulas of §6, §9
+#: and §11 have no bound (row exponents have none): 23 bits to the left saturate all but 0, and more
+#: than 62 to the right are taken for 62.
 LEAST_SHIFT, MOST_SHIFT = 1 - WORD_BITS, LONGEST_SHIFT
 
-#: Shape of k: what computes it saturates it to 7 bits, or to the bounds above.
+#: Shape of k, -64..63: what computes it saturates it, to this or to the bounds above.
 SHIFT = signed(7)
 
 #: Signed bits that rounding sees: a word, one bit that overflows and one below the point.

@@ -4,8 +4,13 @@ import random
 
 import pytest
 import torch
+from amaranth.hdl import Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
+from hw.spec.params import CoreConfig, CoreParams
 from hw.vector.best import NOTHING, Best, model
+from hw.vector.rescale import Rescale
 from tests.unit.hw.vector.drive import WIDTHS, beats, run
 
 LARGEST = (1 << 23) - 1
@@ -74,6 +79,41 @@ def test_fewer_logits_than_places():
     transfers = run(dut, {"logits": beats([-LARGEST, 6], 4, filler=LARGEST)}, ["best"])
     ((_, best),) = transfers["best"]
     assert [best[i].logit for i in range(3)] == [6, -LARGEST, NOTHING]
+
+
+class Head(wiring.Component):
+    """Rescaling of accumulators to logits, and the choice among them."""
+
+    def __init__(self):
+        self.rescale = Rescale(params=CoreParams(CoreConfig()), width=3)
+        self.choice = Best(vocabulary=VOCABULARY, count=2, width=3)
+        super().__init__(
+            {
+                "accumulators": In(self.rescale.accumulators.signature.flip()),
+                "best": Out(self.choice.best.signature),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.rescale, m.submodules.choice = self.rescale, self.choice
+        wiring.connect(m, wiring.flipped(self.accumulators), self.rescale.accumulators)
+        wiring.connect(m, self.rescale.words, self.choice.logits)
+        wiring.connect(m, self.choice.best, wiring.flipped(self.best))
+        return m
+
+
+@pytest.mark.parametrize("seed", [None, 6], ids=["dense", "idle"])
+def test_behind_rescale(seed):
+    """Rescaled logits wait while those of a beat before them are sorted in."""
+    rng = random.Random(6)
+    logits = [rng.randint(-99, 99) for _ in range(VOCABULARY)]
+    elements = [{"accumulator": 4 * logit, "multiplier": 2, "k": 3} for logit in logits]
+    transfers = run(
+        Head(), {"accumulators": beats(elements, 3, filler=elements[0])}, ["best"], seed=seed
+    )
+    ((_, best),) = transfers["best"]
+    assert [(best[i].id, best[i].logit) for i in range(2)] == model(logits, 2)
 
 
 @pytest.mark.parametrize(
