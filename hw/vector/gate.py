@@ -1,0 +1,126 @@
+"""Gate of the feed-forward network: ``silu(g) * u`` (``docs/arithmetic.md`` §10)."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from hw.spec.luts import SIGMOID
+from hw.vector import multiplier
+from hw.vector.beat import WIDTH, WORD_BITS, beat_layout, delay, send
+from hw.vector.multiplier import Multiplier
+from hw.vector.word import FRACTION, rounded, shift
+
+#: Signed bits of a gated element, with 2 F fraction bits.
+GATED_BITS = 2 * WORD_BITS - 1
+
+#: The table has 2^6 entries per unit; beyond it sigma is 0 or 1, with 15 fraction bits.
+STEPS = 6
+SIGMA_FRACTION = 15
+ONE = 1 << SIGMA_FRACTION
+
+#: Shape of sigma, 0 to 1.
+SIGMA = unsigned(SIGMA_FRACTION + 1)
+
+_WORD = signed(WORD_BITS)
+
+#: Cycles until sigma is known, until a is, and until the gated element is.
+_SIGMA_AT = 2
+_A_AT = _SIGMA_AT + multiplier.latency(_WORD, SIGMA) + 1
+LATENCY = _A_AT + multiplier.latency(_WORD, _WORD)
+
+
+def model(gate: int, up: int) -> int:
+    """Gate one element.
+
+    Parameters
+    ----------
+    gate, up : int
+        Words g and u with F fraction bits.
+
+    Returns
+    -------
+    int
+        ``silu(g) * u`` with 2 F fraction bits, 47 bits.
+    """
+    index = (gate >> (FRACTION - STEPS)) + len(SIGMOID) // 2
+    sigma = 0 if index < 0 else ONE if index >= len(SIGMOID) else SIGMOID[index]
+    return shift(gate * sigma, SIGMA_FRACTION) * up
+
+
+class Gate(wiring.Component):
+    """Multiplies gates, their logistic function and the other half, ``up``.
+
+    Before it stand the buffers of gate and up, which one matrix gives; behind it the buffer of the
+    vector that is normalized for the down matrix.
+
+    Parameters
+    ----------
+    width : int
+        Elements a cycle, at least 1.
+
+    Members
+    -------
+    pairs : In(stream)
+        Beats of words ``gate`` and ``up``, see :func:`hw.vector.beat.beat_layout`; always ready.
+    gated : Out(stream)
+        Beats of 47-bit elements, ``LATENCY`` cycles later; must always be accepted.
+    """
+
+    def __init__(self, *, width: int = WIDTH):
+        self.width = width
+        pairs = beat_layout(data.StructLayout({"gate": _WORD, "up": _WORD}), width)
+        gated = beat_layout(signed(GATED_BITS), width)
+        super().__init__(
+            {
+                "pairs": In(stream.Signature(pairs, always_ready=True)),
+                "gated": Out(stream.Signature(gated, always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Look up; sigma; product and rounding; second product."""
+        m = Module()
+        send(m, delay(m, self.pairs, LATENCY)[-1], self.gated)
+        m.submodules.sigmoid = sigmoid = Memory(shape=SIGMA, depth=len(SIGMOID), init=SIGMOID)
+        for i in range(self.width):
+            pair = self.pairs.p.elements[i]
+            a, up = Signal(_WORD, name=f"a_{i}"), pair.up
+            for cycle in range(_A_AT):
+                after = Signal(_WORD, name=f"up_{i}_{cycle}")
+                m.d.sync += after.eq(up)
+                up = after
+
+            m.submodules[f"silu_{i}"] = silu = Multiplier(a=_WORD, b=SIGMA)
+            m.submodules[f"product_{i}"] = product = Multiplier(a=_WORD, b=_WORD)
+            self._sigma(m, i, pair.gate, sigmoid.read_port(), silu)
+            m.d.comb += [
+                product.a.eq(a),
+                product.b.eq(up),
+                self.gated.p.elements[i].eq(product.product),
+            ]
+            m.d.sync += a.eq(rounded(silu.product, SIGMA_FRACTION))
+        return m
+
+    def _sigma(self, m: Module, i: int, gate: Signal, table, silu: Multiplier) -> None:
+        """Hand a gate and its sigma to a multiplier."""
+        index = Signal(signed(WORD_BITS - FRACTION + STEPS + 1), name=f"index_{i}")
+        below, above = Signal(name=f"below_{i}"), Signal(name=f"above_{i}")
+        early, late = Signal(_WORD, name=f"early_{i}"), Signal(_WORD, name=f"late_{i}")
+        # A block RAM is too slow for a multiplier behind it; hence a register.
+        sigma = Signal(SIGMA, name=f"sigma_{i}")
+        m.d.comb += [
+            index.eq((gate >> (FRACTION - STEPS)) + len(SIGMOID) // 2),
+            table.addr.eq(index),
+            silu.a.eq(late),
+            silu.b.eq(sigma),
+        ]
+        m.d.sync += [
+            below.eq(index < 0),
+            above.eq(index >= len(SIGMOID)),
+            early.eq(gate),
+            late.eq(early),
+            sigma.eq(Mux(below, 0, Mux(above, ONE, table.data))),
+        ]

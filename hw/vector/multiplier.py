@@ -1,0 +1,81 @@
+"""Product of wide numbers from multipliers that an FPGA has."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+#: Magnitude bits of a multiplier's input: blocks of FPGAs multiply 18 bits, sign included.
+PART_BITS = 17
+
+
+def latency(a: ShapeLike, b: ShapeLike) -> int:
+    """Cycles from the factors to their product: one, and one a level of the tree of adders."""
+    parts = [-(-_magnitude(Shape.cast(shape)) // PART_BITS) for shape in (a, b)]
+    return 1 + ceil_log2(parts[0] * parts[1])
+
+
+class Multiplier(wiring.Component):
+    """Multiplies one pair of numbers a cycle, in :func:`latency` cycles.
+
+    Wide factors are cut into parts; their products are registered and summed in a tree, one adder
+    a stage. Every vector component that multiplies stands on it.
+
+    Parameters
+    ----------
+    a, b : Shape
+        Of the factors.
+
+    Members
+    -------
+    a, b : In
+        Factors.
+    product : Out
+        Their product.
+    """
+
+    def __init__(self, *, a: ShapeLike, b: ShapeLike):
+        a, b = Shape.cast(a), Shape.cast(b)
+        product = Shape(a.width + b.width, a.signed or b.signed)
+        super().__init__({"a": In(a), "b": In(b), "product": Out(product)})
+
+    def elaborate(self, platform):
+        """Partial products; levels of the tree."""
+        m = Module()
+        terms = []
+        for a_offset, a in _parts(self.a):
+            for b_offset, b in _parts(self.b):
+                terms.append((a_offset + b_offset, _register(m, a * b)))
+        while len(terms) > 1:
+            pairs = zip(terms[0::2], terms[1::2], strict=False)
+            odd = [(terms[-1][0], _register(m, terms[-1][1]))] if len(terms) % 2 else []
+            terms = [_sum(m, *pair) for pair in pairs] + odd
+        ((_, product),) = terms
+        m.d.comb += self.product.eq(product)
+        return m
+
+
+def _magnitude(shape: Shape) -> int:
+    return max(shape.width - shape.signed, 1)
+
+
+def _parts(factor: Value) -> list[tuple[int, Value]]:
+    """Cut a factor into unsigned parts with their offsets; the last has the factor's sign."""
+    shape = factor.shape()
+    offsets = range(0, _magnitude(shape), PART_BITS)
+    parts = [(offset, factor[offset : offset + PART_BITS]) for offset in offsets[:-1]]
+    top = factor[offsets[-1] :]
+    return [*parts, (offsets[-1], top.as_signed() if shape.signed else top)]
+
+
+def _register(m: Module, value: Value) -> Signal:
+    register = Signal(value.shape())
+    m.d.sync += register.eq(value)
+    return register
+
+
+def _sum(m: Module, one: tuple[int, Value], other: tuple[int, Value]) -> tuple[int, Value]:
+    (low_offset, low), (high_offset, high) = sorted((one, other), key=lambda term: term[0])
+    return low_offset, _register(m, low + (high << (high_offset - low_offset)))
