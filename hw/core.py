@@ -160,13 +160,15 @@ class Core(wiring.Component):
             synapse.start.eq(controller.launch),
             synapse.abort.eq(registers.control.reset),
             synapse.tiles.eq(shape.tiles),
-            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
-            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
             status.error.eq(Mux(controller.error, controller.error, response)),
             registers.beats_hole.eq(synapse.beats_hole),
+        ]
+        m.d.sync += [
+            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
+            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
         ]
 
     def _connect_windows(self, m, registers, inputs, encoder, outputs):
