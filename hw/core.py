@@ -104,7 +104,7 @@ class Core(wiring.Component):
         m.submodules.outputs = abort(outputs)
 
         self._connect_windows(m, registers, inputs, encoder, outputs)
-        self._connect_data(m, engine, encoder, synapse, lanes, scaler, outputs)
+        self._connect_data(m, stop, engine, encoder, synapse, lanes, scaler, outputs)
         self._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
 
         status = registers.status
@@ -160,13 +160,15 @@ class Core(wiring.Component):
             synapse.start.eq(controller.launch),
             synapse.abort.eq(registers.control.reset),
             synapse.tiles.eq(shape.tiles),
-            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
             synapse.weight_base.eq(registers.weight_base),
-            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
             controller.draining.eq(synapse.draining),
             status.busy.eq(controller.busy | synapse.draining),
             status.error.eq(Mux(controller.error, controller.error, response)),
             registers.beats_hole.eq(synapse.beats_hole),
+        ]
+        m.d.sync += [
+            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
+            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
         ]
 
     def _connect_windows(self, m, registers, inputs, encoder, outputs):
@@ -179,7 +181,7 @@ class Core(wiring.Component):
             window.read_data.eq(outputs.word),
         ]
 
-    def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
+    def _connect_data(self, m, stop, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)
         connect(m, encoder.events, engine.events)
         beat, head = engine.beat, synapse.read.head_data
@@ -187,6 +189,8 @@ class Core(wiring.Component):
             later_beat = Signal.like(beat, name=f"beat_{stage}")
             later_head = Signal.like(head, name=f"head_{stage}")
             m.d.sync += [later_beat.eq(beat), later_head.eq(head)]
+            with m.If(stop):
+                m.d.sync += later_beat.eq(0)
             beat, head = later_beat, later_head
         m.d.comb += [
             encoder.replay.eq(engine.replay),

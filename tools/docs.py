@@ -35,7 +35,7 @@ def registers_page() -> str:
     texts = error_texts()
     counters = [(f"0x{REGISTERS[n].address:02x}", f"`{n}`", t) for n, t in COUNTERS.items()]
     registers = [
-        (f"0x{r.address:02x}", f"`{r.name}`", r.access.name, r.text)
+        (f"0x{r.address:02x}", f"`{r.name}`", r.access.name + ", guarded" * r.guarded, r.text)
         for r in REGISTERS.values()
         if r.name not in COUNTERS
     ]
@@ -51,7 +51,8 @@ def registers_page() -> str:
         f"Specification {VERSION}. 32-bit registers on AXI4-Lite at byte addresses, "
         f"{SPAN} bytes in all. `magic` reads 0x{MAGIC:08x}. A refused access is answered with "
         "SLVERR: an address without a register, a write to an R register, a read of a PULSE "
-        "register, or what a window does not allow. Writes are of whole words.\n\n"
+        "register, a write to a guarded register while an instruction runs, or what a window does "
+        "not allow. Writes are of whole words.\n\n"
         + table(["address", "register", "access", "meaning"], registers)
         + "\n## Access\n\n"
         + table(["access", "meaning"], [(a.name, a.value) for a in Access])

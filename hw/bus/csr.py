@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -45,8 +45,8 @@ class RegisterFile(wiring.Component):
 
     ``R`` registers are inputs (constants excepted), ``RW`` registers outputs, ``PULSE`` registers
     outputs that are non-zero for one cycle, windows :func:`hw.bus.window.WindowSignature`. Refused
-    are unmapped addresses, writes to ``R`` registers, reads of ``PULSE`` registers and what a
-    window's memory does not allow.
+    are unmapped addresses, writes to ``R`` registers and, while ``status`` says busy, to guarded
+    ones, reads of ``PULSE`` registers and what a window's memory does not allow.
 
     Parameters
     ----------
@@ -99,15 +99,16 @@ class RegisterFile(wiring.Component):
                 if register.access is Access.R:
                     continue
                 port = getattr(self, register.name)
+                free = ~self.status.busy if register.guarded else Const(1)
                 with m.Case(register.address >> 2):
                     if register.access is Access.WINDOW:
                         m.d.comb += [
-                            allowed.eq(port.writable),
-                            port.write.eq(bus.write & port.writable),
+                            allowed.eq(port.writable & free),
+                            port.write.eq(bus.write & port.writable & free),
                         ]
                     else:
-                        m.d.comb += allowed.eq(1)
-                        with m.If(bus.write):
+                        m.d.comb += allowed.eq(free)
+                        with m.If(bus.write & free):
                             m.d.sync += port.eq(bus.write_data)
 
     def _read(self, m):

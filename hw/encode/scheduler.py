@@ -135,17 +135,23 @@ class Scheduler(wiring.Component):
         level = Signal(range(LARGEST + 1))
         ended = Signal(replay_layout(self.params))  # the event before
 
+        def passes(steps):
+            """Tell whether so much time passes in one cycle."""
+            return steps.matches(0, *(1 << shift for shift in range(LARGEST_SHIFT + 1)))
+
         advance = Signal()
         changes = coarse & (begins | ~event.coarse)
         closes = Signal()  # the coarse window ends, and no fine one follows
-        gap, passed = Signal.like(level), Signal(range((1 << LARGEST_SHIFT) + 1))
+        to_event, gap = Signal.like(level), Signal.like(level)
+        passed = Signal(range((1 << LARGEST_SHIFT) + 1))
         arrives = Signal()
         consumed = Signal()
         m.d.comb += [
             advance.eq(~self.items.valid | self.items.ready),
             closes.eq(coarse & begins),
-            gap.eq(level - Mux(begins | changes, 0, event.level)),
-            arrives.eq(gap == passed),
+            to_event.eq(level - event.level),
+            gap.eq(Mux(begins | changes, level, to_event)),
+            arrives.eq(Mux(begins | changes, passes(level), passes(to_event))),
             consumed.eq(arrives & ~closes),
             item.gap.eq(gap != 0),
             self.events.ready.eq(advance & consumed & ~flush),

@@ -34,12 +34,12 @@ class Slice(wiring.Component):
         source, target = self.source, self.target
         kept, keeps = Signal.like(source.payload), Signal()
         m.d.comb += source.ready.eq(~keeps)
+        with m.If(~keeps):
+            m.d.sync += [kept.eq(source.payload), keeps.eq(source.valid)]
         with m.If(target.ready | ~target.valid):
             m.d.sync += [
                 target.valid.eq(source.valid | keeps),
                 target.payload.eq(Mux(keeps, kept, source.payload)),
                 keeps.eq(0),
             ]
-        with m.Elif(source.valid & ~keeps):
-            m.d.sync += [kept.eq(source.payload), keeps.eq(1)]
         return m

@@ -47,13 +47,21 @@ class Field:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Register:
-    """A 32-bit register at a byte address."""
+    """A 32-bit register at a byte address.
+
+    Writes of what belongs to an instruction are refused while one runs.
+    """
 
     name: str
     address: int
     access: Access
     text: str
     fields: tuple[Field, ...] = ()
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it belongs to an instruction."""
+        return self.name in ("input_data", "shape", "weight_base", "mode", "quantizer")
 
     def pack(self, **values: int) -> int:
         """Register value from field values.

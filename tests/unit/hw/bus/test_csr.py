@@ -244,3 +244,20 @@ def test_a_write_passes_answers_that_are_not_taken():
         assert ctx.get(registers.shape.as_value()) == 77
 
     run(bench, idle=0)
+
+
+def test_an_instruction_cannot_be_changed_while_it_runs():
+    async def bench(ctx, master, registers):
+        guarded = [r for r in REGISTERS.values() if r.guarded]
+        assert len(guarded) == 5
+        for busy, answer in ((0, OKAY), (1, SLVERR), (0, OKAY)):
+            ctx.set(registers.status.busy, busy)
+            for register in guarded:
+                before = await master.read(register.address)
+                assert await master.write(register.address, 99 + busy) == answer
+                if busy:
+                    assert await master.read(register.address) == before
+            assert await master.write(REGISTERS["fault"].address, 1) == OKAY
+        assert await master.read(REGISTERS["input_address"].address) == (OKAY, 2)
+
+    run(bench)
