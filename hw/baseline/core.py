@@ -51,6 +51,6 @@ class DenseCore(Core):
 
     def _connect_external(self, m, registers, synapse, *others):
         super()._connect_external(m, registers, synapse, *others)
-        m.d.comb += synapse.head_beats.eq(
+        m.d.sync += synapse.head_beats.eq(
             Mux(registers.mode.format, W8.scale_beats, W4.scale_beats)
         )
