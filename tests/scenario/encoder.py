@@ -68,7 +68,11 @@ def _phases(vector: Vector, integrator: str):
     done = {"until": "encoded", "after": after}
     codes = {"classified": classes(encoded)}
     twice = Phase(hold={"tiles": 2}, pulse=("replay",), expect={"events": 2 * events})
-    write = (Phase(hold=mode, send={"input": writes}), Phase())  # a start comes 2 cycles later
+    write = (
+        Phase(hold=mode, send={"input": writes}),
+        Phase(),
+        Phase(),
+    )  # a start comes 3 cycles later
     yield from write
     yield Phase(pulse=("start",), expect=codes, **done)
     yield from (twice, twice)
