@@ -49,7 +49,7 @@ class Field:
 class Register:
     """A 32-bit register at a byte address.
 
-    Writes of what belongs to an instruction are refused while one runs.
+    A ``guarded`` one belongs to an instruction: writes are refused while one runs.
     """
 
     name: str
@@ -57,11 +57,7 @@ class Register:
     access: Access
     text: str
     fields: tuple[Field, ...] = ()
-
-    @property
-    def guarded(self) -> bool:
-        """Whether it belongs to an instruction."""
-        return self.name in ("input_data", "shape", "weight_base", "mode", "quantizer")
+    guarded: bool = False
 
     def pack(self, **values: int) -> int:
         """Register value from field values.
@@ -92,8 +88,12 @@ def _f(name: str, start: int, width: int, text: str) -> Field:
     return Field(name=name, start=start, width=width, text=text)
 
 
-def _r(name: str, address: int, access: Access, text: str, *fields: Field) -> Register:
-    return Register(name=name, address=address, access=access, text=text, fields=fields)
+def _r(
+    name: str, address: int, access: Access, text: str, *fields: Field, guarded: bool = False
+) -> Register:
+    return Register(
+        name=name, address=address, access=access, text=text, fields=fields, guarded=guarded
+    )
 
 
 #: Event counters of the last instruction, in the order of their registers.
@@ -165,6 +165,7 @@ REGISTERS: dict[str, Register] = {
             Access.WINDOW,
             "Input buffer, one signed 16-bit element in the low half; write only. A block of 32 is "
             "written in order from its first element, the last one up to the vector's end.",
+            guarded=True,
         ),
         _r(
             "output_address",
@@ -183,8 +184,15 @@ REGISTERS: dict[str, Register] = {
             "Size of the instruction.",
             _f("inputs", 0, 16, "inputs"),
             _f("tiles", 16, 16, "tiles of outputs, as wide as in memory"),
+            guarded=True,
         ),
-        _r("weight_base", 0x34, Access.RW, "Beat address of the first tile: of a whole bus beat."),
+        _r(
+            "weight_base",
+            0x34,
+            Access.RW,
+            "Beat address of the first tile: of a whole bus beat.",
+            guarded=True,
+        ),
         _r(
             "mode",
             0x38,
@@ -194,6 +202,7 @@ REGISTERS: dict[str, Register] = {
             _f("format", 4, 1, "number of the weight format"),
             _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
             _f("sums", 6, 1, "row sums lie in memory; needed where m is not the table's z"),
+            guarded=True,
         ),
         _r(
             "quantizer",
@@ -203,6 +212,7 @@ REGISTERS: dict[str, Register] = {
             _f("constant", 0, 12, "scale constant"),
             _f("threshold", 12, 8, "silence threshold in 1/8 of the scale"),
             _f("silent", 20, 8, "silent level m"),
+            guarded=True,
         ),
         _r("scale_base", 0x40, Access.R, "Base exponent of the encoded vector."),
         _r(

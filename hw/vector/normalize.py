@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.spec.scales import INPUT_MAX
+from hw.vector import word
 from hw.vector.beat import WIDTH, beat_layout, delay, send
 from hw.vector.normalization_shift import (
     ELEMENT_BITS,
@@ -43,9 +44,7 @@ def model(values: Sequence[int], shift: int) -> list[int]:
     list of int
         Elements, -32767..32767.
     """
-    half = 1 << shift >> 1 if shift > 0 else 0
-    shifted = [value + half >> shift if shift > 0 else value << -shift for value in values]
-    return [min(max(value, -INPUT_MAX), INPUT_MAX) for value in shifted]
+    return [word.saturate(word.shift(value, shift), INPUT_MAX) for value in values]
 
 
 class Normalize(wiring.Component):
@@ -102,13 +101,7 @@ class Normalize(wiring.Component):
             m.d.sync += [
                 coarse.eq((element << MAGNITUDE_BITS) >> (distance[_FINE:] << _FINE)),
                 fine.eq(coarse >> distance[:_FINE]),
-                self.inputs.p.elements[i].eq(
-                    Mux(
-                        rounded > INPUT_MAX,
-                        INPUT_MAX,
-                        Mux(rounded < -INPUT_MAX, -INPUT_MAX, rounded),
-                    )
-                ),
+                self.inputs.p.elements[i].eq(word.saturated(rounded, INPUT_MAX)),
             ]
-            m.d.comb += rounded.eq((fine + 1) >> 1)
+            m.d.comb += rounded.eq(word.rounded(fine, 1))
         return m

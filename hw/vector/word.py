@@ -20,9 +20,9 @@ def shift(x: int, k: int) -> int:
     return (x + (1 << (k - 1))) >> k if k > 0 else x << -k
 
 
-def saturate(x: int) -> int:
-    """Clamp to -8388607..8388607."""
-    return min(max(x, -LARGEST), LARGEST)
+def saturate(x: int, most: int = LARGEST) -> int:
+    """Clamp to ``-most..most``, by default a word."""
+    return min(max(x, -most), most)
 
 
 def rounded(value: Value, k: int) -> Value:
@@ -30,6 +30,6 @@ def rounded(value: Value, k: int) -> Value:
     return (value + (1 << (k - 1))) >> k
 
 
-def saturated(value: Value) -> Value:
-    """Return ``saturate(value)``: two comparisons side by side."""
-    return Mux(value > LARGEST, LARGEST, Mux(value < -LARGEST, -LARGEST, value))
+def saturated(value: Value, most: int = LARGEST) -> Value:
+    """Return ``saturate(value, most)``: two comparisons side by side."""
+    return Mux(value > most, most, Mux(value < -most, -most, value))
