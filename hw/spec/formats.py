@@ -7,7 +7,7 @@ import dataclasses
 from hw.spec.codes import BLOCK
 
 #: Version of the specification: registers, layout and arithmetic.
-VERSION = "1.2"
+VERSION = "1.3"
 
 #: Version of the converted-model container and of the device image.
 CONTAINER_VERSION = 1

@@ -12,6 +12,11 @@ from hw.spec import codes, formats, scales
 INTEGRATORS = ("mac", "spike")
 MEMORIES = ("onchip", "axi")
 
+#: Elements a cycle of the vector unit, its largest memory, and the most logits that it keeps.
+VECTOR_WIDTHS = (1, 2, 4, 8)
+MOST_VECTOR_WORDS = 65536
+MOST_BEST = 8
+
 #: Bits of a bus beat, and of a core's beat that comes over a bus.
 BUS_WIDTHS = (32, 64, 128, 256, 512, 1024)
 
@@ -55,6 +60,14 @@ class CoreConfig:
     hole : int
         Rows that do not fire are read through where fewer than this stand together, 1..8; with 1
         none are.
+    vector_words : int
+        Words of vector memory, a multiple of ``vector_width``, at most 65,536: the core then runs
+        whole tokens by itself and needs ``"axi"``. With 0 it only multiplies, and the host does all
+        else.
+    vector_width : int
+        Elements that the vector unit takes in a cycle: 1, 2, 4 or 8.
+    best : int
+        Largest logits that are kept for the host, 1..8.
     """
 
     lanes: int = 8
@@ -69,6 +82,9 @@ class CoreConfig:
     outstanding: int = 8
     ring_groups: int = 4
     hole: int = 1
+    vector_words: int = 0
+    vector_width: int = 4
+    best: int = 4
 
     def replace(self, **changes) -> CoreConfig:
         """Variant with some fields changed."""
@@ -100,6 +116,8 @@ class CoreParams:
     alignment : int
         Beats that ``weight_base`` must be a multiple of: those of a bus beat, at least 1.
     outstanding, ring_groups, hole, axi_data_width, axi_id_width : int
+        As in the configuration.
+    vector_words, vector_width, best : int
         As in the configuration.
     hash : int
         64 bits that identify the configuration and the specification's version.
@@ -155,6 +173,10 @@ class CoreParams:
             _check_external(
                 config, self.axi_data_width, 4 * tile_lanes, 1 << self.axi_address_width
             )
+        if config.vector_words:
+            _check_vector(config)
+        self.vector_words, self.vector_width = config.vector_words, config.vector_width
+        self.best = config.best
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
         self.axi_id_width = config.axi_id_width
@@ -211,6 +233,27 @@ def _check_external(config: CoreConfig, width: int, tile_row: int, space: int) -
         value = getattr(config, name)
         if not least <= value <= most:
             raise ValueError(f"{name} must be {least}..{most}, not {value}")
+
+
+def _check_vector(config: CoreConfig) -> None:
+    """Refuse a vector unit that cannot be."""
+    if config.memory != "axi":
+        raise ValueError(
+            f"a core with vector memory needs memory 'axi', where cache and program lie, not "
+            f"{config.memory!r}"
+        )
+    if config.vector_width not in VECTOR_WIDTHS:
+        raise ValueError(
+            f"vector_width must be 1, 2, 4 or 8 elements a cycle, not {config.vector_width}"
+        )
+    words = config.vector_words
+    if not 0 < words <= MOST_VECTOR_WORDS or words % config.vector_width:
+        raise ValueError(
+            f"vector_words must be a multiple of {config.vector_width} and at most "
+            f"{MOST_VECTOR_WORDS}, not {words}; round it up"
+        )
+    if not 1 <= config.best <= MOST_BEST:
+        raise ValueError(f"best must be 1..{MOST_BEST} logits, not {config.best}")
 
 
 def accumulator_width(inputs: int) -> int:

@@ -33,6 +33,9 @@ class Error(enum.IntEnum):
     BUSY = 5
     #: external memory answered with SLVERR or DECERR; the instruction was stopped
     RESPONSE = 6
+    #: an instruction of the program has an unknown opcode, no elements, or operands beyond vector
+    #: memory
+    PROGRAM = 7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,6 +137,7 @@ REGISTERS: dict[str, Register] = {
             "Commands.",
             _f("start", 0, 1, "execute one matrix-vector instruction"),
             _f("reset", 1, 1, "abort, and return to idle; memories keep their contents"),
+            _f("run", 2, 1, "run the program: one token; with vector memory only"),
         ),
         _r(
             "status",
@@ -202,6 +206,7 @@ REGISTERS: dict[str, Register] = {
             _f("format", 4, 1, "number of the weight format"),
             _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
             _f("sums", 6, 1, "row sums lie in memory; needed where m is not the table's z"),
+            _f("fixed", 7, 1, "every block has the scale 16, and counts as 4 << 0"),
             guarded=True,
         ),
         _r(
@@ -224,6 +229,37 @@ REGISTERS: dict[str, Register] = {
             _f("bit", 2, 6, "bit to invert"),
             _f("index", 8, 24, "number of the event, or of the output, counted from 0"),
         ),
+        _r(
+            "program",
+            0x48,
+            Access.RW,
+            "Byte address of the program, a multiple of 64.",
+            guarded=True,
+        ),
+        _r("token", 0x4C, Access.RW, "Token id that the program is run for.", guarded=True),
+        _r(
+            "position",
+            0x50,
+            Access.RW,
+            "Position of the token, counted from 0, below 65,535.",
+            guarded=True,
+        ),
+        _r("instruction", 0x54, Access.R, "Number of the program's instruction that was reached."),
+        _r(
+            "interrupt",
+            0x58,
+            Access.RW,
+            "Interrupt request.",
+            _f("enable", 0, 1, "raise the port `interrupt` while not busy, once done or refused"),
+        ),
+        _r("best_address", 0x5C, Access.RW, "Word of the largest logits."),
+        _r(
+            "best_data",
+            0x60,
+            Access.WINDOW,
+            "The largest logits of the last token, the largest first: id, then logit; read only.",
+        ),
+        _r("token_cycles", 0x64, Access.R, "Clock cycles of the program so far."),
         *(
             _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")
             for i, (name, text) in enumerate(COUNTERS.items())

@@ -58,7 +58,7 @@ def test_named_configurations_are_valid_and_differ():
 
 
 def test_hash_changes_with_every_field():
-    base = CoreConfig()
+    base = CoreConfig(memory="axi", vector_words=64)
     for field in dataclasses.fields(CoreConfig):
         value = getattr(base, field.name)
         if isinstance(value, int):

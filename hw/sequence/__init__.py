@@ -1,0 +1,1 @@
+"""Sequencer: runs device programs."""
