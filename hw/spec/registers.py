@@ -114,6 +114,9 @@ COUNTERS: dict[str, str] = {
     "stall_encoder": "cycles in which the lanes waited for the encoder's next event",
 }
 
+#: Those of the encoding, which several instructions on one vector must not add up.
+ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
+
 _COUNTER_BASE = 0x80
 
 REGISTERS: dict[str, Register] = {
