@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -82,7 +82,6 @@ class MatrixUnit(wiring.Component):
     def __init__(self, params: CoreParams):
         self._params = params
         memory = Out(axi_signature(params)) if params.external else In(WindowSignature())
-        outputs = OutputBuffer(params).signature.members
         super().__init__(
             {
                 "start": In(1),
@@ -94,7 +93,9 @@ class MatrixUnit(wiring.Component):
                 **dict.fromkeys(("draining", "failed"), Out(1)),
                 "input": In(input_signature(params)),
                 "base": Out(4),
-                **{name: outputs[name] for name in ("address", "word", "accumulator")},
+                "address": In(range(2 * params.max_outputs)),
+                "word": Out(32),
+                "accumulator": Out(signed(params.accumulator_width)),
                 "tile_done": Out(1),
                 "counters": Out(counters_layout()),
                 "memory": memory,

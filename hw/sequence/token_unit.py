@@ -134,8 +134,9 @@ class TokenUnit(wiring.Component):
         for name, unit in {**units, "drain": drain, "reader": reader}.items():
             m.submodules[name] = stopped(unit)
 
-        for manager, port in zip((self.weights, loader.axi, fetch.axi), arbiter.managers, strict=True):
-            connect(m, flipped(manager) if manager is self.weights else manager, port)
+        managers = (flipped(self.weights), loader.axi, fetch.axi)
+        for manager, port in zip(managers, arbiter.managers, strict=True):
+            connect(m, manager, port)
         connect(m, arbiter.axi, flipped(self.reads))
         connect(m, storer.axi, flipped(self.writes))
         connect(m, fetch.instruction, sequencer.instructions)

@@ -33,11 +33,10 @@ class Totals(wiring.Component):
         Their sums since ``clear``.
     """
 
-    clear: In(1)
-    add: In(1)
-    reuse: In(1)
-    counters: In(counters_layout())
-    totals: Out(counters_layout())
+    def __init__(self):
+        flags = dict.fromkeys(("clear", "add", "reuse"), In(1))
+        counters, totals = In(counters_layout()), Out(counters_layout())
+        super().__init__({**flags, "counters": counters, "totals": totals})
 
     def elaborate(self, platform):
         """Add all at once."""
