@@ -34,7 +34,7 @@ def core_signature(params: CoreParams) -> wiring.Signature:
     memories = [axi_signature(params)] if params.external else []
     if params.vector_words:
         memories.append(write_signature(params))
-        ports["interrupt"] = Out(1)
+        ports["irq"] = Out(1)
     for memory in memories:
         ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
     return wiring.Signature(ports)
@@ -61,7 +61,7 @@ class Core(wiring.Component):
         AXI4 read manager, :func:`hw.bus.axi4.AXI4ReadSignature`, where memory is external. Such a
         core has no window to synapse memory: the host writes it by its own way. With a token unit
         also the write half, :func:`hw.bus.axi4.AXI4WriteSignature`.
-    interrupt : Out(1)
+    irq : Out(1)
         Interrupt request, as register ``interrupt`` says; with a token unit.
     """
 
@@ -165,9 +165,7 @@ class Core(wiring.Component):
             status.busy.eq(busy),
             status.done.eq(Mux(program, unit.done, matrix.done)),
             status.error.eq(Mux(program, unit.error, matrix.error)),
-            self.interrupt.eq(
-                registers.interrupt.enable & ~busy & (status.done | status.error.any())
-            ),
+            self.irq.eq(registers.interrupt.enable & ~busy & (status.done | status.error.any())),
             registers.instruction.eq(unit.number),
             registers.token_cycles.eq(unit.cycles),
             totals.clear.eq(unit.run),
