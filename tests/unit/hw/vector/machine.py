@@ -41,6 +41,31 @@ def params(*, width, words, max_inputs=128):
     return CoreParams(config)
 
 
+class Layout:
+    """Puts operands into vector memory, great words all around them.
+
+    Parameters
+    ----------
+    width : int
+        Operands begin at multiples of it.
+    """
+
+    def __init__(self, width):
+        self.width, self.words = width, []
+        self.rng = random.Random(width)
+
+    def add(self, values):
+        """Append words; return their address."""
+        self.fill()
+        self.words.extend(values)
+        return len(self.words) - len(values)
+
+    def fill(self):
+        """Append a beat and more of great words, so that operands or the memory may end there."""
+        count = self.width + -len(self.words) % self.width
+        self.words.extend(self.rng.choice((TOP, -TOP, 127 + 256 * 31)) for _ in range(count))
+
+
 def execute(unit, words, steps, *, watch=(), held=(), seed=0):
     """Execute instructions, one after the other, and check what holds for every unit.
 

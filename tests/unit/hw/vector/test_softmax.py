@@ -8,11 +8,11 @@ import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.program import Instruction, Opcode
-from hw.vector import rescale
+from hw.vector import rescale, softmax
 from hw.vector.softmax import Softmax, model
 from sw.golden import attention, classify
 from sw.golden.cache import Coded
-from tests.unit.hw.vector.machine import TOP, execute, params
+from tests.unit.hw.vector.machine import TOP, Layout, execute, params
 
 COUNTS = (1, 3, 31, 33, 100)
 
@@ -89,29 +89,16 @@ def test_no_weight():
     assert rescale.model(-(1 << 40), made.gain, -100) == 0
 
 
-def placed(chosen, width):
-    """Lay rows into memory, great words all around them; return it and the instructions."""
-    rng = random.Random(len(chosen))
-    words, steps = [], []
-
-    def lay(values):
-        fill = width + -len(words) % width
-        words.extend(rng.choice((TOP, scale(127, 31))) for _ in range(fill))
-        words.extend(values)
-        return len(words) - len(values)
-
-    for scores, scales in chosen:
-        operands = {"a": lay(scores), "b": lay(scales)}
-        steps.append((Instruction(Opcode.SOFTMAX, operands), len(scores)))
-    lay([])
-    return words, steps
-
-
 @pytest.mark.parametrize("width", [1, 4, 8])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_softmax(width, seed):
     chosen = rows() if seed == 1 else random.Random(seed).choices(rows(), k=12)
-    words, steps = placed(chosen, width)
+    layout, steps = Layout(width), []
+    for scores, scales in chosen:
+        operands = {"a": layout.add(scores), "b": layout.add(scales)}
+        steps.append((Instruction(Opcode.SOFTMAX, operands), len(scores)))
+    layout.fill()
+    words = layout.words
     dut = Softmax(params(width=width, words=len(words)))
     port = dut.input
     done = execute(
@@ -130,5 +117,4 @@ def test_softmax(width, seed):
         assert written == list(enumerate(row.codes))
         assert all(record == (0, 0, 0) for record in records if not record[0])
         assert records[-2][0] == 1 and records[-1][0] == 0
-        beats = -(-len(row.codes) // width)
-        print(cycles - 2 * beats - len(row.codes))
+        assert cycles == softmax.cycles(len(row.codes), width)
