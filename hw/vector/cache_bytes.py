@@ -97,7 +97,13 @@ class CacheBytes(wiring.Component):
         taken = octets.valid & octets.ready
         address, run = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
         base, stride, following = Signal.like(run), Signal.like(run), Signal.like(run)
-        m.d.comb += [octets.p.address.eq(address), following.eq(base + stride)]
+        m.d.comb += [
+            octets.p.address.eq(address),
+            octets.p.octet.eq(self.mantissa),
+            base.eq(address),
+            stride.eq(1),
+            following.eq(base + stride),
+        ]
         with m.If(taken):
             m.d.sync += address.eq(following)
 
@@ -136,33 +142,23 @@ class CacheBytes(wiring.Component):
                     with m.If(run_ends):
                         m.d.sync += run.eq(following)
                     with m.If(remaining == 1):
-                        m.d.sync += address.eq(
-                            Mux(instruction.keys, self.mantissa_origin, self.scale_address)
-                        )
-                        m.next = "MANTISSA"
                         with m.If(instruction.keys):
+                            m.d.sync += address.eq(self.mantissa_origin)
                             m.next = "MANTISSAS"
+                        with m.Else():
+                            m.d.sync += address.eq(self.scale_address)
+                            m.next = "MANTISSA"
                     with m.Elif(run_ends):
                         m.d.sync += runs.eq(runs + 1)
             with m.State("MANTISSAS"):
-                m.d.comb += [
-                    octets.valid.eq(1),
-                    octets.p.octet.eq(self.mantissa),
-                    base.eq(address),
-                    stride.eq(instruction.outer_stride),
-                ]
+                m.d.comb += [octets.valid.eq(1), stride.eq(instruction.outer_stride)]
                 with m.If(taken):
                     m.d.sync += runs.eq(runs - 1)
                     with m.If(runs == 0):
                         m.d.sync += address.eq(self.scale_address)
                         m.next = "MANTISSA"
             with m.State("MANTISSA"):
-                m.d.comb += [
-                    octets.valid.eq(1),
-                    octets.p.octet.eq(self.mantissa),
-                    base.eq(address),
-                    stride.eq(1),
-                ]
+                m.d.comb += octets.valid.eq(1)
                 with m.If(taken):
                     m.next = "EXPONENT"
             with m.State("EXPONENT"):

@@ -82,6 +82,7 @@ class HeadPairs(wiring.Component):
                 self.first.eq(self.first + by),
                 self.second.eq(self.second + by),
                 self.place.eq(Mux(ends, 0, self.place + 1)),
-                heads.eq(heads - ends),
             ]
+            with m.If(ends):
+                m.d.sync += heads.eq(heads - 1)
         return m

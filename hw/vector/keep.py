@@ -115,10 +115,10 @@ class Keep(wiring.Component):
     def elaborate(self, platform):
         """Read for the scale; read for the codes, as many as have room behind."""
         m = Module()
-        m.submodules.scale = scale = CacheScale()
-        m.submodules.code = code = CacheCode()
+        m.submodules.measurer = measurer = CacheScale()
+        m.submodules.coder = coder = CacheCode()
         m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=CODE_BITS, depth=_WAITING)
-        m.submodules.bytes = sender = CacheBytes()
+        m.submodules.sender = sender = CacheBytes()
 
         address, remaining = Signal.like(self.a.address), Signal.like(self.count)
         measures, codes, last = Signal(), Signal(), Signal()
@@ -128,7 +128,7 @@ class Keep(wiring.Component):
         with m.If(measures | codes):
             m.d.comb += self.a.address.eq(address)
             m.d.sync += [address.eq(address + 1), remaining.eq(remaining - 1)]
-        with m.If(self.start | scale.scale.valid):
+        with m.If(self.start | measurer.scale.valid):
             m.d.sync += [address.eq(self.instruction.a), remaining.eq(self.count)]
 
         with m.FSM():
@@ -140,7 +140,7 @@ class Keep(wiring.Component):
                 with m.If(last):
                     m.next = "WAIT"
             with m.State("WAIT"):
-                with m.If(scale.scale.valid):
+                with m.If(measurer.scale.valid):
                     m.next = "CODE"
             with m.State("CODE"):
                 m.d.comb += codes.eq(room != 0)
@@ -155,15 +155,15 @@ class Keep(wiring.Component):
             read.eq(Cat(measures, codes, last, read)),
         ]
         m.d.comb += [
-            scale.words.valid.eq(measured),
-            scale.words.p.elements[0].eq(word),
-            scale.words.p.count.eq(1),
-            scale.words.p.last.eq(ended),
-            code.words.valid.eq(coded),
-            code.words.payload.eq(word),
-            code.scale.eq(scale.scale.payload),
-            waiting.w_en.eq(code.codes.valid),
-            waiting.w_data.eq(code.codes.payload),
+            measurer.words.valid.eq(measured),
+            measurer.words.p.elements[0].eq(word),
+            measurer.words.p.count.eq(1),
+            measurer.words.p.last.eq(ended),
+            coder.words.valid.eq(coded),
+            coder.words.payload.eq(word),
+            coder.scale.eq(measurer.scale.payload),
+            waiting.w_en.eq(coder.codes.valid),
+            waiting.w_data.eq(coder.codes.payload),
         ]
 
         for name in ("instruction", "count", "origin", "mantissa_origin", "scale_address"):
@@ -175,8 +175,8 @@ class Keep(wiring.Component):
             sender.codes.valid.eq(waiting.r_rdy),
             sender.codes.payload.eq(waiting.r_data),
             waiting.r_en.eq(sender.codes.ready),
-            sender.mantissa.eq(scale.scale.p.mantissa),
-            sender.exponent.eq(scale.scale.p.exponent),
+            sender.mantissa.eq(measurer.scale.p.mantissa),
+            sender.exponent.eq(measurer.scale.p.exponent),
         ]
         wiring.connect(m, wiring.flipped(self.octets), sender.octets)
         return m
