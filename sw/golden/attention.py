@@ -22,7 +22,7 @@ from sw.golden.codes import encode
 from sw.golden.integers import FRACTION, bits, look_up, normalize, rescale, shift
 from sw.golden.vector import Scaled, scaled
 
-_SCORE_FRACTION = 8
+SCORE_FRACTION = 8
 _LEAST_SCORE = -(1 << 23)
 _MULTIPLIER_MAX = 65535
 _LARGEST_CODE = 255
@@ -71,7 +71,7 @@ def scores(
     products = (codes @ keys.codes.double().transpose(1, 2)).long()
     accumulator = products.view(heads, shared, tokens, -1) * _per_key(keys.mantissa)
     multiplier, exponent = score_scale(width)
-    constant_k = 2 * FRACTION + SCALE_FRACTION - _SCORE_FRACTION - exponent
+    constant_k = 2 * FRACTION + SCALE_FRACTION - SCORE_FRACTION - exponent
     k = (constant_k - encoded.base - n)[..., None] - _per_key(keys.exponent)
     return rescale(accumulator, multiplier, k).masked_fill(~visible, _LEAST_SCORE)
 
