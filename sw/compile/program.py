@@ -8,12 +8,14 @@ import numpy as np
 
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Instruction
+from sw.code_tables import check_table
 from sw.compile.cache_layout import CacheShape, HeadCaches
 from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_core, check_size, longest_context
 from sw.compile.tables import place_model
-from sw.compile.token_program import TokenProgram
+from sw.compile.token_program import write_token
 from sw.compile.vector_layout import lay_out_vectors
+from sw.compile.writer import Writer
 from sw.convert.container import ConvertedModel
 
 
@@ -81,20 +83,17 @@ def compile_program(
         If the core cannot run the model; the message says which field of its configuration is too
         small, and what is needed.
     """
-    table = table or model.table
+    table = check_table(table, model.table)
     check_core(model, params, name=name)
     context = longest_context(model, params, context)
     vectors = lay_out_vectors(model, params, context=context)
     memory, c = DeviceMemory(), model.config
     tables = place_model(memory, model, params, table=table, context=context)
     shape = CacheShape.of(params, head_width=c.head_width, context=context)
-    caches = [
-        [HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)
-    ]
-    token = TokenProgram(
-        model, params, table=table, tables=tables, caches=caches, vectors=vectors, context=context
-    )
-    octets = b"".join(instruction.encode() for instruction in token.instructions)
+    caches = [[HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)]
+    writer = Writer(model, params, table=table, tables=tables, vectors=vectors)
+    write_token(writer, caches)
+    octets = b"".join(instruction.encode() for instruction in writer.instructions)
     size = memory.size + len(octets)
     check_size(params, vectors, size=size, name=name, context=context)
     assert memory.size % INSTRUCTION_BYTES == 0
@@ -108,5 +107,5 @@ def compile_program(
         context=context,
         image=memory.image()[:size],
         address=address,
-        instructions=tuple(token.instructions),
+        instructions=tuple(writer.instructions),
     )

@@ -16,6 +16,8 @@ from hw.spec.registers import COUNTERS, REGISTERS, Error
 from sw.driver.transport import Transport
 from sw.golden.counters import event_counters
 from sw.golden.engine import Engine, MatrixInstruction
+from sw.golden.machine import ProgramError
+from sw.golden.program import Interpreter
 
 _NAMES = {register.address: name for name, register in REGISTERS.items()}
 
@@ -44,6 +46,10 @@ class GoldenTransport(Transport):
             "output": np.zeros(2 * params.max_outputs, np.uint32),
         }
         self._engine = Engine(params, self._windows["memory"])
+        self._interpreter: Interpreter | None = None
+        if params.vector_words:
+            self._interpreter = Interpreter(params, self._windows["memory"])
+            self._windows["best"] = np.zeros(2 * params.best, np.uint32)
 
     def write(self, address: int, value: int) -> None:
         """Write one register; ``control`` acts at once."""
@@ -52,9 +58,8 @@ class GoldenTransport(Transport):
             self.write_window(address, np.array([value], np.uint32))
         elif name != "control":
             self._registers[name] = value
-        elif REGISTERS["control"].unpack(value)["start"]:
-            error = self._execute()
-            self._registers["status"] = REGISTERS["status"].pack(done=not error, error=error)
+        else:
+            self._command(**REGISTERS["control"].unpack(value))
 
     def read(self, address: int) -> int:
         """Read one register."""
@@ -98,6 +103,28 @@ class GoldenTransport(Transport):
 
     def _fields(self, name: str) -> dict[str, int]:
         return REGISTERS[name].unpack(self._registers[name])
+
+    def _command(self, *, start: int, run: int, **_) -> None:
+        if start:
+            error = self._execute()
+        elif run and self._interpreter:
+            error = self._run(self._interpreter)
+        else:
+            return
+        self._registers["status"] = REGISTERS["status"].pack(done=not error, error=error)
+
+    def _run(self, interpreter: Interpreter) -> Error:
+        token, position = self._registers["token"], self._registers["position"]
+        error = Error.NONE
+        try:
+            interpreter.run(self._registers["program"], token=token, position=position)
+        except ProgramError as stopped:
+            error = stopped.error
+        else:
+            best = np.array(interpreter.best, "<i4")
+            self._windows["best"][:] = best.reshape(-1).view(np.uint32)
+        self._registers |= {**interpreter.counters, "instruction": interpreter.instruction}
+        return error
 
     def _execute(self) -> Error:
         shape = self._fields("shape")
