@@ -8,7 +8,6 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from hw.spec.codes import TABLES
 from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreParams
 from sw.compile.image import DeviceImage, compile_model, load_image
@@ -104,20 +103,6 @@ def open_params(config: str, integrator: str | None = None) -> CoreParams:
         raise UserError(f"integrator must be one of {', '.join(INTEGRATORS)}, not {integrator!r}")
     chosen = CONFIGS[config]
     return CoreParams(chosen.replace(integrator=integrator) if integrator else chosen)
-
-
-def check_table(name: str | None, default: str) -> str:
-    """Name of a code table that linear layers may use.
-
-    Raises
-    ------
-    UserError
-        If there is no such table.
-    """
-    usable = [table.name for table in TABLES.values() if table.linear]
-    if name is not None and name not in usable:
-        raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
-    return name or default
 
 
 def open_transport(

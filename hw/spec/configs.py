@@ -20,6 +20,21 @@ def _outside(*, lanes: int, **changes) -> CoreConfig:
     ).replace(**changes)
 
 
+def _token(*, lanes: int, **changes) -> CoreConfig:
+    """Run whole tokens, with vector memory for those of SmolLM2."""
+    return _outside(lanes=lanes, vector_words=16384, **changes)
+
+
+_SMALL_TOKEN = CoreConfig(
+    lanes=8,
+    tile_lanes=16,
+    memory_beats=1 << 18,
+    max_inputs=256,
+    max_outputs=512,
+    memory="axi",
+    vector_words=4096,
+)
+
 CONFIGS: dict[str, CoreConfig] = {
     # Holds the whole bundled model on chip.
     "mac8": CoreConfig(lanes=8, max_inputs=1536),
@@ -40,4 +55,10 @@ CONFIGS: dict[str, CoreConfig] = {
     # A row is a whole DRAM burst.
     "mac128-axi": _outside(lanes=128),
     "spike128-axi": _outside(lanes=128, integrator="spike"),
+    # Run tokens by themselves: the bundled model in 1 MiB, then SmolLM2.
+    "mac8-token": _SMALL_TOKEN,
+    "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
+    "mac32-token": _token(lanes=32, tile_lanes=64),
+    "spike32-token": _token(lanes=32, tile_lanes=64, integrator="spike"),
+    "mac128-token": _token(lanes=128),
 }

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from sw.code_tables import check_table
 from sw.commands import options
 from sw.compile.image import compile_model
-from sw.opening import check_table, open_model, open_params
+from sw.opening import open_model, open_params
 
 
 def command(

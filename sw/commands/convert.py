@@ -9,6 +9,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
+from sw.code_tables import check_table
 from sw.commands import options
 from sw.commands.inspect import matrix_table
 from sw.convert.calibrate import calibrate
@@ -16,7 +17,7 @@ from sw.convert.convert import convert
 from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import check_table, open_checkpoint
+from sw.opening import open_checkpoint
 
 
 def command(

@@ -8,12 +8,13 @@ from typing import Annotated
 import torch
 import typer
 
+from sw.code_tables import check_table
 from sw.commands import options
 from sw.errors import UserError
 from sw.evaluate import RUNGS, evaluate
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import check_table, open_checkpoint, open_model, open_source
+from sw.opening import open_checkpoint, open_model, open_source
 
 
 def command(

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
+from sw.code_tables import check_table
 from sw.commands import options
 from sw.errors import UserError
 from sw.generate import Run, encode_prompt, generate, present
 from sw.load.tokenizer import Tokenizer
-from sw.opening import BACKENDS, check_table, golden_model, open_device, open_model, open_params
+from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params
 from sw.sample import Sampler
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.progress import Progress
 
 from hw.spec.params import CoreParams
+from sw.code_tables import check_table
 from sw.commands import options
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device
@@ -21,7 +22,6 @@ from sw.golden.linear import input_site
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
 from sw.opening import (
-    check_table,
     golden_model,
     load_matching_image,
     open_device,

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw.spec import registers
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, ENCODE_COUNTERS, REGISTERS, Error
 from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
+from sw.driver.core import Core
 from sw.driver.result import DeviceError, Result
 from sw.driver.synapse_memory import SynapseMemory
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
-#: How many times longer than on chip an instruction may take with external memory.
-SLOWEST_MEMORY = 32
 
-
-class Device:
+class Device(Core):
     """A core and the model in it.
 
     Parameters
@@ -42,31 +38,13 @@ class Device:
     """
 
     def __init__(self, transport: Transport, params: CoreParams):
-        self.transport = transport
-        self.params = params
+        super().__init__(transport, params)
         self._memory = SynapseMemory(transport, params)
         self.loaded_words = 0
         self._image: DeviceImage | None = None
         self._resident: dict[tuple[str, int], int] = {}
         self._free = 0
         self._fault = False
-        if (magic := self._read("magic")) != registers.MAGIC:
-            raise UserError(
-                f"no Firstspike core answers: the first register reads {magic:#010x}, not "
-                f"{registers.MAGIC:#010x}; check the address and the bitstream"
-            )
-        version = REGISTERS["version"].unpack(self._read("version"))
-        if f"{version['major']}.{version['minor']}" != VERSION:
-            raise UserError(
-                f"the core has version {version['major']}.{version['minor']}, this driver "
-                f"{VERSION}; build the core again"
-            )
-        found = self._read("hash_low") | self._read("hash_high") << 32
-        if found != params.hash:
-            raise UserError(
-                f"the core was built for configuration {found:016x}, not {params.hash:016x}; "
-                "name its configuration with --config"
-            )
 
     def load(self, image: DeviceImage) -> None:
         """Take a model; its matrices go to the core when they are first used.
@@ -166,9 +144,9 @@ class Device:
             self._clear_fault()
             outputs = min(tiles * per_tile, matrix.rows - first * per_tile)
             parts.append(self._read_output(outputs))
-            for counter in COUNTERS:
+            for counter, count in self._read_counters().items():
                 if first == 0 or counter not in ENCODE_COUNTERS:
-                    counters[counter] += self._read(counter)
+                    counters[counter] += count
         return Result(
             accumulators=np.concatenate(parts), base=self._read("scale_base"), counters=counters
         )
@@ -205,18 +183,7 @@ class Device:
     def _execute(self, inputs: int, tiles: int, weight_base: int) -> None:
         self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))
         self._write("weight_base", weight_base)
-        self._write("control", REGISTERS["control"].pack(start=1))
-        groups = tiles * (-(-inputs // BLOCK) + 2)
-        longest = (
-            4096
-            + 8 * self.params.max_inputs
-            + groups * (256 + self.params.lanes) * self.params.sub_tiles
-        )
-        if self.params.external:
-            longest *= SLOWEST_MEMORY
-        status = REGISTERS["status"]
-        self.transport.wait(status.address, status.pack(busy=1), 0, longest)
-        state = status.unpack(self._read("status"))
+        state = self._command("start", self._longest_product(inputs, tiles))
         if state["error"] or not state["done"]:
             error = Error(state["error"])
             raise DeviceError(
@@ -238,9 +205,3 @@ class Device:
         self._write("output_address", 0)
         words = self.transport.read_window(REGISTERS["output_data"].address, 2 * outputs)
         return np.ascontiguousarray(words, "<u4").view("<i8").astype(np.int64)
-
-    def _write(self, register: str, value: int) -> None:
-        self.transport.write(REGISTERS[register].address, value)
-
-    def _read(self, register: str) -> int:
-        return self.transport.read(REGISTERS[register].address)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from decimal import Decimal
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,10 +22,13 @@ from sw.golden.codes import encode
 from sw.golden.integers import FRACTION, bits, look_up, normalize, rescale, shift
 from sw.golden.vector import Scaled, scaled
 
-_SCORE_FRACTION = 8
+SCORE_FRACTION = 8
 _LEAST_SCORE = -(1 << 23)
 _MULTIPLIER_MAX = 65535
 _LARGEST_CODE = 255
+
+#: Constant part of the context's shift.
+CONTEXT_SHIFT = 25
 _EXP2 = torch.tensor(EXP2)
 
 
@@ -67,7 +71,7 @@ def scores(
     products = (codes @ keys.codes.double().transpose(1, 2)).long()
     accumulator = products.view(heads, shared, tokens, -1) * _per_key(keys.mantissa)
     multiplier, exponent = score_scale(width)
-    constant_k = 2 * FRACTION + SCALE_FRACTION - _SCORE_FRACTION - exponent
+    constant_k = 2 * FRACTION + SCALE_FRACTION - SCORE_FRACTION - exponent
     k = (constant_k - encoded.base - n)[..., None] - _per_key(keys.exponent)
     return rescale(accumulator, multiplier, k).masked_fill(~visible, _LEAST_SCORE)
 
@@ -95,22 +99,49 @@ def context(p: Tensor, values: Coded, first: int, *, table: CodeTable, threshold
     # The largest exponent among the values that each token sees.
     ev = values.exponent.cummax(-1).values[:, first:, None]
     weighted = (p * _per_key(values.mantissa)) >> _distances(ev, values.exponent)
+    codes, gain, k = weigh(weighted, p.sum(-1, keepdim=True), ev[:, None])
+    decoded, _ = decode(codes << 3, code_lookup(table, threshold, 0))
+    heads, shared, tokens, past = p.shape
+    flat = decoded.double().reshape(heads, shared * tokens, past)
+    accumulator = 4 * (flat @ values.codes.double()).long().view(heads, shared, tokens, -1)
+    return rescale(accumulator, gain, CONTEXT_SHIFT + k)
+
+
+class Weights(NamedTuple):
+    """Codes of probability times value scale, and how the context is rescaled.
+
+    Attributes
+    ----------
+    codes : Tensor
+        0..255, shape (..., past).
+    gain, k : Tensor
+        G, which is 0 if all codes are, and ``jz - j - ev``, shape (..., 1).
+    """
+
+    codes: Tensor
+    gain: Tensor
+    k: Tensor
+
+
+def weigh(weighted: Tensor, z: Tensor, ev: Tensor) -> Weights:
+    """Code probabilities that were multiplied by value scales.
+
+    Parameters
+    ----------
+    weighted : Tensor
+        w_t, 23 bits, shape (..., past).
+    z, ev : Tensor
+        Z and the largest exponent, shape (..., 1).
+    """
     largest = weighted.amax(-1, keepdim=True)
     j = bits(largest) - 16
     top = _to_16_bits(largest, j)
     q = (_LARGEST_CODE << 23) // top.clamp_min(1)
     codes = shift(_to_16_bits(weighted, j) * q, 23)
-    decoded, _ = decode(codes << 3, code_lookup(table, threshold, 0))
-    heads, shared, tokens, past = p.shape
-    flat = decoded.double().reshape(heads, shared * tokens, past)
-    accumulator = 4 * (flat @ values.codes.double()).long().view(heads, shared, tokens, -1)
-
-    z = p.sum(-1, keepdim=True)
     jz = bits(z) - 16
     zr = ((1 << 39) // (_LARGEST_CODE * _to_16_bits(z, jz))).clamp_max(_MULTIPLIER_MAX)
     gain = ((top * zr + (1 << 15)) >> 16).clamp_max(_MULTIPLIER_MAX)
-    mixed = rescale(accumulator, gain, 25 + jz - j - ev[:, None])
-    return mixed.masked_fill(largest == 0, 0)
+    return Weights(codes, gain, jz - j - ev)
 
 
 def _per_key(x: Tensor) -> Tensor:

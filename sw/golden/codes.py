@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD, CodeTable
+from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD, QUOTIENT_FRACTION, CodeTable
 from hw.spec.scales import (
     CONSTANT_BITS,
     CONSTANT_FRACTION,
@@ -21,7 +21,7 @@ from hw.spec.scales import (
 from sw.golden.classify import LARGEST_DECODED, CodeClass, code_lookup, decode
 from sw.golden.integers import bits
 
-#: Scale of the test mode.
+#: Scale S_g of the test mode and of a fixed scale.
 UNIT_SCALE = 4
 
 _HOLDS = torch.tensor([LARGEST_CODE * scale for scale in GRID])
@@ -151,9 +151,39 @@ def from_codes(x: Tensor, *, table: CodeTable) -> Encoded:
     decoded = _blocks(x)
     level = torch.isin(decoded.abs() if table.polarity else decoded, torch.tensor(table.ladder))
     classes = torch.where(level, CodeClass.SPIKE, CodeClass.INTEGER).masked_fill(decoded == 0, 0)
+    return _unscaled(table, x.shape[-1], decoded, classes.to(torch.int8))
+
+
+def with_fixed_scale(x: Tensor, *, table: CodeTable, threshold: int) -> Encoded:
+    """Quantize codes of softmax, whose scale S is 16 in every block (§9).
+
+    Parameters
+    ----------
+    x : Tensor
+        int64, shape (..., K), -255..255.
+    table : CodeTable
+        A table whose zero level is 0.
+    threshold : int
+        Silence threshold in eighths of the scale.
+
+    Raises
+    ------
+    ValueError
+        If the table has another zero level or an element does not fit.
+    """
+    if table.zero:
+        raise ValueError(f"a fixed scale wants a table with zero level 0, not {table.name!r}")
+    if int(x.abs().amax()) > LARGEST_DECODED:
+        raise ValueError(f"wanted codes of at most {LARGEST_DECODED}, got {int(x.abs().amax())}")
+    quotients = _blocks(x) << QUOTIENT_FRACTION
+    decoded, classes = decode(quotients, code_lookup(table, threshold, 0))
+    return _unscaled(table, x.shape[-1], decoded, classes)
+
+
+def _unscaled(table: CodeTable, inputs: int, decoded: Tensor, classes: Tensor) -> Encoded:
     scales = torch.full(decoded.shape[:-1], UNIT_SCALE)
     base = torch.zeros(decoded.shape[:-2], dtype=torch.int64)
-    return _encoded(table, 0, x.shape[-1], decoded, classes.to(torch.int8), scales, base)
+    return _encoded(table, 0, inputs, decoded, classes, scales, base)
 
 
 def check_silent_level(table: CodeTable, silent_level: int | None) -> int:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hw.spec.codes import TABLES, CodeTable
+from sw.code_tables import check_table
 from sw.convert.container import ConvertedModel, Quantizer
 from sw.errors import UserError
 from sw.golden import attention, vector
@@ -69,11 +70,8 @@ class GoldenModel:
         memory: str = "onchip",
         hole: int = 1,
     ) -> None:
-        name = table or model.table
-        usable = [entry.name for entry in TABLES.values() if entry.linear]
-        if name not in usable:
-            raise UserError(f"code table must be one of {', '.join(usable)}, not {name!r}")
-        self.model, self.config, self.table = model, model.config, TABLES[name]
+        self.model, self.config = model, model.config
+        self.table = TABLES[check_table(table, model.table)]
         self.golden = GoldenLinear(
             model,
             table=self.table,

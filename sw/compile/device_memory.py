@@ -1,0 +1,35 @@
+"""Hands out device memory and collects what lies there."""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Every part begins at a multiple: the widest bus beat and the widest beat of a core, in bytes.
+ALIGNMENT = 128
+
+
+class DeviceMemory:
+    """An image of device memory that grows at its end.
+
+    Attributes
+    ----------
+    size : int
+        Bytes so far, a multiple of :data:`ALIGNMENT`.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._parts: list[np.ndarray] = []
+
+    def place(self, content: np.ndarray) -> int:
+        """Append an array as it lies in this machine's memory; return its byte address."""
+        address = self.size
+        octets = np.ascontiguousarray(content).reshape(-1).view(np.uint8)
+        padding = np.zeros(-len(octets) % ALIGNMENT, np.uint8)
+        self._parts += [octets, padding]
+        self.size += len(octets) + len(padding)
+        return address
+
+    def image(self) -> np.ndarray:
+        """Return everything, uint8, shape (size,)."""
+        return np.concatenate(self._parts)

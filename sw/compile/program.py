@@ -1,0 +1,111 @@
+"""The device program: everything that makes tokens, in one image of device memory."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hw.spec.params import CoreParams
+from hw.spec.program import INSTRUCTION_BYTES, Instruction
+from sw.code_tables import check_table
+from sw.compile.cache_layout import CacheShape, HeadCaches
+from sw.compile.device_memory import DeviceMemory
+from sw.compile.limits import check_core, check_size, longest_context
+from sw.compile.tables import place_model
+from sw.compile.token_program import write_token
+from sw.compile.vector_layout import lay_out_vectors
+from sw.compile.writer import Writer
+from sw.convert.container import ConvertedModel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DeviceProgram:
+    """A model, its caches and the program of a token, for one configuration.
+
+    Attributes
+    ----------
+    name : str
+        The model's name.
+    source : dict
+        The model's provenance.
+    configuration : str
+        Hexadecimal hash of the hardware configuration.
+    table : str
+        Code table.
+    vocabulary, context : int
+        Token ids, and positions, are below these.
+    image : numpy.ndarray
+        uint8, device memory from address 0 on, the caches without tokens.
+    address : int
+        Byte address of the program.
+    instructions : tuple of Instruction
+        The program, END included.
+    """
+
+    name: str
+    source: dict
+    configuration: str
+    table: str
+    vocabulary: int
+    context: int
+    image: np.ndarray
+    address: int
+    instructions: tuple[Instruction, ...]
+
+
+def compile_program(
+    model: ConvertedModel,
+    params: CoreParams,
+    *,
+    name: str,
+    table: str | None = None,
+    context: int | None = None,
+) -> DeviceProgram:
+    """Lay out a model and write its program.
+
+    Parameters
+    ----------
+    model : ConvertedModel
+        What to run; a tied embedding is laid out once, as the head.
+    params : CoreParams
+        Configuration of a core with vector memory.
+    name : str
+        Name of the configuration, for messages.
+    table : str, optional
+        Code table; the model's own if absent.
+    context : int, optional
+        Most tokens; as many as model and core allow if absent, or if they allow fewer.
+
+    Raises
+    ------
+    UserError
+        If the core cannot run the model; the message says which field of its configuration is too
+        small, and what is needed.
+    """
+    table = check_table(table, model.table)
+    check_core(model, params, name=name)
+    context = longest_context(model, params, context)
+    vectors = lay_out_vectors(model, params, context=context)
+    memory, c = DeviceMemory(), model.config
+    tables = place_model(memory, model, params, table=table, context=context)
+    shape = CacheShape.of(params, head_width=c.head_width, context=context)
+    caches = [[HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)]
+    writer = Writer(model, params, table=table, tables=tables, vectors=vectors)
+    write_token(writer, caches)
+    octets = b"".join(instruction.encode() for instruction in writer.instructions)
+    size = memory.size + len(octets)
+    check_size(params, vectors, size=size, name=name, context=context)
+    assert memory.size % INSTRUCTION_BYTES == 0
+    address = memory.place(np.frombuffer(octets, np.uint8))
+    return DeviceProgram(
+        name=model.name,
+        source=model.source,
+        configuration=f"{params.hash:016x}",
+        table=table,
+        vocabulary=c.vocabulary,
+        context=context,
+        image=memory.image()[:size],
+        address=address,
+        instructions=tuple(writer.instructions),
+    )

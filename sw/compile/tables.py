@@ -1,0 +1,126 @@
+"""Matrices and tables of a model in device memory."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from hw.spec.formats import WeightFormat
+from hw.spec.params import CoreParams
+from sw.compile.device_memory import DeviceMemory
+from sw.compile.image import needs_sums
+from sw.compile.layout import pack_words
+from sw.convert.container import ConvertedModel, WeightMatrix
+from sw.errors import UserError
+from sw.golden.linear import input_site
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PlacedMatrix:
+    """A matrix in device memory.
+
+    Attributes
+    ----------
+    format : WeightFormat
+        4-bit or 8-bit codes.
+    rows, inputs : int
+        Outputs and inputs, padding excluded.
+    sums : bool
+        Groups have row sums.
+    address : int
+        Byte address of the first tile.
+    tile_bytes, tile_rows : int
+        Size of a tile.
+    exponents : int
+        Byte address of the row exponents, a byte each.
+    """
+
+    format: WeightFormat
+    rows: int
+    inputs: int
+    sums: bool
+    address: int
+    tile_bytes: int
+    tile_rows: int
+    exponents: int
+
+    def chunks(self, most: int) -> list[tuple[int, int]]:
+        """First row and count of runs of whole tiles that have at most so many outputs."""
+        step = most // self.tile_rows * self.tile_rows
+        return [(first, min(step, self.rows - first)) for first in range(0, self.rows, step)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Where everything of a model lies.
+
+    Attributes
+    ----------
+    matrices : dict of str to PlacedMatrix
+        By the converted model's names; ``embedding`` may be ``head``.
+    mantissas : int
+        Byte address of the mantissas d of the embedding, row by row.
+    gains : dict of str to int
+        Byte addresses of the gains of each norm.
+    cosines, sines : int
+        Byte addresses of the rotary tables, position by position.
+    """
+
+    matrices: dict[str, PlacedMatrix]
+    mantissas: int
+    gains: dict[str, int]
+    cosines: int
+    sines: int
+
+
+def place_model(
+    memory: DeviceMemory, model: ConvertedModel, params: CoreParams, *, table: str, context: int
+) -> Tables:
+    """Lay out the matrices and tables of a model.
+
+    Raises
+    ------
+    UserError
+        If a row exponent does not fit a byte.
+    """
+    matrices = {}
+    for name, matrix in model.matrices.items():
+        if name == "embedding":  # the head, if that is tied; else it meets no vector
+            name = "head" if "head" not in model.matrices else name
+        sums = name != "embedding" and needs_sums(
+            table, model.quantizer(input_site(name), table).silent_level
+        )
+        matrices[name] = _place_matrix(memory, name, matrix, params, sums=sums)
+    matrices.setdefault("embedding", matrices["head"])
+    rotary = model.rope[:context].astype("<i2")
+    return Tables(
+        matrices=matrices,
+        mantissas=memory.place(model.matrices["embedding"].d),
+        gains={n: memory.place(gamma.astype("<i2")) for n, (gamma, _) in model.norms.items()},
+        cosines=memory.place(rotary[..., 0]),
+        sines=memory.place(rotary[..., 1]),
+    )
+
+
+def _place_matrix(
+    memory: DeviceMemory, name: str, matrix: WeightMatrix, params: CoreParams, *, sums: bool
+) -> PlacedMatrix:
+    exponents = matrix.exponent
+    if exponents.min() < -128 or exponents.max() > 127:
+        wrong = exponents.min() if exponents.min() < -128 else exponents.max()
+        raise UserError(
+            f"{name} has a row exponent of {wrong}, a device program takes -128..127; "
+            "scale the checkpoint's weights"
+        )
+    words = pack_words(matrix, params.lanes, parts=params.sub_tiles, sums=sums)
+    return PlacedMatrix(
+        format=matrix.format,
+        rows=matrix.rows,
+        inputs=matrix.inputs,
+        sums=sums,
+        address=memory.place(words),
+        tile_bytes=words[0].nbytes,
+        tile_rows=matrix.format.outputs(params.tile_lanes),
+        exponents=memory.place(exponents.astype(np.int8)),
+    )

@@ -1,0 +1,75 @@
+"""A core that answers: its registers, behind any transport."""
+
+from __future__ import annotations
+
+from hw.spec import registers
+from hw.spec.codes import BLOCK
+from hw.spec.formats import VERSION
+from hw.spec.params import CoreParams
+from hw.spec.registers import COUNTERS, REGISTERS
+from sw.driver.transport import Transport
+from sw.errors import UserError
+
+#: How many times longer than on chip an instruction may take with external memory.
+SLOWEST_MEMORY = 32
+
+
+class Core:
+    """Registers of a core of one configuration.
+
+    Parameters
+    ----------
+    transport : Transport
+        How to reach the core.
+    params : CoreParams
+        The configuration that the core is expected to have.
+
+    Raises
+    ------
+    UserError
+        If something else answers, or a core of another version or configuration.
+    """
+
+    def __init__(self, transport: Transport, params: CoreParams):
+        self.transport = transport
+        self.params = params
+        if (magic := self._read("magic")) != registers.MAGIC:
+            raise UserError(
+                f"no Firstspike core answers: the first register reads {magic:#010x}, not "
+                f"{registers.MAGIC:#010x}; check the address and the bitstream"
+            )
+        version = REGISTERS["version"].unpack(self._read("version"))
+        if f"{version['major']}.{version['minor']}" != VERSION:
+            raise UserError(
+                f"the core has version {version['major']}.{version['minor']}, this driver "
+                f"{VERSION}; build the core again"
+            )
+        found = self._read("hash_low") | self._read("hash_high") << 32
+        if found != params.hash:
+            raise UserError(
+                f"the core was built for configuration {found:016x}, not {params.hash:016x}; "
+                "name its configuration with --config"
+            )
+
+    def _write(self, register: str, value: int) -> None:
+        self.transport.write(REGISTERS[register].address, value)
+
+    def _read(self, register: str) -> int:
+        return self.transport.read(REGISTERS[register].address)
+
+    def _read_counters(self) -> dict[str, int]:
+        return {name: self._read(name) for name in COUNTERS}
+
+    def _command(self, command: str, longest: int) -> dict[str, int]:
+        """Give a command and wait so many cycles at most; return the fields of ``status``."""
+        status = REGISTERS["status"]
+        self._write("control", REGISTERS["control"].pack(**{command: 1}))
+        self.transport.wait(status.address, status.pack(busy=1), 0, longest)
+        return status.unpack(self._read("status"))
+
+    def _longest_product(self, inputs: int, tiles: int) -> int:
+        """Bound the cycles of a matrix-vector instruction."""
+        params = self.params
+        groups = tiles * (-(-inputs // BLOCK) + 2)
+        cycles = 4096 + 8 * params.max_inputs + groups * (256 + params.lanes) * params.sub_tiles
+        return cycles * SLOWEST_MEMORY if params.external else cycles

@@ -1,0 +1,131 @@
+"""Whole tokens on a core with vector memory: an id goes in, the largest logits come out."""
+
+from __future__ import annotations
+
+from hw.spec.params import CoreParams
+from hw.spec.program import Instruction, Opcode
+from hw.spec.registers import REGISTERS, Error
+from sw.compile.program import DeviceProgram
+from sw.driver.core import SLOWEST_MEMORY, Core
+from sw.driver.result import DeviceError
+from sw.driver.transport import Transport
+from sw.errors import UserError
+from sw.golden.program import Best
+
+
+class TokenDevice(Core):
+    """A core, and the model whose tokens it makes.
+
+    Parameters
+    ----------
+    transport : Transport
+        How to reach the core and its memory.
+    params : CoreParams
+        The configuration that the core is expected to have.
+    program : DeviceProgram
+        Model, caches and program; they are loaded at once.
+
+    Attributes
+    ----------
+    length : int
+        Tokens in the caches.
+    counters : dict of str to int
+        Every counter of ``hw/spec/registers.py`` for the last token, over the matrices of weights.
+    cycles : int
+        Clock cycles of the last token.
+
+    Raises
+    ------
+    UserError
+        If the core is not the one that is expected, or the program was made for another.
+    """
+
+    def __init__(self, transport: Transport, params: CoreParams, program: DeviceProgram):
+        super().__init__(transport, params)
+        if program.configuration != f"{params.hash:016x}":
+            raise UserError(
+                f"the program was compiled for configuration {program.configuration}, the core "
+                f"has {params.hash:016x}; compile the model for this core"
+            )
+        self._program = program
+        self._longest = sum(map(self._longest_instruction, program.instructions))
+        self.length = 0
+        self.counters: dict[str, int] = {}
+        self.cycles = 0
+        transport.load(0, program.image)
+        self._write("program", program.address)
+
+    def step(self, token: int, position: int) -> list[Best]:
+        """Make one token.
+
+        Parameters
+        ----------
+        token : int
+            Id in the vocabulary.
+        position : int
+            Where it stands, counted from 0; at most ``length``. The caches forget what is behind.
+
+        Returns
+        -------
+        list of Best
+            ``params.best`` largest logits, the largest first; lower ids first among equals.
+
+        Raises
+        ------
+        UserError
+            If there is no such token, or it cannot stand there.
+        DeviceError
+            If the core stops the program.
+        """
+        program = self._program
+        if not 0 <= token < program.vocabulary:
+            raise UserError(
+                f"token ids must be 0..{program.vocabulary - 1}, not {token}: use the model's own "
+                "tokenizer"
+            )
+        if position >= program.context:
+            raise UserError(
+                f"position {position} is beyond the context of {program.context} tokens: shorten "
+                "the text or start anew"
+            )
+        if not 0 <= position <= self.length:
+            raise UserError(
+                f"position must be 0..{self.length}, not {position}: tokens follow each other"
+            )
+        self._write("token", token)
+        self._write("position", position)
+        state = self._command("run", self._longest)
+        if state["error"] or not state["done"]:
+            raise DeviceError(self._explain(Error(state["error"])))
+        self.length = position + 1
+        self.counters = self._read_counters()
+        self.cycles = self._read("token_cycles")
+        return self._read_best()
+
+    def _read_best(self) -> list[Best]:
+        count = self.params.best
+        self._write("best_address", 0)
+        words = self.transport.read_window(REGISTERS["best_data"].address, 2 * count)
+        logits = words.astype("<u4").view("<i4")
+        return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
+
+    def _explain(self, error: Error) -> str:
+        number, program = self._read("instruction"), self._program
+        known = number < len(program.instructions)
+        opcode = program.instructions[number].opcode.name if known else "beyond the program"
+        return (
+            f"the core stopped at instruction {number} ({opcode}): {error.name.lower()} "
+            f"(code {error.value})"
+        )
+
+    def _longest_instruction(self, instruction: Instruction) -> int:
+        """Bound the cycles of an instruction at the last position."""
+        context = self._program.context
+        count = context if instruction["count_by_position"] else instruction["count"]
+        cycles = (4096 + 8 * count) * SLOWEST_MEMORY
+        if instruction.opcode == Opcode.MATVEC:
+            inputs = context if instruction["inputs_by_position"] else instruction["inputs"]
+            by_position = (context >> instruction["shift"]) + 1
+            tiles = by_position if instruction["tiles_by_position"] else instruction["tiles"]
+            cycles += self._longest_product(inputs, tiles)
+        return cycles

@@ -1,0 +1,144 @@
+"""What a device program works on: memories, the encoder's vector and scalars (program.md)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+from hw.spec.program import Drain, Index, Instruction, Opcode
+from hw.spec.registers import COUNTERS, Error
+
+
+class ProgramError(Exception):
+    """The core stops the program; ``error`` is the code of register ``status``."""
+
+    def __init__(self, error: Error):
+        super().__init__(f"the program stopped: {error.name.lower()}")
+        self.error = error
+
+
+class Machine:
+    """State that one instruction leaves to the next.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core, with vector memory.
+    memory : ndarray
+        Device memory, a contiguous array.
+
+    Attributes
+    ----------
+    words : Tensor
+        Vector memory, int64.
+    token, position : int
+        What the host gave.
+    n, multiplier, u : Tensor
+        Scalars of norms: shift, R and u.
+    gain, context_shift : Tensor
+        Scalars of SOFTMAX: G and ``jz - j - ev``.
+    counters : dict of str to int
+        Totals of a token, see the registers.
+    """
+
+    def __init__(self, params: CoreParams, memory: np.ndarray) -> None:
+        self.params = params
+        self._octets = memory.view(np.uint8).reshape(-1)
+        self.words = torch.zeros(params.vector_words, dtype=torch.int64)
+        self._vector = torch.zeros(params.max_inputs, dtype=torch.int64)
+        self.token, self.position = 0, 0
+        self.n = self.multiplier = self.u = self.gain = self.context_shift = torch.tensor(0)
+        self.counters = dict.fromkeys(COUNTERS, 0)
+
+    @property
+    def length(self) -> int:
+        """Tokens T in the caches, this one included."""
+        return self.position + 1
+
+    def count(self, instruction: Instruction) -> int:
+        """Elements of an instruction."""
+        return self.length if instruction["count_by_position"] else instruction["count"]
+
+    def vector(self, inputs: int) -> Tensor:
+        """Return the vector in the encoder."""
+        return self._vector[:inputs]
+
+    def give(self, vector: Tensor) -> None:
+        """Put a vector into the encoder; what it cannot hold, MATVEC refuses."""
+        kept = vector[: len(self._vector)]
+        self._vector[: len(kept)] = kept
+
+    def read(self, address: int, count: int) -> Tensor:
+        """Read words of vector memory."""
+        return self.words[address : address + count].clone()
+
+    def write(self, address: int, values: Tensor) -> None:
+        """Write words of vector memory."""
+        self.words[address : address + len(values)] = values
+
+    def fetch(self, addresses: np.ndarray) -> np.ndarray:
+        """Read bytes of device memory, uint8."""
+        return self._octets[self._existing(addresses)]
+
+    def store(self, addresses: np.ndarray, octets: np.ndarray) -> None:
+        """Write bytes of device memory, modulo 256."""
+        self._octets[self._existing(addresses)] = octets & 0xFF
+
+    def _existing(self, addresses: np.ndarray) -> np.ndarray:
+        if addresses.max() >= len(self._octets):
+            raise ProgramError(Error.RESPONSE)
+        return addresses
+
+    def elements(self, instruction: Instruction, count: int) -> np.ndarray:
+        """Byte addresses of an instruction's elements."""
+        element, inner = np.arange(count, dtype=np.int64), instruction["inner"]
+        offsets = (
+            element // inner * instruction["outer_stride"]
+            + element % inner * instruction["inner_stride"]
+        )
+        return self.moved(instruction["address"], instruction, offsets)
+
+    def moved(self, address: int, instruction: Instruction, offsets: np.ndarray) -> np.ndarray:
+        """Addresses behind one that moves by the instruction's index."""
+        index = {Index.NONE: 0, Index.TOKEN: self.token, Index.POSITION: self.position}
+        i, shift = index[Index(instruction["index"])], instruction["shift"]
+        high, low = i >> shift, i & (1 << shift) - 1
+        origin = address + high * instruction["stride_high"] + low * instruction["stride_low"]
+        return (origin + offsets) % (1 << 32)
+
+    def check(self, instruction: Instruction) -> None:
+        """Refuse an instruction without elements, or with operands beyond vector memory."""
+        count = self.count(instruction)
+        used = _operands(instruction, count)
+        if count == 0 or any(instruction[n] + c > len(self.words) for n, c in used.items()):
+            raise ProgramError(Error.PROGRAM)
+
+
+def _operands(instruction: Instruction, count: int) -> dict[str, int]:
+    """Words of each operand that an instruction reads or writes."""
+    inner = instruction["inner"]
+    match instruction.opcode:
+        case Opcode.LOAD:
+            return {"target": count}
+        case Opcode.EMBED:
+            return {"a": count, "b": -(-count // BLOCK), "c": 1, "target": count}
+        case Opcode.NORM | Opcode.GATE | Opcode.SOFTMAX:
+            return {"a": count, "b": count}
+        case Opcode.NORMALIZE | Opcode.KEEP:
+            return {"a": count}
+        case Opcode.ROTATE:
+            return {"a": 2 * inner * count, "b": inner, "c": inner}
+        case _:
+            return dict.fromkeys(_DRAINED[Drain(instruction["drain"])], count)
+
+
+_DRAINED = {
+    Drain.NORMED: ("b", "target"),
+    Drain.RESIDUAL: ("a", "b", "target"),
+    Drain.SCORES: ("b", "target"),
+    Drain.CONTEXT: ("target",),
+    Drain.LOGITS: ("b",),
+}

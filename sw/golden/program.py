@@ -1,0 +1,235 @@
+"""Runs device programs (``docs/program.md``) in exact integers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.spec.codes import BLOCK
+from hw.spec.params import CoreParams
+from hw.spec.program import (
+    INSTRUCTION_BYTES,
+    Drain,
+    Instruction,
+    Opcode,
+    mode,
+    quantizer,
+)
+from hw.spec.registers import Error
+from sw.golden import vector
+from sw.golden.attention import probabilities, weigh
+from sw.golden.cache import code_heads
+from sw.golden.codes import Encoded
+from sw.golden.counters import accumulate, event_counters
+from sw.golden.engine import Engine, MatrixInstruction
+from sw.golden.integers import WORD, normalize, rescale, saturate
+from sw.golden.machine import Machine, ProgramError
+
+
+class Best(NamedTuple):
+    """One of the largest logits, 12 fraction bits."""
+
+    id: int
+    logit: int
+
+
+#: Stands in places that no logit has taken.
+NOTHING = Best(0, -(1 << WORD - 1))
+
+_ATTENTION = (Drain.SCORES, Drain.CONTEXT)
+_HALF = 1 << 15
+
+
+class Interpreter:
+    """A core that runs programs.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core, with vector memory.
+    memory : ndarray
+        Device memory, uint32, ``words_per_beat`` for each beat; caches are written there.
+
+    Attributes
+    ----------
+    best : list of Best
+        ``params.best`` largest logits of the last token, the largest first; lower ids first among
+        equals.
+    counters : dict of str to int
+        Totals of the last token over the matrices of weights; what only hardware counts is 0.
+    instruction : int
+        Number of the instruction that was reached.
+    """
+
+    def __init__(self, params: CoreParams, memory: np.ndarray) -> None:
+        self.params = params
+        self._engine = Engine(params, memory)
+        self._machine = Machine(params, memory)
+        self._encoded: Encoded | None = None
+        self._logits: list[Tensor] = []
+        self.best = [NOTHING] * params.best
+        self.instruction = 0
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Totals of the last token."""
+        return self._machine.counters
+
+    def run(self, program: int, *, token: int, position: int) -> None:
+        """Run the program at a byte address for one token.
+
+        Raises
+        ------
+        ProgramError
+            If the core would stop it; ``instruction`` tells where.
+        """
+        machine = self._machine
+        machine.token, machine.position = token, position
+        machine.counters = dict.fromkeys(machine.counters, 0)
+        self._logits, self.instruction = [], 0
+        while True:
+            instruction = self._fetch(program + self.instruction * INSTRUCTION_BYTES)
+            if instruction.opcode == Opcode.END:
+                return
+            machine.check(instruction)
+            self._execute(instruction, machine.count(instruction))
+            self.instruction += 1
+
+    def _fetch(self, address: int) -> Instruction:
+        octets = self._machine.fetch(np.arange(address, address + INSTRUCTION_BYTES))
+        try:
+            return Instruction.decode(octets.tobytes())
+        except ValueError:
+            raise ProgramError(Error.PROGRAM) from None
+
+    def _execute(self, instruction: Instruction, count: int) -> None:
+        actions = {
+            Opcode.LOAD: self._load,
+            Opcode.EMBED: self._embed,
+            Opcode.NORM: self._norm,
+            Opcode.NORMALIZE: self._normalize,
+            Opcode.GATE: self._gate,
+            Opcode.MATVEC: self._matvec,
+            Opcode.ROTATE: self._rotate,
+            Opcode.KEEP: self._keep,
+            Opcode.SOFTMAX: self._softmax,
+        }
+        actions[instruction.opcode](instruction, count)
+
+    def _load(self, i: Instruction, count: int) -> None:
+        addresses = self._machine.elements(i, count)
+        words = self._machine.fetch(addresses) ^ (8 if i["nibbles"] else 0)
+        if i["size"] == 1:
+            values = words.view(np.int8).astype(np.int64)
+        else:
+            high = self._machine.fetch(addresses + 1).view(np.int8)
+            values = words + (high.astype(np.int64) << 8)
+        self._machine.write(i["target"], torch.from_numpy(values))
+
+    def _embed(self, i: Instruction, count: int) -> None:
+        machine = self._machine
+        mantissas = machine.read(i["b"], -(-count // BLOCK)).repeat_interleave(BLOCK)
+        row = machine.read(i["a"], count) * mantissas[:count]
+        exponent = machine.words[i["c"]]
+        machine.write(i["target"], vector.embed(row, exponent, fraction=i["constant"]))
+
+    def _norm(self, i: Instruction, count: int) -> None:
+        machine = self._machine
+        h = machine.read(i["a"], count)
+        self._give(h * machine.read(i["b"], count))
+        epsilon = i["epsilon_low"] + (i["epsilon_high"] << 32)
+        root = vector.Scaled(i["multiplier"], 0)
+        machine.multiplier, machine.u = vector.inverse_rms(h, epsilon=epsilon, root=root)
+
+    def _normalize(self, i: Instruction, count: int) -> None:
+        self._give(self._machine.read(i["a"], count))
+
+    def _gate(self, i: Instruction, count: int) -> None:
+        g, u = (self._machine.read(i[name], count) for name in "ab")
+        self._give(vector.gate(g, u))
+
+    def _give(self, y: Tensor) -> None:
+        x, self._machine.n = normalize(y)
+        self._machine.give(x)
+
+    def _matvec(self, i: Instruction, count: int) -> None:
+        machine = self._machine
+        tiles = machine.length + (1 << i["shift"]) - 1 >> i["shift"]
+        matrix = MatrixInstruction(
+            inputs=machine.length if i["inputs_by_position"] else i["inputs"],
+            tiles=tiles if i["tiles_by_position"] else i["tiles"],
+            weight_base=i["weight_base"],
+            mode=mode(i),
+            quantizer=quantizer(i),
+        )
+        if error := self._engine.check(matrix):
+            raise ProgramError(error)
+        encoded = self._encoded
+        if encoded is None or not i["reuse"]:
+            encoded = self._encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
+        if i["drain"] not in _ATTENTION:
+            accumulate(machine.counters, self._engine.memory_counters(encoded, matrix))
+            if not i["reuse"]:
+                events = event_counters(encoded)
+                accumulate(machine.counters, {n: events[n] for n in events if n in self.counters})
+        accumulators = self._engine.multiply(encoded, matrix)[:count]
+        self._drain(i, accumulators, encoded.base)
+
+    def _drain(self, i: Instruction, accumulators: Tensor, base: Tensor) -> None:
+        machine, count = self._machine, len(accumulators)
+        per_output, shift = machine.read(i["b"], count), i["constant"]
+        match Drain(i["drain"]):
+            case Drain.NORMED | Drain.LOGITS as drain:
+                k = shift + machine.u - machine.n - base - per_output
+                words = rescale(accumulators, machine.multiplier, k)
+                if drain == Drain.LOGITS:
+                    self._choose(words, final=bool(i["final"]))
+                    return
+            case Drain.RESIDUAL:
+                k = shift - machine.n - base - per_output
+                sums = machine.read(i["a"], count) + rescale(accumulators, _HALF, k)
+                words = saturate(sums, WORD)
+            case Drain.SCORES:
+                k = shift - machine.n - base - (per_output >> 8)
+                words = rescale(accumulators, i["multiplier"], k)
+            case Drain.CONTEXT:
+                words = rescale(accumulators, machine.gain, shift + machine.context_shift)
+        machine.write(i["target"], words)
+
+    def _choose(self, logits: Tensor, *, final: bool) -> None:
+        self._logits.append(logits)
+        if final:
+            found = torch.cat(self._logits)
+            ids = torch.sort(found, descending=True, stable=True).indices[: self.params.best]
+            self.best = [Best(id, int(found[id])) for id in ids.tolist()]
+            self.best += [NOTHING] * (self.params.best - len(self.best))
+
+    def _rotate(self, i: Instruction, count: int) -> None:
+        machine, pairs = self._machine, i["inner"]
+        heads = machine.read(i["a"], 2 * pairs * count).view(1, count, -1)
+        rotary = torch.stack([machine.read(i[name], pairs) for name in "cb"], -1)
+        turned = vector.rotate(heads, rotary[None], interleaved=bool(i["interleaved"]))
+        machine.write(i["a"], turned.flatten())
+
+    def _keep(self, i: Instruction, count: int) -> None:
+        machine = self._machine
+        coded = code_heads(machine.read(i["a"], count))
+        scale = np.array([int(coded.mantissa), int(coded.exponent)])
+        machine.store(machine.elements(i, count), coded.codes.numpy() ^ 8)
+        if i["keys"]:
+            groups = np.arange(count // i["inner"]) * i["outer_stride"]
+            machine.store(machine.moved(i["mantissas"], i, groups), scale[:1])
+        machine.store(i["scales"] + 2 * machine.position + np.arange(2), scale)
+
+    def _softmax(self, i: Instruction, count: int) -> None:
+        machine = self._machine
+        p = probabilities(machine.read(i["a"], count), torch.ones(count, dtype=torch.bool))
+        scales = machine.read(i["b"], count)
+        mantissa, exponent = scales & 255, scales >> 8
+        ev = exponent.amax(-1, keepdim=True)
+        weighted = (p * mantissa) >> (ev - exponent).clamp_max(31)
+        codes, machine.gain, machine.context_shift = weigh(weighted, p.sum(-1, keepdim=True), ev)
+        machine.give(codes)
