@@ -127,6 +127,12 @@
 /* R: Clock cycles of the program so far. */
 #define FIRSTSPIKE_TOKEN_CYCLES                     0x64u
 
+/* RW: Vector memory address in words. */
+#define FIRSTSPIKE_VECTOR_ADDRESS                   0x68u
+
+/* WINDOW: Vector memory, a sign-extended word, to look into a token; not while one runs. */
+#define FIRSTSPIKE_VECTOR_DATA                      0x6cu
+
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u
 

@@ -143,6 +143,7 @@ class Core(wiring.Component):
         self._export(m, MEMORY_PREFIX, unit.writes)
         connect(m, matrix.memory, unit.weights)
         connect(m, registers.best_data, unit.best)
+        connect(m, registers.vector_data, unit.vector)
         control, status, command = registers.control, registers.status, matrix.command
         busy = unit.busy | unit.draining | matrix.busy
         program = Signal()  # what ran last

@@ -8,6 +8,7 @@ from operator import or_
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
 
 from hw.bus.read_arbiter import ReadArbiter
 from hw.bus.window import WindowSignature
@@ -25,7 +26,7 @@ from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
 from hw.vector.keep import Keep
-from hw.vector.memory import VectorMemory
+from hw.vector.memory import READ_LATENCY, VectorMemory, WriteSignature
 from hw.vector.rotate import Rotate
 from hw.vector.softmax import Softmax
 
@@ -74,6 +75,8 @@ class TokenUnit(wiring.Component):
         Input buffer of the encoder; see :func:`hw.encode.block_sums.input_signature`.
     best : In(WindowSignature)
         The host's window to the largest logits.
+    vector : In(WindowSignature)
+        The host's window to vector memory; closed while ``busy``.
     weights : In(AXI4ReadSignature)
         Reads of weights.
     reads, writes : Out(AXI4ReadSignature), Out(AXI4WriteSignature)
@@ -109,6 +112,7 @@ class TokenUnit(wiring.Component):
                 "accumulator": In(signed(params.accumulator_width)),
                 "input": Out(input_signature(params)),
                 "best": In(WindowSignature()),
+                "vector": In(WindowSignature()),
                 "weights": In(axi_signature(params)),
                 "reads": Out(axi_signature(params)),
                 "writes": Out(write_signature(params)),
@@ -206,21 +210,45 @@ class TokenUnit(wiring.Component):
 
     def _connect_memory(self, m, memory, loader, drain, units):
         """Who is idle drives 0, so that all may share a port; the loader steps back."""
+        host = self._connect_window(m, memory)
         users = [*units.values(), drain]
         writers = [user for user in users if hasattr(user, "write")]
         for name in ("a", "b"):
             readers = [getattr(user, name) for user in users if hasattr(user, name)]
             port = getattr(memory, name)
-            m.d.comb += port.address.eq(reduce(or_, (reader.address for reader in readers)))
+            addresses = [reader.address for reader in readers]
+            if name == "a":
+                addresses.append(Mux(self.busy, 0, self.vector.address))
+            m.d.comb += port.address.eq(reduce(or_, addresses))
             m.d.comb += [reader.words.eq(port.words) for reader in readers]
         written = [user.write for user in writers]
         m.d.comb += loader.granted.eq(~Cat(write.mask for write in written).any())
         for name in ("address", "words", "mask"):
             values = [
                 getattr(write, name).as_value() if name == "words" else getattr(write, name)
-                for write in (*written, loader.write)
+                for write in (*written, loader.write, host)
             ]
             m.d.comb += getattr(memory.write, name).eq(reduce(or_, values))
+
+    def _connect_window(self, m, memory):
+        """Let the host read and write words; return its write port."""
+        window, width = self.vector, self.params.vector_width
+        host = WriteSignature(self.params).create()
+        inside = ~self.busy & (window.address < self.params.vector_words)
+        low = window.address[: exact_log2(width)]
+        places = [Signal.like(low, name=f"place_{stage}") for stage in range(READ_LATENCY)]
+        m.d.comb += [window.readable.eq(inside), window.writable.eq(inside)]
+        m.d.sync += [
+            *(after.eq(before) for before, after in zip([low, *places], places, strict=False)),
+            window.read_data.eq(memory.a.words[places[-1]] if width > 1 else memory.a.words[0]),
+        ]
+        with m.If(window.write):
+            m.d.comb += [
+                host.address.eq(window.address),
+                host.mask.eq(1 << low),
+                *(word.eq(window.write_data) for word in host.words),
+            ]
+        return host
 
     def _connect_matrix(self, m, sequencer, feed, softmax, drain, reader):
         """Run engine and drain together; return whether both have ended."""

@@ -262,6 +262,13 @@ REGISTERS: dict[str, Register] = {
             "The largest logits of the last token, the largest first: id, then logit; read only.",
         ),
         _r("token_cycles", 0x64, Access.R, "Clock cycles of the program so far."),
+        _r("vector_address", 0x68, Access.RW, "Vector memory address in words."),
+        _r(
+            "vector_data",
+            0x6C,
+            Access.WINDOW,
+            "Vector memory, a sign-extended word, to look into a token; not while one runs.",
+        ),
         *(
             _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")
             for i, (name, text) in enumerate(COUNTERS.items())
