@@ -26,11 +26,11 @@ class OutputReader(wiring.Component):
     Members
     -------
     start : In(1)
-        A matrix begins; pulses.
+        A matrix begins; pulses, when the outputs before are all handed on.
     wide : In(1)
         Its weights have 8 bits: half as many outputs as lanes. Stable until its last tile.
     count : In(16)
-        Outputs to hand on, at most those that are computed; stable as long.
+        Outputs to hand on, at most those that are computed; read with ``start``.
     tile_done : In(1)
         The outputs of a tile have been written, but for the last; pulses.
     address : Out
@@ -63,7 +63,7 @@ class OutputReader(wiring.Component):
             width=self.params.accumulator_width, depth=DEPTH
         )
         # Tiles as the lanes see them: parts of a tile of memory count by themselves.
-        tiles, asked = Signal(16), Signal(17)
+        tiles, asked, left = Signal(16), Signal(17), Signal(16)
         room = Signal(range(DEPTH + 1), init=DEPTH)
         tile = exact_log2(self.params.lanes)
         complete = Signal()
@@ -71,7 +71,7 @@ class OutputReader(wiring.Component):
         ask = Signal()
         m.d.comb += [
             complete.eq(output[tile:] < tiles),
-            ask.eq(complete & (asked != self.count) & (room != 0)),
+            ask.eq(complete & (left != 0) & (room != 0)),
             self.address.eq(asked),
             kept.w_data.eq(self.accumulator),
             self.accumulators.payload.eq(kept.r_data),
@@ -86,7 +86,8 @@ class OutputReader(wiring.Component):
             room.eq(room - ask + taken),
             tiles.eq(tiles + self.tile_done),
             asked.eq(asked + ask),
+            left.eq(left - ask),
         ]
         with m.If(self.start):
-            m.d.sync += [tiles.eq(0), asked.eq(0)]
+            m.d.sync += [tiles.eq(0), asked.eq(0), left.eq(self.count)]
         return m
