@@ -21,6 +21,9 @@ from hw.vector.normalize import Normalize
 from hw.vector.root import RootMeanSquare, scale_layout
 from hw.vector.step import step_members
 
+#: Cycles from an address to its words at the multipliers: they are far from vector memory.
+_FETCH = READ_LATENCY + 1
+
 #: Cycles from the last element's write until the encoder may start.
 WRITTEN = 3
 
@@ -105,12 +108,12 @@ class Feed(wiring.Component):
     def cycles(self, opcode: Opcode, count: int) -> int:
         """Return the cycles from ``start`` to ``done``."""
         beats = -(-count // self.params.vector_width)
-        made = READ_LATENCY + LATENCIES[opcode] + 1
+        made = _FETCH + LATENCIES[opcode] + 1
         first = beats + made + self._measure.latency
         passes = first + made + count + normalize.LATENCY + WRITTEN
         if opcode is not Opcode.NORM:
             return passes
-        return max(passes, beats + READ_LATENCY + self._norm.latency + 2)
+        return max(passes, beats + _FETCH + self._norm.latency + 2)
 
     def elaborate(self, platform):
         """Words; elements; shift and scale in the first pass, inputs in the second."""
@@ -124,18 +127,16 @@ class Feed(wiring.Component):
         with m.If(measure.shift.valid):
             m.d.sync += [second.eq(1), self.shift.eq(measure.shift.payload)]
 
-        tag = self._read(m, self.start | measure.shift.valid, second)
+        tag = self._read(m, self.start | measure.shift.valid, second, made.words.p.elements)
         send(m, tag, made.words)
         m.d.comb += made.opcode.eq(self.instruction.opcode)
-        for i, words in enumerate(made.words.p.elements):
-            m.d.comb += [words.a.eq(self.a.words[i]), words.b.eq(self.b.words[i])]
-        scaled = self._scale(m, tag, second)
+        scaled = self._scale(m, made.words, second)
         inputs = self._serialize(m, made.elements, measure.elements, second)
         self._write(m, inputs, scaled)
         return m
 
-    def _read(self, m: Module, begin, second) -> Signal:
-        """Ask for a beat a cycle, in the second pass for one in the time its elements take."""
+    def _read(self, m: Module, begin, second, fetched) -> Signal:
+        """Fetch a beat a cycle, in the second pass one in the time its elements take."""
         width = self.params.vector_width
         rest, pause = Signal.like(self.count), Signal(range(width))
         layout = data.StructLayout({"count": range(width + 1), "last": 1})
@@ -161,18 +162,25 @@ class Feed(wiring.Component):
                 m.d.sync += address.eq(address + width)
             with m.If(begin):
                 m.d.sync += address.eq(first)
-        return delay(m, asked, READ_LATENCY)[-1]
+        tags = delay(m, asked, _FETCH)
+        for i, words in enumerate(fetched):
+            due = tags[READ_LATENCY].count > i
+            m.d.sync += [words.a.eq(Mux(due, self.a.words[i], 0)), words.b.eq(self.b.words[i])]
+        return tags[-1]
 
-    def _scale(self, m: Module, tag, second) -> Signal:
+    def _scale(self, m: Module, fetched, second) -> Signal:
         """Find R and u in the first pass of NORM; tell whether none are on their way."""
         m.submodules.norm = norm = self._norm
         instruction, scale = self.instruction, norm.scale
         is_norm = instruction.opcode == Opcode.NORM
         m.d.comb += [
-            norm.words.valid.eq(tag.valid & ~second & is_norm),
-            norm.words.p.elements.eq(self.a.words),
-            norm.words.p.count.eq(tag.count),
-            norm.words.p.last.eq(tag.last),
+            norm.words.valid.eq(fetched.valid & ~second & is_norm),
+            *(
+                h.eq(pair.a)
+                for h, pair in zip(norm.words.p.elements, fetched.p.elements, strict=True)
+            ),
+            norm.words.p.count.eq(self.params.vector_width),  # words that are not due are 0
+            norm.words.p.last.eq(fetched.p.last),
             norm.epsilon.eq(Cat(instruction.epsilon_low, instruction.epsilon_high)),
             norm.root_of_length.eq(instruction.multiplier),
             scale.ready.eq(1),
