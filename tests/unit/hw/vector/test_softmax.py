@@ -118,3 +118,8 @@ def test_softmax(width, seed):
         assert all(record == (0, 0, 0) for record in records if not record[0])
         assert records[-2][0] == 1 and records[-1][0] == 0
         assert cycles == softmax.cycles(len(row.codes), width)
+
+
+def test_cycles():
+    assert softmax.cycles(1, 1) == 61
+    assert softmax.cycles(1001, 8) == 2 * 126 + 1001 + 58 + 6
