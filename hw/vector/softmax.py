@@ -139,7 +139,7 @@ class Softmax(wiring.Component):
         self._write(m, codes.codes)
 
         total, exponent = Signal(SUM_BITS), Signal.like(codes.scale.p.exponent)
-        with m.If(row.total.valid & weighing):
+        with m.If(row.total.valid):
             m.d.sync += total.eq(row.total.payload)
         with m.If(codes.scale.valid):
             m.d.sync += exponent.eq(codes.scale.p.exponent)
