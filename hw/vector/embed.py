@@ -60,7 +60,7 @@ def model(
 
 
 def cycles(count: int) -> int:
-    """Cycles from ``start`` to ``done`` for ``count`` elements."""
+    """Cycles from ``start`` to ``done``: ``count + 10``, for ``count`` elements."""
     return count + _RESULT + 1
 
 

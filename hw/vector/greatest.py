@@ -36,7 +36,7 @@ class Greatest(wiring.Component):
 
     def __init__(self, *, shape: ShapeLike, width: int = WIDTH):
         self.shape, self.width = Shape.cast(shape), width
-        self.latency = reduction_stages(width)
+        self.latency = 1 + reduction_stages(width)
         elements = beat_layout(shape, width)
         super().__init__(
             {
@@ -46,14 +46,17 @@ class Greatest(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Put the least number in places that are empty, and reduce."""
+        """Put the least number in places that are empty; then reduce."""
         m = Module()
         least = -(1 << self.shape.width - 1) if self.shape.signed else 0
-        tag, beat = delay(m, self.elements, 0)[0], self.elements.p
-        terms = [Mux(tag.count > i, beat.elements[i], least) for i in range(self.width)]
+        tags, beat = delay(m, self.elements, 1), self.elements.p
+        terms = [Signal(self.shape, name=f"term_{i}") for i in range(self.width)]
         greatest = Signal(self.shape)
+        m.d.sync += [
+            term.eq(Mux(beat.count > i, beat.elements[i], least)) for i, term in enumerate(terms)
+        ]
         m.d.comb += [
-            self.greatest.valid.eq(reduce(m, terms, tag, greater, greatest, start=least)),
+            self.greatest.valid.eq(reduce(m, terms, tags[1], greater, greatest, start=least)),
             self.greatest.payload.eq(greatest),
         ]
         return m

@@ -64,9 +64,22 @@ def model(scores: Sequence[int], scales: Sequence[int]) -> Row:
 
 
 def cycles(count: int, width: int) -> int:
-    """Cycles from ``start`` to ``done`` for a row of ``count`` scores, ``width`` a cycle."""
+    """Cycles from ``start`` to ``done``.
+
+    Parameters
+    ----------
+    count : int
+        Scores of the row.
+    width : int
+        Elements a cycle of the vector unit.
+
+    Returns
+    -------
+    int
+        ``2 * ceil(count / width) + count + 58 + 2 * log2(width)``.
+    """
     read = SCORE_LATENCY + DISTANCE - 1
-    find = read + reduction_stages(width)
+    find = read + 1 + reduction_stages(width)
     weigh = read + weight.LATENCY + reduction_stages(width) + SCALE_LATENCY + FACTOR_BITS + 1
     code = read + weight.LATENCY + 1 + probability.LATENCY + 2
     return 2 * -(-count // width) + count + find + weigh + code
@@ -126,7 +139,7 @@ class Softmax(wiring.Component):
         self._write(m, codes.codes)
 
         total, exponent = Signal(SUM_BITS), Signal.like(codes.scale.p.exponent)
-        with m.If(row.total.valid & weighing):
+        with m.If(row.total.valid):
             m.d.sync += total.eq(row.total.payload)
         with m.If(codes.scale.valid):
             m.d.sync += exponent.eq(codes.scale.p.exponent)

@@ -26,7 +26,7 @@ def scale(mantissa, exponent):
 NO_WEIGHT = ([0, -40 * 256, -40 * 256], [scale(127, -32), scale(64, 31), scale(64, -1)])
 
 
-def rows():
+def rows(repeats=1):
     """Scores and scales: all equal, one dominates, exponents apart, no weight, random ones."""
     rng = random.Random(5)
     made = [
@@ -39,7 +39,7 @@ def rows():
         ([256 * i for i in range(31)], [scale(64 + i, -i) for i in range(31)]),
         ([-20 * 256] * 7 + [0], [scale(127, 11)] * 7 + [scale(64, -13)]),
     ]
-    for count in (*COUNTS, 7, 8, 9):
+    for count in (*COUNTS, 7, 8, 9) * repeats:
         spread = rng.choice((100, 3000, TOP))
         scores = [rng.randrange(-spread, spread) for _ in range(count)]
         low = rng.randrange(-32, 31)
@@ -50,7 +50,7 @@ def rows():
     return made
 
 
-@pytest.mark.parametrize("row", rows())
+@pytest.mark.parametrize("row", rows(repeats=5))
 def test_model_is_golden(row, monkeypatch):
     """The codes as they are decoded; gain and shift from a context of one token each."""
     seen = []
@@ -118,3 +118,8 @@ def test_softmax(width, seed):
         assert all(record == (0, 0, 0) for record in records if not record[0])
         assert records[-2][0] == 1 and records[-1][0] == 0
         assert cycles == softmax.cycles(len(row.codes), width)
+
+
+def test_cycles():
+    assert softmax.cycles(1, 1) == 61
+    assert softmax.cycles(1001, 8) == 2 * 126 + 1001 + 58 + 6
