@@ -10,7 +10,7 @@ import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotb.utils import get_sim_time
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiRamRead, AxiReadBus
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiRamRead, AxiReadBus
 
 #: Ports of the core's bus, and of its port to external memory, begin so, with an underscore.
 BUS = "s_axil"
@@ -51,8 +51,10 @@ async def start_clock(dut) -> None:
     await reset_core(dut)
 
 
-def join_memory(dut, size: int, *, prefix: str = MEMORY_BUS) -> AxiRamRead:
-    """Join a memory to a read manager; call it before the clock is started.
+def join_memory(dut, size: int, *, prefix: str = MEMORY_BUS) -> AxiRam | AxiRamRead:
+    """Join a memory to a manager; call it before the clock is started.
+
+    It takes writes where the manager has ports for them.
 
     Parameters
     ----------
@@ -64,11 +66,12 @@ def join_memory(dut, size: int, *, prefix: str = MEMORY_BUS) -> AxiRamRead:
         Ports of the manager begin with it and an underscore.
     """
     logging.getLogger(f"cocotb.{dut._name}").setLevel(logging.WARNING)
-    bus = AxiReadBus.from_prefix(dut, prefix)
-    return AxiRamRead(bus, dut.clk, dut.rst, size=size)
+    if hasattr(dut, f"{prefix}_awvalid"):
+        return AxiRam(AxiBus.from_prefix(dut, prefix), dut.clk, dut.rst, size=size)
+    return AxiRamRead(AxiReadBus.from_prefix(dut, prefix), dut.clk, dut.rst, size=size)
 
 
-def channels(*models: AxiLiteMaster | AxiRamRead | None) -> Iterator:
+def channels(*models: AxiLiteMaster | AxiRam | AxiRamRead | None) -> Iterator:
     """Every channel of bus models, each of which may pause."""
     halves = [(getattr(m, "write_if", None), getattr(m, "read_if", m)) for m in models]
     for interface in itertools.chain(*halves):

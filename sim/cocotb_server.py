@@ -15,7 +15,7 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, SimTimeoutError, with_timeout
-from cocotbext.axi import AxiLiteMaster, AxiRamRead
+from cocotbext.axi import AxiLiteMaster, AxiRam, AxiRamRead
 
 from sim.cocotb_axi import PERIOD, channels, cycles, join_memory, pause, start_core
 
@@ -29,7 +29,7 @@ WORD_BYTES = 4
 class Server:
     """What a request can ask for; every method returns an AXI response and a value."""
 
-    def __init__(self, dut, master: AxiLiteMaster, memory: AxiRamRead | None):
+    def __init__(self, dut, master: AxiLiteMaster, memory: AxiRam | AxiRamRead | None):
         self._dut, self._master, self._start = dut, master, cycles()
         self._memory: Any = memory  # there is one where the host loads it
 

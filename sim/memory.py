@@ -116,9 +116,11 @@ class MemoryCounts:
     waiting : int
         Cycles in which something had been asked for and no beat was offered.
     errors : int
-        Beats that were answered with an error.
+        Beats, and bursts of writes, that were answered with an error.
     violations : int
         Bursts that break a rule of AXI4.
+    writes : int
+        Beats that were written.
     """
 
     bursts: int
@@ -127,3 +129,4 @@ class MemoryCounts:
     waiting: int
     errors: int
     violations: int
+    writes: int

@@ -35,7 +35,7 @@ def _verilog(config: CoreConfig) -> str:
     return generate(CoreParams(config))[0]
 
 
-def _load(path, *, memory: bool) -> ctypes.CDLL:
+def _load(path, *, memory: bool, writes: bool) -> ctypes.CDLL:
     """Library with the argument types of its functions declared."""
     library = ctypes.CDLL(str(path))
     words = np.ctypeslib.ndpointer(np.uint32, flags="C_CONTIGUOUS")
@@ -60,6 +60,8 @@ def _load(path, *, memory: bool) -> ctypes.CDLL:
             ("memory_heal", None, (handle,)),
             ("memory_counts", None, (handle, numbers)),
         ]
+    if writes:
+        functions.append(("memory_fail_write", None, (handle, number, word)))
     for name, result, arguments in functions:
         function = getattr(library, f"firstspike_{name}")
         function.restype, function.argtypes = result, arguments
@@ -105,13 +107,13 @@ class VerilatedTransport(Transport):
             memory = MemoryModel.parse(memory)
         started = time.monotonic()
         verilog = _verilog(params.config)
-        external = params.external
-        library = build(verilog, TOP, trace=trace is not None, memory=external)
-        self._library = _load(library, memory=external)
+        external, writes = params.external, bool(params.vector_words)
+        library = build(verilog, TOP, trace=trace is not None, memory=external, writes=writes)
+        self._library = _load(library, memory=external, writes=writes)
         self.build_seconds = time.monotonic() - started
         path = os.fsencode(trace) if trace is not None else None
         self._handle = self._library.firstspike_open(path)
-        self._external = external
+        self._external, self._writes = external, writes
         if external:
             size = params.memory_beats * params.beat_bits // 8
             packed = (memory or MemoryModel()).pack(size=size, beat=params.axi_data_width // 8)
@@ -197,8 +199,20 @@ class VerilatedTransport(Transport):
         """Answer the beat after ``beats`` further ones with an AXI response, for tests."""
         self._memory().firstspike_memory_fail(self._open(), beats, response)
 
+    def fail_write(self, count: int, response: int) -> None:
+        """Answer the write after ``count`` further ones with an AXI response, for tests.
+
+        Raises
+        ------
+        UserError
+            If the core does not write.
+        """
+        if not self._writes:
+            raise UserError("This core never writes to memory; give it vector_words.")
+        self._memory().firstspike_memory_fail_write(self._open(), count, response)
+
     def heal(self) -> None:
-        """Forget what :meth:`fail` asked for and has not struck yet."""
+        """Forget what the two above asked for and has not struck yet."""
         self._memory().firstspike_memory_heal(self._open())
 
     def memory_counts(self) -> MemoryCounts:

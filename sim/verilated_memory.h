@@ -1,7 +1,8 @@
-// Model of a DRAM behind an AXI4 read port: order, timing and counts; answers come in order.
+// Model of a DRAM behind an AXI4 port, the read half: order, timing and counts; answers in order.
 
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -18,13 +19,45 @@ struct MemoryParameters {
 };
 
 struct MemoryCounts {
-  uint64_t bursts, beats, row_misses, waiting, errors, violations;
+  uint64_t bursts, beats, row_misses, waiting, errors, violations, writes;
 };
+
+constexpr size_t kMostBeatBytes = 128;
 
 struct AddressChannel {
   bool valid;
   uint64_t address;
-  uint32_t length, size, burst;
+  uint32_t length, size, burst, id;
+};
+
+// Rules of AXI4 for an address channel.
+class AddressWatch {
+ public:
+  explicit AddressWatch(uint64_t beat) : beat_(beat) {}
+
+  // How many a manager breaks by what the channel carries before a clock edge.
+  uint64_t violations(const AddressChannel& now, bool ready) {
+    const bool waited = before_.valid && !before_ready_;
+    const bool changed = !now.valid || now.address != before_.address ||
+                         now.length != before_.length || now.id != before_.id;
+    uint64_t count = waited && changed;
+    if (now.valid && !waited) {
+      const uint64_t end = now.address + (uint64_t{now.length} + 1) * beat_ - 1;
+      count += now.address / kBoundary != end / kBoundary || now.address % beat_ != 0;
+      count += now.burst != kIncrement || (uint64_t{1} << now.size) != beat_;
+    }
+    before_ = now;
+    before_ready_ = ready;
+    return count;
+  }
+
+ private:
+  static constexpr uint64_t kBoundary = 4096;
+  static constexpr uint32_t kIncrement = 1;
+
+  const uint64_t beat_;
+  AddressChannel before_{};
+  bool before_ready_ = false;
 };
 
 class Memory {
@@ -32,6 +65,7 @@ class Memory {
   explicit Memory(const MemoryParameters& parameters)
       : p_(parameters),
         bytes_(static_cast<uint8_t*>(std::calloc(p_.size, 1)), &std::free),
+        watch_(p_.beat),
         random_(p_.seed + 1) {}
 
   bool copy_in(uint64_t address, const uint8_t* data, uint64_t count) {
@@ -46,8 +80,17 @@ class Memory {
     return true;
   }
 
+  // Write the bytes of a beat that have a strobe.
+  bool put(uint64_t address, const uint8_t* data, const uint8_t* strobes) {
+    if (!inside(address, p_.beat)) return false;
+    for (uint64_t i = 0; i < p_.beat; ++i) {
+      if (strobes[i / 8] >> i % 8 & 1) bytes_.get()[address + i] = data[i];
+    }
+    return true;
+  }
+
   // The beat after `beats` further ones is answered with `response`.
-  void fail(uint64_t beats, uint32_t response) { failures_[counts_.beats + beats] = response; }
+  void fail(uint64_t beats, uint32_t response) { failures_[counts.beats + beats] = response; }
 
   // Forget the failures that were asked for and have not struck.
   void heal() { failures_.clear(); }
@@ -55,16 +98,16 @@ class Memory {
   // One clock edge: what the channels carried before it decides what they carry after it.
   void step(const AddressChannel& ar, bool r_ready) {
     ++now_;
-    check(ar);
+    counts.violations += watch_.violations(ar, address_ready);
     if (ar.valid && address_ready) {
-      ++counts_.bursts;
-      queue_.push_back({ar.address, ar.length + 1, now_ + p_.latency - 1 + random(p_.jitter)});
+      ++counts.bursts;
+      queue_.push_back({ar.address, ar.length + 1, ar.id, now_ + p_.latency - 1 + random(p_.jitter)});
       next_address_ = now_ + p_.address_cost - 1 + random(p_.jitter);
     }
     address_ready = now_ >= next_address_;
     if (valid && r_ready) take();
     if (!valid && !queue_.empty()) offer();
-    counts_.waiting += !queue_.empty() && !valid;
+    counts.waiting += !queue_.empty() && !valid;
   }
 
   // Beat that the data channel carries.
@@ -73,18 +116,17 @@ class Memory {
     return inside(address, p_.beat) ? &bytes_.get()[address] : nullptr;
   }
 
-  const MemoryCounts& counts() const { return counts_; }
-
   bool address_ready = false, valid = false, last = false;
-  uint32_t response = 0;
+  uint32_t response = 0, id = 0;
+  MemoryCounts counts{};
 
  private:
-  static constexpr uint64_t kBoundary = 4096;
-  static constexpr uint32_t kIncrement = 1, kDecodeError = 3;
+  static constexpr uint32_t kDecodeError = 3;
 
   struct Burst {
     uint64_t address;
     uint64_t beats;
+    uint32_t id;
     uint64_t ready;  // earliest time of the first beat
   };
 
@@ -94,22 +136,9 @@ class Memory {
 
   uint64_t random(uint64_t most) { return most == 0 ? 0 : random_() % (most + 1); }
 
-  void check(const AddressChannel& ar) {
-    const bool waited = before_.valid && !before_ready_;
-    const bool changed = !ar.valid || ar.address != before_.address || ar.length != before_.length;
-    counts_.violations += waited && changed;
-    if (ar.valid && !waited) {
-      const uint64_t end = ar.address + (uint64_t{ar.length} + 1) * p_.beat - 1;
-      counts_.violations += ar.address / kBoundary != end / kBoundary || ar.address % p_.beat != 0;
-      counts_.violations += ar.burst != kIncrement || (uint64_t{1} << ar.size) != p_.beat;
-    }
-    before_ = ar;
-    before_ready_ = address_ready;
-  }
-
   void take() {
-    ++counts_.beats;
-    counts_.errors += response != 0;
+    ++counts.beats;
+    counts.errors += response != 0;
     valid = false;
     Burst& burst = queue_.front();
     burst.address += p_.beat;
@@ -132,7 +161,7 @@ class Memory {
       }
       const uint64_t page = burst.address / p_.page;
       if (page != open_) {
-        ++counts_.row_misses;
+        ++counts.row_misses;
         due_ += p_.row_miss;
         open_ = page;
       }
@@ -144,8 +173,9 @@ class Memory {
     if (now_ < due_) return;
     valid = true;
     last = burst.beats == 1;
+    id = burst.id;
     response = inside(burst.address, p_.beat) ? 0 : kDecodeError;
-    const auto failure = failures_.find(counts_.beats);
+    const auto failure = failures_.find(counts.beats);
     if (failure != failures_.end()) {
       response = failure->second;
       failures_.erase(failure);
@@ -154,12 +184,10 @@ class Memory {
 
   const MemoryParameters p_;
   std::unique_ptr<uint8_t, decltype(&std::free)> bytes_;
+  AddressWatch watch_;
   std::minstd_rand random_;
   std::deque<Burst> queue_;
   std::map<uint64_t, uint32_t> failures_;
-  MemoryCounts counts_{};
-  AddressChannel before_{};
-  bool before_ready_ = false;
   bool begun_ = false, scheduled_ = false;  // the burst, its next beat
   uint64_t now_ = 0, next_address_ = 0, free_ = 0, due_ = 0, open_ = ~uint64_t{0};
 };

@@ -9,6 +9,9 @@
 #ifdef FIRSTSPIKE_MEMORY
 #include "verilated_memory.h"
 #endif
+#ifdef FIRSTSPIKE_WRITES
+#include "verilated_writes.h"
+#endif
 #ifdef FIRSTSPIKE_TRACE
 #include "verilated_fst_c.h"
 #endif
@@ -52,12 +55,24 @@ class Simulation {
 #ifdef FIRSTSPIKE_MEMORY
       const firstspike::AddressChannel ar{
           core_.m_axi_arvalid != 0, core_.m_axi_araddr, core_.m_axi_arlen,
-          core_.m_axi_arsize, core_.m_axi_arburst};
+          core_.m_axi_arsize, core_.m_axi_arburst, core_.m_axi_arid};
       const bool r_ready = core_.m_axi_rready;
+#endif
+#ifdef FIRSTSPIKE_WRITES
+      const firstspike::AddressChannel aw{
+          core_.m_axi_awvalid != 0, core_.m_axi_awaddr, core_.m_axi_awlen,
+          core_.m_axi_awsize, core_.m_axi_awburst, core_.m_axi_awid};
+      firstspike::DataChannel w{core_.m_axi_wvalid != 0, core_.m_axi_wlast != 0, {}, {}};
+      std::memcpy(w.data.data(), &core_.m_axi_wdata, sizeof(core_.m_axi_wdata));
+      std::memcpy(w.strobes.data(), &core_.m_axi_wstrb, sizeof(core_.m_axi_wstrb));
+      const bool b_ready = core_.m_axi_bready;
 #endif
       edge(1);
 #ifdef FIRSTSPIKE_MEMORY
       if (memory_) drive(ar, r_ready);
+#endif
+#ifdef FIRSTSPIKE_WRITES
+      if (writes_) drive_writes(aw, w, b_ready);
 #endif
       edge(0);
       ++cycles_;
@@ -110,7 +125,17 @@ class Simulation {
   uint64_t cycles() const { return cycles_; }
 
 #ifdef FIRSTSPIKE_MEMORY
-  std::unique_ptr<firstspike::Memory>& memory() { return memory_; }
+  void join(const firstspike::MemoryParameters& parameters) {
+    memory_ = std::make_unique<firstspike::Memory>(parameters);
+#ifdef FIRSTSPIKE_WRITES
+    writes_ = std::make_unique<firstspike::Writes>(parameters, *memory_);
+#endif
+  }
+
+  firstspike::Memory& memory() { return *memory_; }
+#endif
+#ifdef FIRSTSPIKE_WRITES
+  firstspike::Writes& writes() { return *writes_; }
 #endif
 
  private:
@@ -130,7 +155,7 @@ class Simulation {
     if (!memory_->valid) return;
     core_.m_axi_rlast = memory_->last;
     core_.m_axi_rresp = memory_->response;
-    core_.m_axi_rid = 0;
+    core_.m_axi_rid = memory_->id;
     constexpr size_t bytes = sizeof(core_.m_axi_rdata);
     if (memory_->data() == nullptr) {
       std::memset(&core_.m_axi_rdata, 0, bytes);
@@ -140,6 +165,20 @@ class Simulation {
   }
 
   std::unique_ptr<firstspike::Memory> memory_;
+#endif
+
+#ifdef FIRSTSPIKE_WRITES
+  void drive_writes(const firstspike::AddressChannel& aw, const firstspike::DataChannel& w,
+                    bool b_ready) {
+    writes_->step(aw, w, b_ready);
+    core_.m_axi_awready = writes_->address_ready;
+    core_.m_axi_wready = writes_->data_ready;
+    core_.m_axi_bvalid = writes_->valid;
+    core_.m_axi_bresp = writes_->response;
+    core_.m_axi_bid = writes_->id;
+  }
+
+  std::unique_ptr<firstspike::Writes> writes_;
 #endif
 
   int release(int response) {
@@ -195,25 +234,36 @@ int firstspike_wait(Simulation* s, uint32_t address, uint32_t mask, uint32_t wan
 
 #ifdef FIRSTSPIKE_MEMORY
 void firstspike_memory_open(Simulation* s, const firstspike::MemoryParameters* parameters) {
-  s->memory() = std::make_unique<firstspike::Memory>(*parameters);
+  s->join(*parameters);
 }
 
 int firstspike_memory_load(Simulation* s, uint64_t address, const uint8_t* data, uint64_t count) {
-  return s->memory()->copy_in(address, data, count) ? kOkay : kNoAnswer;
+  return s->memory().copy_in(address, data, count) ? kOkay : kNoAnswer;
 }
 
 int firstspike_memory_dump(Simulation* s, uint64_t address, uint8_t* data, uint64_t count) {
-  return s->memory()->copy_out(address, data, count) ? kOkay : kNoAnswer;
+  return s->memory().copy_out(address, data, count) ? kOkay : kNoAnswer;
 }
 
 void firstspike_memory_fail(Simulation* s, uint64_t beats, uint32_t response) {
-  s->memory()->fail(beats, response);
+  s->memory().fail(beats, response);
 }
 
-void firstspike_memory_heal(Simulation* s) { s->memory()->heal(); }
+void firstspike_memory_heal(Simulation* s) {
+  s->memory().heal();
+#ifdef FIRSTSPIKE_WRITES
+  s->writes().heal();
+#endif
+}
 
 void firstspike_memory_counts(Simulation* s, firstspike::MemoryCounts* counts) {
-  *counts = s->memory()->counts();
+  *counts = s->memory().counts;
+}
+#endif
+
+#ifdef FIRSTSPIKE_WRITES
+void firstspike_memory_fail_write(Simulation* s, uint64_t count, uint32_t response) {
+  s->writes().fail(count, response);
 }
 #endif
 

@@ -16,6 +16,7 @@ from sw.load.fetch import cache_folder
 
 SHIM = Path(__file__).with_name("verilated_shim.cpp")
 MEMORY = Path(__file__).with_name("verilated_memory.h")
+WRITES = Path(__file__).with_name("verilated_writes.h")
 #: Headers that stand in for the compression libraries of the waveform writer.
 WAVEFORM = Path(__file__).with_name("waveform")
 LIBRARY = "libfirstspike.so"
@@ -23,6 +24,7 @@ LIBRARY = "libfirstspike.so"
 _FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wno-fatal")
 _TRACE_FLAGS = ("--trace-fst", "-CFLAGS", "-DFIRSTSPIKE_TRACE")
 _MEMORY_FLAGS = ("-CFLAGS", "-DFIRSTSPIKE_MEMORY")
+_WRITES_FLAGS = ("-CFLAGS", "-DFIRSTSPIKE_WRITES")
 _OPTIMIZE = "-O2"
 
 
@@ -51,7 +53,9 @@ def _which(tool: str, path: str) -> str | None:
     return shutil.which(tool, path=path)
 
 
-def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) -> Path:
+def build(
+    verilog: str, top: str, *, trace: bool = False, memory: bool = False, writes: bool = False
+) -> Path:
     """Shared library of a core, from the cache where it was built before.
 
     Parameters
@@ -64,6 +68,8 @@ def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) 
         Whether the library can write waveforms; that makes it slower.
     memory : bool
         Whether the core has an AXI4 port, to which a model of memory is joined.
+    writes : bool
+        Whether that port can also write.
 
     Returns
     -------
@@ -79,8 +85,10 @@ def build(verilog: str, top: str, *, trace: bool = False, memory: bool = False) 
         *_FLAGS,
         *(_TRACE_FLAGS if trace else ()),
         *(_MEMORY_FLAGS if memory else ()),
+        *(_WRITES_FLAGS if writes else ()),
     )
-    sources = [path.read_text(encoding="utf-8") for path in (SHIM, *([MEMORY] * memory))]
+    files = (SHIM, *([MEMORY] * memory), *([WRITES] * writes))
+    sources = [path.read_text(encoding="utf-8") for path in files]
     parts = (verilog, *sources, " ".join(flags), _OPTIMIZE)
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     finished = cache_folder() / "verilated" / key

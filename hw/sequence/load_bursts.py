@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.sequence.layout import instruction_layout
 from hw.spec.params import CoreParams
@@ -67,7 +68,7 @@ class LoadBursts(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Find runs, and behind a register their bursts."""
+        """Find runs, and behind a register their bursts, which leave behind another."""
         m = Module()
         run = Signal(data.StructLayout({"valid": 1, "address": 32, "rest": 17}))
         taken = Signal()
@@ -121,27 +122,34 @@ class LoadBursts(wiring.Component):
     def _cut(self, m, run, taken):
         """Cut a run at the ends of blocks; first and last byte are counted in the block."""
         bursts = self.bursts
-        low = (self._params.axi_data_width // 8).bit_length() - 1
-        top = low + block_beats(self._params).bit_length() - 1
-        block, first = Signal(32 - top), Signal(top)
-        last = Signal(max(18, top + 1))
+        low = exact_log2(self._params.axi_data_width // 8)
+        top = low + exact_log2(block_beats(self._params))
+        block, first, last = Signal(32 - top), Signal(top), Signal(18)
         within, place = Signal(top), bursts.p.place
-        full = last[top:].any()
+        held, full, moves = Signal(), Signal(), Signal()
         m.d.comb += [
+            full.eq(last[top:].any()),
             within.eq(Mux(full, -1, last)),
-            bursts.p.address.eq(Cat(first, block)[low:] << low),
-            bursts.p.length.eq(within[low:] - first[low:]),
-            place.first.eq(first),
-            place.last.eq(within),
-            taken.eq(run.valid & (~bursts.valid | (bursts.ready & ~full))),
+            moves.eq(held & (bursts.ready | ~bursts.valid)),
+            taken.eq(run.valid & (~held | (moves & ~full))),
         ]
         with m.If(bursts.ready):
-            m.d.sync += [block.eq(block + 1), first.eq(0), last[top:].eq(last[top:] - 1)]
-            with m.If(~full):
-                m.d.sync += bursts.valid.eq(0)
-        with m.If(taken):
+            m.d.sync += bursts.valid.eq(0)
+        with m.If(moves):
             m.d.sync += [
                 bursts.valid.eq(1),
+                bursts.p.address.eq(Cat(first, block)[low:] << low),
+                bursts.p.length.eq(within[low:] - first[low:]),
+                place.first.eq(first),
+                place.last.eq(within),
+                block.eq(block + 1),
+                first.eq(0),
+                last[top:].eq(last[top:] - 1),
+                held.eq(full),
+            ]
+        with m.If(taken):
+            m.d.sync += [
+                held.eq(1),
                 Cat(first, block).eq(run.address),
                 last.eq(run.address[:top] + run.rest),
             ]

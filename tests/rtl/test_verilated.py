@@ -29,6 +29,11 @@ def test_refused_access(host8):
         host8.transport.read(0xFC)
 
 
+def test_write_failures_need_a_core_that_writes(host8):
+    with pytest.raises(UserError, match="never writes to memory; give it vector_words"):
+        host8.transport.fail_write(0, 2)
+
+
 def test_wait_gives_up(host8):
     before = host8.transport.cycles
     with pytest.raises(BusTimeoutError, match=r"0x00 did not become 0x1 \(mask 0x1\) within 200"):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from hw.build import generate
+from hw.build import generate, ports
+from hw.bus.axi4 import AXI4WriteSignature
 from hw.spec.params import CoreConfig, CoreParams
 
 EXTERNAL = CoreConfig(lanes=32, memory="axi", axi_data_width=128, axi_id_width=3)
@@ -25,6 +26,28 @@ WIDTHS = {
     "rvalid": 1,
     "rready": 1,
 }
+WRITE_WIDTHS = {
+    "awid": 3,
+    "awaddr": 32,
+    "awlen": 8,
+    "awsize": 3,
+    "awburst": 2,
+    "awlock": 1,
+    "awcache": 4,
+    "awprot": 3,
+    "awqos": 4,
+    "awvalid": 1,
+    "awready": 1,
+    "wdata": 128,
+    "wstrb": 16,
+    "wlast": 1,
+    "wvalid": 1,
+    "wready": 1,
+    "bid": 3,
+    "bresp": 2,
+    "bvalid": 1,
+    "bready": 1,
+}
 
 
 def _ports(config):
@@ -37,6 +60,15 @@ def test_ports():
     ports = _ports(EXTERNAL)
     memory = {name: width for name, width in ports.items() if name.startswith("m_axi_")}
     assert memory == {f"m_axi_{name}": width for name, width in WIDTHS.items()}
+
+
+def test_write_signature():
+    """What answers is an input of the manager."""
+    signature = AXI4WriteSignature(data_width=128, address_width=32, id_width=3)
+    found = [port for port in ports(signature) if port["name"] in signature.members]
+    assert {port["name"]: port["width"] for port in found} == WRITE_WIDTHS
+    inputs = {port["name"] for port in found if port["direction"] == "input"}
+    assert inputs == {"awready", "wready", "bid", "bresp", "bvalid"}
 
 
 def test_no_port_where_memory_is_on_chip():
