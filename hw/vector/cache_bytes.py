@@ -108,7 +108,7 @@ class CacheBytes(wiring.Component):
         ]
 
         remaining, place, runs = (
-            Signal.like(self.count, name=n) for n in ("left", "place", "runs")
+            Signal.like(self.count, name=name) for name in ("remaining", "place", "runs")
         )
         final_place = Signal.like(place)
         run_ends = Signal()
