@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -91,24 +91,24 @@ class CacheBytes(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Run the address on, from element to element and from run to run: one adder."""
+        """Run the address on, from element to element and from run to run."""
         m = Module()
         instruction, octets = self.instruction, self.octets
         taken = octets.valid & octets.ready
         address, run = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
-        base, stride, following = Signal.like(run), Signal.like(run), Signal.like(run)
+        stride, next_element, next_run = (
+            Signal(ADDRESS_BITS, name=name) for name in ("stride", "next_element", "next_run")
+        )
         m.d.comb += [
             octets.p.address.eq(address),
             octets.p.octet.eq(self.mantissa),
-            base.eq(address),
             stride.eq(1),
-            following.eq(base + stride),
+            next_element.eq(address + stride),
+            next_run.eq(run + instruction.outer_stride),
         ]
-        with m.If(taken):
-            m.d.sync += address.eq(following)
 
         remaining, place, runs = (
-            Signal.like(self.count, name=n) for n in ("left", "place", "runs")
+            Signal.like(self.count, name=name) for name in ("remaining", "place", "runs")
         )
         final_place = Signal.like(place)
         run_ends = Signal()
@@ -131,35 +131,42 @@ class CacheBytes(wiring.Component):
                     octets.valid.eq(self.codes.valid),
                     octets.p.octet.eq(self.codes.payload ^ PLANES),
                     self.codes.ready.eq(octets.ready),
-                    base.eq(Mux(run_ends, run, address)),
-                    stride.eq(Mux(run_ends, instruction.outer_stride, instruction.inner_stride)),
+                    stride.eq(instruction.inner_stride),
                 ]
                 with m.If(taken):
                     m.d.sync += [
                         remaining.eq(remaining - 1),
-                        place.eq(Mux(run_ends, 0, place + 1)),
+                        place.eq(place + 1),
+                        address.eq(next_element),
                     ]
                     with m.If(run_ends):
-                        m.d.sync += run.eq(following)
+                        m.d.sync += [
+                            place.eq(0),
+                            address.eq(next_run),
+                            run.eq(next_run),
+                            runs.eq(runs + 1),
+                        ]
                     with m.If(remaining == 1):
+                        m.d.sync += [
+                            address.eq(self.scale_address),
+                            run.eq(self.mantissa_origin),
+                            runs.eq(runs),
+                        ]
+                        m.next = "MANTISSA"
                         with m.If(instruction.keys):
                             m.d.sync += address.eq(self.mantissa_origin)
                             m.next = "MANTISSAS"
-                        with m.Else():
-                            m.d.sync += address.eq(self.scale_address)
-                            m.next = "MANTISSA"
-                    with m.Elif(run_ends):
-                        m.d.sync += runs.eq(runs + 1)
             with m.State("MANTISSAS"):
-                m.d.comb += [octets.valid.eq(1), stride.eq(instruction.outer_stride)]
+                m.d.comb += octets.valid.eq(1)
                 with m.If(taken):
-                    m.d.sync += runs.eq(runs - 1)
+                    m.d.sync += [address.eq(next_run), run.eq(next_run), runs.eq(runs - 1)]
                     with m.If(runs == 0):
                         m.d.sync += address.eq(self.scale_address)
                         m.next = "MANTISSA"
             with m.State("MANTISSA"):
                 m.d.comb += octets.valid.eq(1)
                 with m.If(taken):
+                    m.d.sync += address.eq(next_element)
                     m.next = "EXPONENT"
             with m.State("EXPONENT"):
                 m.d.comb += [octets.valid.eq(1), octets.p.octet.eq(self.exponent)]

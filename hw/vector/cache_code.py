@@ -30,7 +30,7 @@ _FINE = 3
 CODE_BITS = 8
 
 #: Cycles from a word to its code.
-LATENCY = 5
+LATENCY = 6
 
 
 def model(words: Sequence[int], scale: Scale) -> list[int]:
@@ -70,7 +70,7 @@ class CacheCode(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Magnitude; coarse shift; fine shift; product; rounding, saturation and sign."""
+        """Magnitude; coarse shift; fine shift; product; rounding and saturation; sign."""
         m = Module()
         valid, negative = Signal(LATENCY), Signal(LATENCY - 1)
         m.d.sync += [
@@ -97,7 +97,10 @@ class CacheCode(wiring.Component):
 
         halves = multiplier.product >> (_FRACTION - 1)
         rounded = Mux(self.scale.halved, halves[1:], halves) + 1 >> 1
-        code = Mux(rounded > LARGEST_CODE, LARGEST_CODE, rounded)
-        m.d.sync += self.codes.payload.eq(Mux(negative[-1], -code, code))
+        code = Signal(range(LARGEST_CODE + 1))
+        m.d.sync += [
+            code.eq(Mux(rounded > LARGEST_CODE, LARGEST_CODE, rounded)),
+            self.codes.payload.eq(Mux(negative[-1], -code, code)),
+        ]
         m.d.comb += self.codes.valid.eq(valid[-1])
         return m
