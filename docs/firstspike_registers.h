@@ -27,6 +27,8 @@
 #define FIRSTSPIKE_CONTROL_START_MASK               0x00000001u
 #define FIRSTSPIKE_CONTROL_RESET_SHIFT              1
 #define FIRSTSPIKE_CONTROL_RESET_MASK               0x00000002u
+#define FIRSTSPIKE_CONTROL_RUN_SHIFT                2
+#define FIRSTSPIKE_CONTROL_RUN_MASK                 0x00000004u
 
 /* R: State of the last instruction. */
 #define FIRSTSPIKE_STATUS                           0x14u
@@ -75,6 +77,8 @@
 #define FIRSTSPIKE_MODE_CODES_MASK                  0x00000020u
 #define FIRSTSPIKE_MODE_SUMS_SHIFT                  6
 #define FIRSTSPIKE_MODE_SUMS_MASK                   0x00000040u
+#define FIRSTSPIKE_MODE_FIXED_SHIFT                 7
+#define FIRSTSPIKE_MODE_FIXED_MASK                  0x00000080u
 
 /* RW: Quantizer of the input tensor. */
 #define FIRSTSPIKE_QUANTIZER                        0x3cu
@@ -96,6 +100,32 @@
 #define FIRSTSPIKE_FAULT_BIT_MASK                   0x000000fcu
 #define FIRSTSPIKE_FAULT_INDEX_SHIFT                8
 #define FIRSTSPIKE_FAULT_INDEX_MASK                 0xffffff00u
+
+/* RW: Byte address of the program, a multiple of 64. */
+#define FIRSTSPIKE_PROGRAM                          0x48u
+
+/* RW: Token id that the program is run for. */
+#define FIRSTSPIKE_TOKEN                            0x4cu
+
+/* RW: Position of the token, counted from 0, below 65,535. */
+#define FIRSTSPIKE_POSITION                         0x50u
+
+/* R: Number of the program's instruction that was reached. */
+#define FIRSTSPIKE_INSTRUCTION                      0x54u
+
+/* RW: Interrupt request. */
+#define FIRSTSPIKE_INTERRUPT                        0x58u
+#define FIRSTSPIKE_INTERRUPT_ENABLE_SHIFT           0
+#define FIRSTSPIKE_INTERRUPT_ENABLE_MASK            0x00000001u
+
+/* RW: Word of the largest logits. */
+#define FIRSTSPIKE_BEST_ADDRESS                     0x5cu
+
+/* WINDOW: The largest logits of the last token, the largest first: id, then logit; read only. */
+#define FIRSTSPIKE_BEST_DATA                        0x60u
+
+/* R: Clock cycles of the program so far. */
+#define FIRSTSPIKE_TOKEN_CYCLES                     0x64u
 
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u
@@ -138,6 +168,7 @@
 #define FIRSTSPIKE_ERROR_MODE                       4
 #define FIRSTSPIKE_ERROR_BUSY                       5
 #define FIRSTSPIKE_ERROR_RESPONSE                   6
+#define FIRSTSPIKE_ERROR_PROGRAM                    7
 
 /* Values of mode.table. */
 #define FIRSTSPIKE_TABLE_TTFS8                      1

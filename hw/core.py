@@ -1,28 +1,23 @@
-"""The core: one matrix-vector product per instruction, behind an AXI4-Lite port."""
+"""The core: a matrix unit, and for whole tokens a token unit, behind AXI4-Lite and AXI4 ports."""
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import ClockDomain, Module, Mux, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, connect
+from amaranth.lib.wiring import In, Out, connect
 
 from hw.bus.axi4_lite import AXI4LiteSignature, AXI4LiteSlave
 from hw.bus.csr import ADDRESS_WIDTH, RegisterFile
 from hw.bus.input_window import InputWindow
-from hw.controller import Controller
-from hw.encode.vector_encoder import VectorEncoder
-from hw.instruction import InstructionCheck
-from hw.integrate.mac import MacLanes
-from hw.integrate.output_buffer import OutputBuffer
-from hw.integrate.scaler import GroupScaler
-from hw.integrate.spike import SpikeLanes
-from hw.integrate.tile_engine import TileEngine
-from hw.spec.codes import BLOCK
-from hw.spec.formats import SUM_BEATS, W4, W8
+from hw.matrix_unit import LANES, MatrixUnit
+from hw.sequence.storer import write_signature
+from hw.sequence.token_unit import TokenUnit
+from hw.sequence.totals import Totals
 from hw.spec.params import CoreParams
-from hw.spec.registers import Error
-from hw.synapse.external import ExternalMemory, axi_signature
-from hw.synapse.onchip import OnChipMemory
+from hw.spec.registers import COUNTERS
+from hw.synapse.external import axi_signature
+
+__all__ = ["CLOCK", "LANES", "MEMORY_PREFIX", "PREFIX", "Core", "core_signature"]
 
 PREFIX = "s_axil_"
 MEMORY_PREFIX = "m_axi_"
@@ -30,23 +25,23 @@ MEMORY_PREFIX = "m_axi_"
 #: Ports of the clock domain.
 CLOCK = ("clk", "rst")
 
-#: Lanes of every integrator.
-LANES = {"mac": MacLanes, "spike": SpikeLanes}
-
 
 def core_signature(params: CoreParams) -> wiring.Signature:
     """Flat ports of a core."""
     bus = AXI4LiteSignature(ADDRESS_WIDTH).flip()
     ports = {name: In(1) for name in CLOCK}
     ports |= {f"{PREFIX}{name}": member for name, member in bus.members.items()}
-    if params.external:
-        memory = axi_signature(params)
+    memories = [axi_signature(params)] if params.external else []
+    if params.vector_words:
+        memories.append(write_signature(params))
+        ports["irq"] = Out(1)
+    for memory in memories:
         ports |= {f"{MEMORY_PREFIX}{name}": port for name, port in memory.members.items()}
     return wiring.Signature(ports)
 
 
 class Core(wiring.Component):
-    """Encoder, synapse memory, lanes, scaler and output buffer with their registers.
+    """Registers, and the units that do what they say.
 
     Parameters
     ----------
@@ -64,18 +59,21 @@ class Core(wiring.Component):
         registers and data windows of :mod:`hw.spec.registers`.
     m_axi_araddr, m_axi_arvalid, ...
         AXI4 read manager, :func:`hw.bus.axi4.AXI4ReadSignature`, where memory is external. Such a
-        core has no window to synapse memory: the host writes it by its own way.
+        core has no window to synapse memory: the host writes it by its own way. With a token unit
+        also the write half, :func:`hw.bus.axi4.AXI4WriteSignature`.
+    irq : Out(1)
+        Interrupt request, as register ``interrupt`` says; with a token unit.
     """
 
-    #: Parts that a variant of the core may replace.
-    encoder, external_memory = VectorEncoder, ExternalMemory
+    #: What a variant of the core may replace.
+    matrix_unit = MatrixUnit
 
     def __init__(self, params: CoreParams):
         self._params = params
         super().__init__(core_signature(params))
 
     def elaborate(self, platform):
-        """Connect bus, registers, memories and datapath."""
+        """Connect bus, registers and units."""
         m = Module()
         params = self._params
         m.domains.sync = sync = ClockDomain()
@@ -84,64 +82,38 @@ class Core(wiring.Component):
         m.d.entry += sync.rst.eq(self.rst)
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
-        m.submodules.check = check = InstructionCheck(params)
-        memory = self.external_memory if params.external else OnChipMemory
-        m.submodules.synapse = synapse = memory(params)
         m.submodules.inputs = inputs = InputWindow(params)
+        m.submodules.matrix = matrix = self.matrix_unit(params)
         self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
+        connect(m, registers.input_data, inputs.window)
 
-        stop = Signal()  # a register, as it reaches everything
-        abort = ResetInserter(stop)
-        controller, encoder = Controller(), self.encoder(params)
-        engine, lanes = TileEngine(params), LANES[params.integrator](params)
-        scaler, outputs = GroupScaler(params), OutputBuffer(params)
-        m.submodules.controller = abort(controller)
-        m.submodules.encoder = abort(encoder)
-        m.submodules.engine = abort(engine)
-        m.submodules.lanes = abort(lanes)
-        m.submodules.scaler = abort(scaler)
-        m.submodules.outputs = abort(outputs)
-
-        self._connect_windows(m, registers, inputs, encoder, outputs)
-        self._connect_data(m, stop, engine, encoder, synapse, lanes, scaler, outputs)
-        self._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
-
-        status = registers.status
+        outputs = registers.output_data
         m.d.comb += [
-            controller.start.eq(registers.control.start),
-            controller.tiles.eq(registers.shape.tiles * params.sub_tiles),
-            controller.refused.eq(check.error),
-            controller.tile_done.eq(outputs.tile_done),
-            encoder.start.eq(controller.launch),
-            engine.start.eq(controller.launch),
-            outputs.clear.eq(controller.launch),
-            status.busy.eq(controller.busy),
-            status.done.eq(controller.done),
-            status.error.eq(controller.error),
+            outputs.readable.eq(outputs.address < 2 * params.max_outputs),
+            outputs.read_data.eq(matrix.word),
+            matrix.fault.eq(registers.fault),
+            registers.scale_base.eq(matrix.base),
         ]
+        if params.vector_words:
+            self._connect_token_unit(m, registers, inputs, matrix)
+            return m
+
+        connect(m, inputs.input, matrix.input)
         if params.external:
-            self._connect_external(m, registers, synapse, encoder, controller)
-            m.d.sync += stop.eq(registers.control.reset | synapse.failed)
+            self._export(m, MEMORY_PREFIX, matrix.memory)
         else:
-            m.d.sync += stop.eq(registers.control.reset)
-            connect(m, registers.memory_data, synapse.window)
-            m.d.comb += synapse.busy.eq(controller.busy)
-        reads = synapse if params.external else engine
-        for counter, source in {
-            "spikes": encoder,
-            "silent": encoder,
-            "integer_events": encoder,
-            "steps": encoder,
-            "rows_read": reads,
-            "beats_read": reads,
-            "stall_encoder": engine,
-            "stall_scaler": engine,
-            "stall_memory": engine,
-            "cycles": controller,
-        }.items():
-            m.d.comb += getattr(registers, counter).eq(getattr(source, counter))
-        m.d.comb += registers.scale_base.eq(encoder.base)
+            connect(m, registers.memory_data, matrix.memory)
+        m.d.comb += [
+            *self._command(registers, matrix),
+            matrix.start.eq(registers.control.start),
+            matrix.abort.eq(registers.control.reset),
+            matrix.address.eq(outputs.address),
+            registers.status.busy.eq(matrix.busy),
+            registers.status.done.eq(matrix.done),
+            registers.status.error.eq(matrix.error),
+            *(getattr(registers, name).eq(matrix.counters[name]) for name in COUNTERS),
+        ]
         return m
 
     def _export(self, m, prefix, bus):
@@ -150,89 +122,78 @@ class Core(wiring.Component):
             port, inner = getattr(self, prefix + name), getattr(bus, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
-    def _connect_external(self, m, registers, synapse, encoder, controller):
-        self._export(m, MEMORY_PREFIX, synapse.axi)
-        connect(m, encoder.classified, synapse.classified)
-        shape, mode, status = registers.shape, registers.mode, registers.status
-        response = Mux(synapse.error, Error.RESPONSE, Error.NONE)
-        scale_beats = Mux(mode.format, W8.scale_beats, W4.scale_beats)
-        m.d.comb += [
-            synapse.start.eq(controller.launch),
-            synapse.abort.eq(registers.control.reset),
-            synapse.tiles.eq(shape.tiles),
-            synapse.weight_base.eq(registers.weight_base),
-            controller.draining.eq(synapse.draining),
-            status.busy.eq(controller.busy | synapse.draining),
-            status.error.eq(Mux(controller.error, controller.error, response)),
-            registers.beats_hole.eq(synapse.beats_hole),
-        ]
-        m.d.sync += [
-            synapse.blocks.eq((shape.inputs + BLOCK - 1) // BLOCK),
-            synapse.head_beats.eq(scale_beats + Mux(mode.sums, SUM_BEATS, 0)),
+    def _command(self, registers, matrix):
+        """Let the matrix unit do what the registers say."""
+        command = matrix.command
+        return [
+            command.inputs.eq(registers.shape.inputs),
+            command.tiles.eq(registers.shape.tiles),
+            command.weight_base.eq(registers.weight_base),
+            command.mode.eq(registers.mode),
+            command.quantizer.eq(registers.quantizer),
         ]
 
-    def _connect_windows(self, m, registers, inputs, encoder, outputs):
-        connect(m, registers.input_data, inputs.window)
-        connect(m, inputs.input, encoder.input)
-        window = registers.output_data
+    def _connect_token_unit(self, m, registers, inputs, matrix):
+        """Let the token unit use the matrix unit while its program runs, and the host else."""
+        params = self._params
+        unit = TokenUnit(params)
+        m.submodules.token = unit
+        m.submodules.totals = totals = Totals()
+        self._export(m, MEMORY_PREFIX, unit.reads)
+        self._export(m, MEMORY_PREFIX, unit.writes)
+        connect(m, matrix.memory, unit.weights)
+        connect(m, registers.best_data, unit.best)
+        control, status, command = registers.control, registers.status, matrix.command
+        busy = unit.busy | unit.draining | matrix.busy
+        program = Signal()  # what ran last
         m.d.comb += [
-            outputs.address.eq(window.address),
-            window.readable.eq(window.address < 2 * self._params.max_outputs),
-            window.read_data.eq(outputs.word),
+            unit.run.eq(control.run & ~status.busy),
+            unit.program.eq(registers.program),
+            unit.token.eq(registers.token),
+            unit.position.eq(registers.position),
+            unit.abort.eq(control.reset),
+            unit.stop.eq(matrix.stop),
+            unit.finished.eq(matrix.done),
+            unit.refused.eq(matrix.error),
+            unit.failed.eq(matrix.failed),
+            unit.base.eq(matrix.base),
+            unit.tile_done.eq(matrix.tile_done),
+            unit.accumulator.eq(matrix.accumulator),
+            matrix.start.eq(Mux(unit.busy, unit.multiply, control.start)),
+            matrix.abort.eq(control.reset | unit.halt),
+            matrix.address.eq(Mux(unit.busy, unit.output << 1, registers.output_data.address)),
+            status.busy.eq(busy),
+            status.done.eq(Mux(program, unit.done, matrix.done)),
+            status.error.eq(Mux(program, unit.error, matrix.error)),
+            self.irq.eq(registers.interrupt.enable & ~busy & (status.done | status.error.any())),
+            registers.instruction.eq(unit.number),
+            registers.token_cycles.eq(unit.cycles),
+            totals.clear.eq(unit.run),
+            totals.add.eq(unit.counted),
+            totals.reuse.eq(unit.instruction.reuse),
+            totals.counters.eq(matrix.counters),
+            *(
+                getattr(registers, name).eq(
+                    Mux(program, totals.totals[name], matrix.counters[name])
+                )
+                for name in COUNTERS
+            ),
         ]
-
-    def _connect_data(self, m, stop, engine, encoder, synapse, lanes, scaler, outputs):
-        connect(m, engine.read, synapse.read)
-        connect(m, encoder.events, engine.events)
-        beat, head = engine.beat, synapse.read.head_data
-        for stage in range(1, lanes.latency):  # a head must not overtake the rows before it
-            later_beat = Signal.like(beat, name=f"beat_{stage}")
-            later_head = Signal.like(head, name=f"head_{stage}")
-            m.d.sync += [later_beat.eq(beat), later_head.eq(head)]
-            with m.If(stop):
-                m.d.sync += later_beat.eq(0)
-            beat, head = later_beat, later_head
-        m.d.comb += [
-            encoder.replay.eq(engine.replay),
-            lanes.beat.eq(engine.beat),
-            lanes.weights.eq(synapse.read.data),
-            scaler.beat.eq(beat),
-            scaler.weights.eq(head),
-            scaler.handover.eq(lanes.handover),
-            scaler.group.eq(lanes.group),
-            scaler.sums.eq(lanes.sums),
-            outputs.results.eq(scaler.results),
-            outputs.slot.eq(scaler.slot),
-            outputs.valid.eq(scaler.valid),
-            outputs.last.eq(scaler.last),
-        ]
-
-    def _connect_instruction(self, m, registers, check, encoder, engine, scaler, outputs):
-        shape, mode, quantizer = registers.shape, registers.mode, registers.quantizer
-        wide = mode.format
-        m.d.comb += [
-            check.inputs.eq(shape.inputs),
-            check.tiles.eq(shape.tiles),
-            check.weight_base.eq(registers.weight_base),
-            check.table.eq(mode.table),
-            check.wide.eq(wide),
-            check.codes.eq(mode.codes),
-            check.sums.eq(mode.sums),
-            check.silent_level.eq(quantizer.silent),
-            encoder.inputs.eq(shape.inputs),
-            encoder.tiles.eq(shape.tiles),
-            encoder.table.eq(mode.table),
-            encoder.codes.eq(mode.codes),
-            encoder.constant.eq(quantizer.constant),
-            encoder.threshold.eq(quantizer.threshold),
-            encoder.silent_level.eq(quantizer.silent),
-            encoder.fault.eq(registers.fault.as_value()),
-            engine.tiles.eq(shape.tiles),
-            engine.weight_base.eq(registers.weight_base),
-            engine.wide.eq(wide),
-            engine.sums.eq(mode.sums),
-            scaler.wide.eq(wide),
-            scaler.silent.eq(check.silent),
-            outputs.wide.eq(wide),
-            outputs.fault.eq(registers.fault.as_value()),
-        ]
+        with m.If(unit.run):
+            m.d.sync += program.eq(1)
+        with m.Elif(control.start):
+            m.d.sync += program.eq(0)
+        with m.If(unit.busy):
+            m.d.comb += [
+                *(
+                    command[name].eq(unit.instruction[name])
+                    for name in ("inputs", "tiles", "weight_base", "reuse")
+                ),
+                command.mode.as_value().eq(unit.instruction.mode),
+                command.quantizer.as_value().eq(unit.instruction.quantizer),
+            ]
+        with m.Else():
+            m.d.comb += self._command(registers, matrix)
+        for name in inputs.input.signature.members:
+            host, token = getattr(inputs.input, name), getattr(unit.input, name)
+            m.d.comb += getattr(matrix.input, name).eq(Mux(unit.busy, token, host))

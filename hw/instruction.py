@@ -27,7 +27,7 @@ class InstructionCheck(wiring.Component):
 
     Attributes
     ----------
-    inputs, tiles, weight_base, table, wide, codes, sums, silent_level
+    inputs, tiles, weight_base, table, wide, codes, fixed, sums, silent_level
         Fields of the instruction's registers.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
@@ -45,6 +45,7 @@ class InstructionCheck(wiring.Component):
                 "table": In(4),
                 "wide": In(1),
                 "codes": In(1),
+                "fixed": In(1),
                 "sums": In(1),
                 "silent_level": In(8),
                 "error": Out(8),
@@ -104,7 +105,8 @@ class InstructionCheck(wiring.Component):
                 level = self.silent_level == table.silent_level
                 if table.masked:
                     level = self.silent_level <= table.highest
-                mode = ~self.codes if table.zero else 1 if table.linear else self.codes
+                unscaled = self.codes | self.fixed
+                mode = ~unscaled if table.zero else 1 if table.linear else unscaled
                 with m.Case(table.number):
                     m.d.comb += suits.eq(level & mode)
                     m.d.sync += self.silent.eq(self.silent_level - table.zero)

@@ -16,6 +16,7 @@ from hw.spec.codes import DEFAULT_TABLE, TABLES, CodeTable
 from hw.spec.formats import FORMATS, VERSION
 from hw.spec.registers import COUNTERS, MAGIC, REGISTERS, SPAN, Access, Error
 from tools.docs_interface import events_page, instantiation_page
+from tools.docs_program import instructions_page
 from tools.markdown import ranges, table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -162,6 +163,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "registers.md": registers_page,
     "tables.md": tables_page,
     "instantiation.md": instantiation_page,
+    "instructions.md": instructions_page,
     "events.md": events_page,
     "firstspike_registers.h": header_page,
 }

@@ -12,6 +12,7 @@ from amaranth.hdl import Mux
 from hw.baseline.encoder import DenseEncoder
 from hw.baseline.fetch import DenseFetcher
 from hw.core import Core
+from hw.matrix_unit import MatrixUnit
 from hw.spec.codes import TABLES
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
@@ -36,21 +37,30 @@ class DenseMemory(ExternalMemory):
     fetcher = DenseFetcher
 
 
-class DenseCore(Core):
-    """The core with a dense encoder and dense memory; code table ``integer`` for the host."""
+class DenseMatrixUnit(MatrixUnit):
+    """The matrix unit with a dense encoder and dense memory."""
 
     encoder = DenseEncoder
     external_memory = DenseMemory
 
-    def _connect_instruction(self, m, registers, check, encoder, engine, scaler, outputs):
-        super()._connect_instruction(m, registers, check, encoder, engine, scaler, outputs)
+    def _connect_command(self, m, check, encoder, engine, scaler, outputs):
+        super()._connect_command(m, check, encoder, engine, scaler, outputs)
         # No silent level, so no row sums; no test mode.
         table = TABLES["integer"].number
-        m.d.comb += [port.eq(0) for port in (check.codes, check.sums, engine.sums, scaler.silent)]
+        m.d.comb += [
+            port.eq(0)
+            for port in (check.codes, check.fixed, check.sums, engine.sums, scaler.silent)
+        ]
         m.d.comb += [check.table.eq(table), check.silent_level.eq(0)]
 
-    def _connect_external(self, m, registers, synapse, *others):
-        super()._connect_external(m, registers, synapse, *others)
+    def _connect_external(self, m, synapse, *others):
+        super()._connect_external(m, synapse, *others)
         m.d.sync += synapse.head_beats.eq(
-            Mux(registers.mode.format, W8.scale_beats, W4.scale_beats)
+            Mux(self.command.mode.format, W8.scale_beats, W4.scale_beats)
         )
+
+
+class DenseCore(Core):
+    """The core with a dense matrix unit; code table ``integer`` for the host."""
+
+    matrix_unit = DenseMatrixUnit

@@ -1,4 +1,4 @@
-"""AXI4, the read half: what a manager needs that never writes."""
+"""AXI4: the read and the write channels of a manager."""
 
 from __future__ import annotations
 
@@ -52,5 +52,48 @@ def AXI4ReadSignature(  # noqa: N802 - reads as a signature
             "rlast": In(1),
             "rvalid": In(1),
             "rready": Out(1),
+        }
+    )
+
+
+def AXI4WriteSignature(  # noqa: N802 - reads as a signature
+    *, data_width: int, address_width: int, id_width: int
+) -> wiring.Signature:
+    """AXI4 write address, write data and write response channel, as the manager sees them.
+
+    Member names are the standard's, without ``awregion`` and the user signals, which are optional.
+    The upper bit of ``bresp`` tells an error, as that of ``rresp``.
+
+    Parameters
+    ----------
+    data_width : int
+        Bits of a beat, a power of two from 8 to 1024.
+    address_width : int
+        Bits of a byte address.
+    id_width : int
+        Bits of a transaction id.
+    """
+    return wiring.Signature(
+        {
+            "awid": Out(id_width),
+            "awaddr": Out(address_width),
+            "awlen": Out(8),
+            "awsize": Out(3),
+            "awburst": Out(2),
+            "awlock": Out(1),
+            "awcache": Out(4),
+            "awprot": Out(3),
+            "awqos": Out(4),
+            "awvalid": Out(1),
+            "awready": In(1),
+            "wdata": Out(data_width),
+            "wstrb": Out(data_width // 8),
+            "wlast": Out(1),
+            "wvalid": Out(1),
+            "wready": In(1),
+            "bid": In(id_width),
+            "bresp": In(2),
+            "bvalid": In(1),
+            "bready": Out(1),
         }
     )

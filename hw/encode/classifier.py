@@ -11,7 +11,7 @@ from hw.encode.quotient import QUOTIENT_BITS, place_layout, quotient_layout
 from hw.spec.codes import QUOTIENT_FRACTION, TABLES, CodeTable
 from hw.spec.params import CoreParams
 
-#: Names of the tables that the encoder knows; ``octave`` in the test mode only.
+#: Names of the tables that the encoder knows; ``octave`` only where every quotient is whole.
 SUPPORTED_TABLES: tuple[str, ...] = tuple(TABLES)
 
 #: Tables whose levels are looked up; those with z > 0 have every level, so that rounding is enough.
@@ -120,7 +120,8 @@ def _levels(table: CodeTable, codes: bool) -> list[dict]:
     for address in range(1 << ADDRESS_BITS):
         level, integer = address, address not in table.ladder
         if not codes:
-            level, integer = table.magnitude(address << THRESHOLD_FRACTION)
+            fraction = THRESHOLD_FRACTION if table.linear else QUOTIENT_FRACTION
+            level, integer = table.magnitude(address << fraction)
         rows.append({"level": 0 if integer else level, "integer": integer})
     return rows
 
@@ -225,7 +226,8 @@ class Classifier(wiring.Component):
     def _look_up(self, m):
         """Read the level of a quotient, or the class of a code in the test mode."""
         slots = {table.number: slot for slot, table in enumerate(_LADDERS)}
-        slot = Signal(range(len(slots)))
+        slot, linear = Signal(range(len(slots))), Signal()
+        not_linear = [table.number for table in TABLES.values() if not table.linear]
         m.submodules.levels = levels = Memory(
             shape=_LEVEL,
             depth=2 * len(slots) << ADDRESS_BITS,
@@ -233,8 +235,12 @@ class Classifier(wiring.Component):
         )
         found = levels.read_port()
         quotient = self.quotients.p.quotient
-        address = Mux(self.codes, quotient[QUOTIENT_FRACTION:], quotient[THRESHOLD_FRACTION:])
+        whole = self.codes | ~linear
+        # Beyond the last address all are integers.
+        beyond = Mux(quotient[ADDRESS_BITS + THRESHOLD_FRACTION :].any(), -1, 0)
+        address = Mux(whole, quotient[QUOTIENT_FRACTION:], quotient[THRESHOLD_FRACTION:] | beyond)
         m.d.comb += [
+            linear.eq(~self.table.matches(*not_linear)),
             slot.eq(Array(slots.get(number, 0) for number in range(16))[self.table]),
             found.addr.eq(Cat(address[:ADDRESS_BITS], self.codes, slot)),
         ]

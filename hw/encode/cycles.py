@@ -35,7 +35,7 @@ def stored_cycles(
         Of the ``spike`` integrator: the events of each block in the coarse window and in the fine
         one. None for ``mac``.
     codes : bool
-        True in the test mode, in which nothing is scanned.
+        True in the test mode and where scales are fixed: nothing is scanned.
     """
     blocks = -(-inputs // BLOCK)
     first_code = QUANTIZE + (0 if codes else blocks + SETTLE)

@@ -64,6 +64,7 @@ def encode(
     threshold: int,
     silent: int | None = None,
     codes: bool = False,
+    fixed: bool = False,
     integrator: str = "mac",
 ) -> Encoded:
     """Encode a vector.
@@ -82,6 +83,8 @@ def encode(
         Silent level m; the table's default if absent.
     codes : bool
         True in the test mode, where z = 0.
+    fixed : bool
+        True where every block has the scale 16.
     integrator : str
         ``"mac"`` or ``"spike"``.
 
@@ -92,12 +95,12 @@ def encode(
     """
     blocks = [values[i : i + BLOCK] for i in range(0, len(values), BLOCK)]
     base, scales = 0, [(0, 0)] * len(blocks)
-    if not codes:
+    if not (codes or fixed):
         base, scales = scale_memory.model([block_scale.model(b, constant) for b in blocks])
 
     classified = []
     for block, (mantissa, shift) in zip(blocks, scales, strict=True):
-        scale = quotient.UNIT_SCALE if codes else 4 * (base + shift) + mantissa
+        scale = quotient.UNIT_SCALE if codes or fixed else 4 * (base + shift) + mantissa
         classified.append(
             [
                 classifier.model(

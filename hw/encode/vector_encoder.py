@@ -61,6 +61,9 @@ class VectorEncoder(wiring.Component):
         Silent level m; 0 where z = 0.
     codes : In(1)
         Test mode, where z = 0: the elements are decoded values, -255..255.
+    fixed : In(1)
+        Every block has the scale 16, as in the test mode: elements are -127..127, or to 255 where
+        the table has levels for them.
     fault : In(struct)
         ``fault`` register; kind 1 inverts a bit of an event's code in event memory.
     encoded : Out(1)
@@ -91,6 +94,7 @@ class VectorEncoder(wiring.Component):
                 "threshold": In(8),
                 "silent_level": In(8),
                 "codes": In(1),
+                "fixed": In(1),
                 "fault": In(fault_layout()),
                 "encoded": Out(1),
                 "replay": In(1),
@@ -170,6 +174,7 @@ class VectorEncoder(wiring.Component):
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
 
         scan, encode = Signal(), Signal()
+        unscaled = self.codes | self.fixed
         scanned = Signal(range(params.max_blocks + 1))
         m.d.comb += [
             block_sums.block.eq(scanned + scan),
@@ -192,21 +197,21 @@ class VectorEncoder(wiring.Component):
                 row.eq(position % BLOCK),
                 ends.eq(final | (position % BLOCK == BLOCK - 1)),
                 quantized.p.value.eq(element.data),
-                quantized.p.exponent.eq(Mux(self.codes, UNIT_SCALE >> 2, scales.exponent)),
+                quantized.p.exponent.eq(Mux(unscaled, UNIT_SCALE >> 2, scales.exponent)),
                 place.row.eq(row),
                 place.last.eq(ends),
-                place.mantissa.eq(Mux(self.codes, UNIT_SCALE & 3, scales.mantissa)),
-                place.shift.eq(Mux(self.codes, 0, scales.shift)),
+                place.mantissa.eq(Mux(unscaled, UNIT_SCALE & 3, scales.mantissa)),
+                place.shift.eq(Mux(unscaled, 0, scales.shift)),
             ]
         m.d.comb += quantized.valid.eq(encoding[-1])
 
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += scan.eq(self.start & ~self.codes)
+                m.d.comb += scan.eq(self.start & ~unscaled)
                 m.d.sync += [position.eq(0), scanned.eq(scan)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
-                    with m.If(self.codes):
+                    with m.If(unscaled):
                         m.next = "encode"
                     with m.Else():
                         m.next = "scan"

@@ -14,6 +14,9 @@ from hw.spec.params import CoreParams
 
 WORD = 32
 
+#: Cycles from an address to its accumulator.
+READ_LATENCY = 3
+
 
 class OutputBuffer(wiring.Component):
     """One memory bank for each stream of the scaler, written as the results come.
@@ -36,9 +39,11 @@ class OutputBuffer(wiring.Component):
     tile_done : Out(1)
         The last output of a tile is being written; pulses.
     address : In
-        Host: number of the output times 2, plus 1 for the high half.
+        Number of the output times 2, plus 1 for the high half.
     word : Out(32)
-        Host: half of a sign-extended accumulator, three cycles after its address.
+        Half of a sign-extended accumulator, ``READ_LATENCY`` cycles after its address.
+    accumulator : Out
+        All of it, as late.
     """
 
     def __init__(self, params: CoreParams):
@@ -57,6 +62,7 @@ class OutputBuffer(wiring.Component):
                 "tile_done": Out(1),
                 "address": In(range(2 * params.max_outputs)),
                 "word": Out(WORD),
+                "accumulator": Out(self._shape),
             }
         )
 
@@ -100,6 +106,7 @@ class OutputBuffer(wiring.Component):
             asked.high.eq(self.address[0]),
             chosen.eq(asked),
             self.word.eq(extended.word_select(chosen.high, WORD)),
+            self.accumulator.eq(extended),
         ]
         return m
 

@@ -33,8 +33,7 @@ class Error(enum.IntEnum):
     BUSY = 5
     #: external memory answered with SLVERR or DECERR; the instruction was stopped
     RESPONSE = 6
-    #: an instruction of the program has an unknown opcode, no elements, or operands beyond vector
-    #: memory
+    #: an instruction of the program has an unknown opcode, or operands that cannot be
     PROGRAM = 7
 
 
@@ -113,6 +112,9 @@ COUNTERS: dict[str, str] = {
     "beats_hole": "beats that were read through: rows of external memory that do not fire",
     "stall_encoder": "cycles in which the lanes waited for the encoder's next event",
 }
+
+#: Those of the encoding, which several instructions on one vector must not add up.
+ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
 
 _COUNTER_BASE = 0x80
 
@@ -250,7 +252,7 @@ REGISTERS: dict[str, Register] = {
             0x58,
             Access.RW,
             "Interrupt request.",
-            _f("enable", 0, 1, "raise the port `interrupt` while not busy, once done or refused"),
+            _f("enable", 0, 1, "raise the port `irq` while not busy, once done or refused"),
         ),
         _r("best_address", 0x5C, Access.RW, "Word of the largest logits."),
         _r(

@@ -45,6 +45,8 @@ class ExternalMemory(wiring.Component):
     ----------
     start : In(1)
         An instruction begins; pulses when its vector begins to be encoded, not while ``draining``.
+    reuse : In(1)
+        Its vector is the one before, which is not encoded again; as stable as ``tiles``.
     abort : In(1)
         Forget the instruction.
     tiles, blocks, weight_base, head_beats
@@ -73,6 +75,7 @@ class ExternalMemory(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
+                "reuse": In(1),
                 "abort": In(1),
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
@@ -101,7 +104,7 @@ class ExternalMemory(wiring.Component):
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [
-            masks.clear.eq(self.start),
+            masks.clear.eq(self.start & ~self.reuse),
             masks.block.eq(fetcher.block),
             fetcher.known.eq(masks.known),
             fetcher.mask.eq(masks.mask),

@@ -91,7 +91,7 @@ class VectorMemory(wiring.Component):
         m = Module()
         width = self.params.vector_width
         low = exact_log2(width)
-        m.submodules.memory = memory = Memory(
+        m.submodules.words = memory = Memory(
             shape=words_layout(self.params), depth=self.params.vector_words // width, init=[]
         )
         for reader in (self.a, self.b):

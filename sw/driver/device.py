@@ -6,7 +6,7 @@ import numpy as np
 
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.params import CoreParams
-from hw.spec.registers import COUNTERS, REGISTERS, Error
+from hw.spec.registers import COUNTERS, ENCODE_COUNTERS, REGISTERS, Error
 from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
 from sw.driver.core import Core
@@ -14,9 +14,6 @@ from sw.driver.result import DeviceError, Result
 from sw.driver.synapse_memory import SynapseMemory
 from sw.driver.transport import Transport
 from sw.errors import UserError
-
-#: Counters of the encoding, which several instructions on one vector must not add up.
-ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
 
 
 class Device(Core):

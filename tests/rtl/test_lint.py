@@ -33,6 +33,12 @@ def test_lint_with_external_memory(width, integrator, tmp_path):
     _lint(config.replace(axi_data_width=width), tmp_path)
 
 
+@pytest.mark.parametrize(("lanes", "width"), [(8, 4), (32, 8)])
+def test_lint_with_token_unit(lanes, width, tmp_path):
+    words = {"vector_words": 1024, "vector_width": width}
+    _lint(CoreConfig(lanes=lanes, tile_lanes=2 * lanes, memory="axi", **words), tmp_path)
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_instantiation_template(name, tmp_path):
     """The documented template fits the core: no port is missing, unknown or of another width."""

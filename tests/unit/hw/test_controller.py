@@ -74,6 +74,8 @@ def test_phases():
         ({"codes": 1}, Error.NONE),
         ({"table": TABLES["octave"].number, "codes": 1}, Error.NONE),
         ({"table": TABLES["octave"].number}, Error.MODE),
+        ({"table": TABLES["octave"].number, "fixed": 1}, Error.NONE),
+        ({"table": TABLES["ttfs8"].number, "sums": 1, "fixed": 1}, Error.MODE),
         ({"table": TABLES["integer"].number}, Error.NONE),
         ({"table": 9}, Error.MODE),
     ],

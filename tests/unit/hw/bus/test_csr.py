@@ -249,7 +249,7 @@ def test_a_write_passes_answers_that_are_not_taken():
 def test_an_instruction_cannot_be_changed_while_it_runs():
     async def bench(ctx, master, registers):
         guarded = [r for r in REGISTERS.values() if r.guarded]
-        assert len(guarded) == 5
+        assert len(guarded) == 8
         for busy, answer in ((0, OKAY), (1, SLVERR), (0, OKAY)):
             ctx.set(registers.status.busy, busy)
             for register in guarded:

@@ -62,6 +62,11 @@ def test_classifier(pipe, name, silent, threshold, codes):
         magnitudes = [*range(12), *rng.sample(ties, min(60, len(ties))), *near, 1015, 1016]
         magnitudes += rng.sample(range(1017), 40)
         magnitudes = [t for t in magnitudes if 0 <= t <= 1016]
+        whole = range(0, 256 * 8, 8)
+        if not table.linear:
+            magnitudes = list(whole)
+        elif not table.zero:
+            magnitudes += whole
     cases = [(magnitude, negative) for magnitude in magnitudes for negative in (False, True)]
     dut = Classifier()
     results = pipe(

@@ -31,7 +31,9 @@ async def load(ctx, dut, values):
     ctx.set(dut.input.en, 0)
 
 
-async def start(ctx, dut, inputs, table, *, constant, threshold, silent=None, codes=False):
+async def start(
+    ctx, dut, inputs, table, *, constant, threshold, silent=None, codes=False, fixed=False
+):
     """Encode what is loaded; return the cycles until it is encoded."""
     for port, value in (
         (dut.inputs, inputs),
@@ -40,6 +42,7 @@ async def start(ctx, dut, inputs, table, *, constant, threshold, silent=None, co
         (dut.threshold, threshold),
         (dut.silent_level, table.silent_level if silent is None else silent),
         (dut.codes, codes),
+        (dut.fixed, fixed),
     ):
         ctx.set(port, value)
     await ctx.tick().repeat(2)  # so much must be between the last write and the start
@@ -115,7 +118,7 @@ async def chase(ctx, dut, values, expected, rng=None):
     if rng:
         return
     digits = expected.digits if integrator == "spike" else None
-    stored = stored_cycles(len(values), digits, codes=bool(ctx.get(dut.codes)))
+    stored = stored_cycles(len(values), digits, codes=bool(ctx.get(dut.codes | dut.fixed)))
     assert taken == list(offered(expected.items, stored, 2, integrator=integrator))
 
 
@@ -128,7 +131,8 @@ async def check(ctx, dut, values, table, rng, **mode):
     assert counts == list(expected.counts)
     assert ctx.get(dut.base) == expected.base
     digits = expected.digits if integrator == "spike" else None
-    assert cycles == encode_cycles(len(values), digits, codes=mode.get("codes", False))
+    unscaled = mode.get("codes", False) or mode.get("fixed", False)
+    assert cycles == encode_cycles(len(values), digits, codes=unscaled)
     if len(values) < 40:
         taken = await replay(ctx, dut, count=len(expected.items))
         assert taken == list(enumerate(expected.items, start=REPLAY[integrator]))
@@ -180,6 +184,21 @@ def test_codes(simulate, table, integrator):
         everything = [*range(-255, -95), *range(-95, 65), *range(65, 225), *range(96, 256)]
         for i in range(0, len(everything), 160):
             await check(ctx, dut, everything[i : i + 160], table, rng, **mode)
+
+    simulate(dut, bench)
+
+
+@BOTH
+@pytest.mark.parametrize("table", [t for t in TABLES.values() if not t.zero], ids=lambda t: t.name)
+def test_fixed_scale(simulate, table, integrator):
+    dut = VectorEncoder(PARAMS[integrator])
+
+    async def bench(ctx):
+        rng = random.Random(table.number)
+        for threshold in (4, 13):
+            mode = {"constant": 9, "threshold": threshold, "fixed": True}
+            await check(ctx, dut, list(range(0, 256, 2)), table, rng, **mode)
+            await check(ctx, dut, [rng.randrange(256) for _ in range(33)], table, rng, **mode)
 
     simulate(dut, bench)
 

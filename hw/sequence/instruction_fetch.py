@@ -1,0 +1,104 @@
+"""Reads a program ahead of its execution."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from hw.bus.burst_reader import BurstReader
+from hw.sequence.layout import instruction_layout
+from hw.spec.params import CoreParams
+from hw.spec.program import INSTRUCTION_BYTES
+from hw.synapse.external import axi_signature
+from hw.synapse.gearbox import Gearbox
+
+
+class InstructionFetch(wiring.Component):
+    """Offers instruction after instruction, and has at least one more on its way.
+
+    So it reads up to three instructions behind the one that is offered. An error response there
+    does no harm unless all instructions before it are taken.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Members
+    -------
+    start : In(1)
+        Begin to read; pulses, while nothing is read and not while ``draining``.
+    address : In(32)
+        Byte address of the first instruction, a multiple of 64.
+    stop : In(1)
+        Read no more; no instruction is offered from the next cycle on.
+    instruction : Out(stream)
+        See :func:`hw.sequence.layout.instruction_layout`.
+    draining : Out(1)
+        What was asked for is awaited and dropped.
+    failed : Out(1)
+        The next instruction met an error response, and all reads have ended; pulses. An abandoned
+        program does not fail.
+    axi : Out(AXI4ReadSignature)
+        Device memory; its data never wait.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(32),
+                "stop": In(1),
+                "instruction": Out(stream.Signature(instruction_layout())),
+                "draining": Out(1),
+                "failed": Out(1),
+                "axi": Out(axi_signature(params)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Read whole instructions, or whole beats; give the parts as instructions."""
+        m = Module()
+        width = self._params.axi_data_width
+        octets = max(INSTRUCTION_BYTES, width // 8)
+        length = 8 * octets // width
+        first_bit, unit_bit = exact_log2(INSTRUCTION_BYTES), exact_log2(octets)
+        reader = BurstReader(self._params, longest=length, depth=2 * length)
+        gearbox = Gearbox(source=width, target=8 * INSTRUCTION_BYTES)
+        forget = ResetInserter(self.draining)
+        m.submodules.reader, m.submodules.gearbox = reader, forget(gearbox)
+        connect(m, flipped(self.axi), reader.axi)
+        beats, parts = reader.beats, gearbox.target
+        active, skip = Signal(), Signal()
+        address = Signal(32)
+        m.d.comb += [
+            reader.abort.eq(self.stop),
+            reader.bursts.valid.eq(active),
+            reader.bursts.p.address.eq(address),
+            reader.bursts.p.length.eq(length - 1),
+            self.draining.eq(reader.draining),
+            self.failed.eq(reader.failed),
+            gearbox.source.valid.eq(beats.valid),
+            gearbox.source.p.data.eq(beats.p.data),
+            gearbox.source.p.last.eq(beats.p.last),
+            beats.ready.eq(gearbox.source.ready),
+            self.instruction.valid.eq(parts.valid & ~skip),
+            self.instruction.payload.eq(parts.p.data),
+            parts.ready.eq(self.instruction.ready | skip),
+        ]
+        with m.If(active & reader.bursts.ready):
+            m.d.sync += address.eq(address + octets)
+        with m.If(parts.valid):
+            m.d.sync += skip.eq(0)
+        with m.If(self.start):
+            m.d.sync += [
+                active.eq(1),
+                address.eq(self.address[unit_bit:] << unit_bit),
+                skip.eq(self.address[first_bit:unit_bit].any()),
+            ]
+        with m.If(self.stop | self.draining):
+            m.d.sync += active.eq(0)
+        return m

@@ -1,0 +1,147 @@
+"""Bursts of a LOAD (``docs/program.md``): the numbers' addresses as few, short bus transfers."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.sequence.layout import instruction_layout
+from hw.spec.params import CoreParams
+
+#: Most beats and most bytes of a burst; blocks of so much never cross AXI's boundary.
+_MOST_BEATS = 16
+_MOST_BYTES = 256
+
+
+def block_beats(params: CoreParams) -> int:
+    """Beats of the aligned block that a burst stays within: its most beats."""
+    return min(_MOST_BEATS, _MOST_BYTES * 8 // params.axi_data_width)
+
+
+def place_layout(params: CoreParams) -> data.StructLayout:
+    """Place of the first byte in a burst's first beat, and of the last byte in its last beat."""
+    place = range(params.axi_data_width // 8)
+    return data.StructLayout({"first": place, "last": place})
+
+
+class LoadBursts(wiring.Component):
+    """Makes a burst a cycle.
+
+    Numbers that follow each other without a gap, up to ``inner``, are a run, and all others runs of
+    one. A run is a burst in each block of :func:`block_beats` that it touches.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Members
+    -------
+    start : In(1)
+        Begin; pulses, not while bursts are still due.
+    instruction : In
+        The LOAD, see :func:`hw.sequence.layout.instruction_layout`.
+    count : In(16)
+        Numbers, at least 1.
+    origin : In(32)
+        Byte address of the first; of numbers of two bytes, all addresses are even.
+    bursts : Out(stream)
+        Byte ``address`` of the first beat, ``length`` (the beats behind it), and ``place``; see
+        :func:`place_layout`.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        burst = data.StructLayout(
+            {"address": 32, "length": range(block_beats(params)), "place": place_layout(params)}
+        )
+        super().__init__(
+            {
+                "start": In(1),
+                "instruction": In(instruction_layout()),
+                "count": In(16),
+                "origin": In(32),
+                "bursts": Out(stream.Signature(burst)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Find runs, and behind a register their bursts."""
+        m = Module()
+        run = Signal(data.StructLayout({"valid": 1, "address": 32, "rest": 17}))
+        taken = Signal()
+        self._find_runs(m, run, taken)
+        self._cut(m, run, taken)
+        return m
+
+    def _find_runs(self, m, run, taken):
+        """Step through addresses; numbers are counted without the one that is next."""
+        operands = self.instruction
+        active, begun, wide = Signal(), Signal(), Signal()
+        address, base = Signal(32), Signal(32)  # of the next run; of the operands' run it is in
+        rest, rest_inner = Signal(16), Signal(16)
+        whole, whole_rest, turn = Signal(16), Signal(16), Signal(16)
+        joined = operands.inner.any() & (operands.inner_stride == operands.size)
+        following = base + operands.outer_stride
+        difference = Signal(17)
+        m.d.comb += difference.eq(rest - whole)
+        ends = difference[-1]
+
+        with m.If(taken):
+            m.d.sync += run.valid.eq(0)
+        with m.If(active & begun & (taken | ~run.valid)):
+            length = Mux(ends, rest, whole_rest)
+            m.d.sync += [
+                run.valid.eq(1),
+                run.address.eq(address),
+                run.rest.eq(Mux(wide, Cat(1, length), length)),
+                rest.eq(difference),
+                rest_inner.eq(rest_inner - 1),
+                address.eq(address + operands.inner_stride),
+                active.eq(~ends),
+            ]
+            with m.If(rest_inner == 0):
+                m.d.sync += [base.eq(following), address.eq(following), rest_inner.eq(turn)]
+        with m.If(active & ~begun):
+            m.d.sync += [begun.eq(1), rest_inner.eq(turn)]
+        with m.If(self.start):
+            m.d.sync += [
+                active.eq(1),
+                begun.eq(0),
+                wide.eq(operands.size == 2),
+                base.eq(self.origin),
+                address.eq(self.origin),
+                rest.eq(self.count - 1),
+                whole.eq(Mux(joined, operands.inner, 1)),
+                whole_rest.eq(Mux(joined, operands.inner - 1, 0)),
+                turn.eq(Mux(joined, 0, operands.inner - 1)),
+            ]
+
+    def _cut(self, m, run, taken):
+        """Cut a run at the ends of blocks; first and last byte are counted in the block."""
+        bursts = self.bursts
+        low = (self._params.axi_data_width // 8).bit_length() - 1
+        top = low + block_beats(self._params).bit_length() - 1
+        block, first = Signal(32 - top), Signal(top)
+        last = Signal(max(18, top + 1))
+        within, place = Signal(top), bursts.p.place
+        full = last[top:].any()
+        m.d.comb += [
+            within.eq(Mux(full, -1, last)),
+            bursts.p.address.eq(Cat(first, block)[low:] << low),
+            bursts.p.length.eq(within[low:] - first[low:]),
+            place.first.eq(first),
+            place.last.eq(within),
+            taken.eq(run.valid & (~bursts.valid | (bursts.ready & ~full))),
+        ]
+        with m.If(bursts.ready):
+            m.d.sync += [block.eq(block + 1), first.eq(0), last[top:].eq(last[top:] - 1)]
+            with m.If(~full):
+                m.d.sync += bursts.valid.eq(0)
+        with m.If(taken):
+            m.d.sync += [
+                bursts.valid.eq(1),
+                Cat(first, block).eq(run.address),
+                last.eq(run.address[:top] + run.rest),
+            ]

@@ -1,0 +1,168 @@
+"""Executes LOAD (``docs/program.md``): numbers from device memory become words."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.lib import wiring
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.bus.burst_reader import BurstReader
+from hw.sequence.load_bursts import LoadBursts, block_beats, place_layout
+from hw.spec.params import CoreParams
+from hw.synapse.external import axi_signature
+from hw.vector.memory import WriteSignature
+from hw.vector.step import step_members
+
+#: Beats that are kept or on their way.
+DEPTH = 32
+
+
+class Loader(wiring.Component):
+    """Takes a number a cycle out of the beats that come, and writes full beats of words.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters; ``vector_words`` must not be 0.
+
+    Members
+    -------
+    start, instruction, count, done
+        See :func:`hw.vector.step.step_members`; ``start`` not while ``draining``.
+    origin : In(32)
+        Byte address of the first number, as stable as the instruction.
+    write : Out(WriteSignature)
+        Words; driven with 0 where ``granted`` is low.
+    granted : In(1)
+        A write may happen in this cycle; must not depend on ``write``.
+    axi : Out(AXI4ReadSignature)
+        Device memory; its data never wait.
+    abort : In(1)
+        Forget the instruction.
+    draining : Out(1)
+        Data of a forgotten instruction are awaited.
+    failed : Out(1)
+        The instruction has met an error response, and its data have been awaited; pulses instead
+        of ``done``.
+    """
+
+    def __init__(self, params: CoreParams):
+        self._params = params
+        super().__init__(
+            {
+                **step_members(),
+                "origin": In(32),
+                "write": Out(WriteSignature(params)),
+                "granted": In(1),
+                "axi": Out(axi_signature(params)),
+                "abort": In(1),
+                "draining": Out(1),
+                "failed": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Join bursts, bus, and the numbers' way."""
+        m = Module()
+        params = self._params
+        forget = ResetInserter(self.draining)
+        addresses = LoadBursts(params)
+        m.submodules.addresses = forget(addresses)
+        m.submodules.reader = reader = BurstReader(params, longest=block_beats(params), depth=DEPTH)
+        # As many as beats, so there is always room.
+        places = SyncFIFO(width=place_layout(params).size, depth=DEPTH)
+        m.submodules.places = forget(places)
+        connect(m, flipped(self.axi), reader.axi)
+        bursts = addresses.bursts
+        m.d.comb += [
+            addresses.start.eq(self.start),
+            addresses.instruction.eq(self.instruction),
+            addresses.count.eq(self.count),
+            addresses.origin.eq(self.origin),
+            reader.abort.eq(self.abort),
+            self.draining.eq(reader.draining),
+            self.failed.eq(reader.failed),
+            reader.bursts.valid.eq(bursts.valid),
+            reader.bursts.p.address.eq(bursts.p.address),
+            reader.bursts.p.length.eq(bursts.p.length),
+            bursts.ready.eq(reader.bursts.ready),
+            places.w_en.eq(bursts.valid & bursts.ready),
+            places.w_data.eq(bursts.p.place),
+        ]
+        ready = Signal()
+        found, pair, odd = self._take_apart(m, reader.beats, places, ready)
+        self._collect(m, found, self._extend(pair, odd), ready)
+        return m
+
+    def _take_apart(self, m, beats, places, ready):
+        """Find the next number's place in the beat; keep the pair of bytes that it is in."""
+        place = place_layout(self._params)(places.r_data)
+        wide = self.instruction.size == 2
+        final = self._params.axi_data_width // 8 - 1
+        at, following = Signal.like(place.first), Signal.like(place.first)
+        begun, ends, taken = Signal(), Signal(), Signal()
+        found, pair, odd = Signal(), Signal(16), Signal()
+        m.d.comb += [
+            at.eq(Mux(begun, following, place.first)),
+            ends.eq((at | wide) == Mux(beats.p.last, place.last, final)),
+            taken.eq(beats.valid & (ready | ~found)),
+            beats.ready.eq(taken & ends),
+            places.r_en.eq(beats.ready & beats.p.last),
+        ]
+        with m.If(taken):
+            m.d.sync += [
+                following.eq(Mux(ends, 0, at + Mux(wide, 2, 1))),
+                begun.eq(~(ends & beats.p.last)),
+                pair.eq(beats.p.data.word_select(at[1:], 16)),
+                odd.eq(at[0]),
+            ]
+        with m.If(ready | ~found):
+            m.d.sync += found.eq(taken)
+        with m.If(self.draining):
+            m.d.sync += [found.eq(0), begun.eq(0)]
+        return found, pair, odd
+
+    def _extend(self, pair, odd):
+        """Return the number as a signed value."""
+        octet = pair.word_select(odd, 8) ^ (self.instruction.nibbles << 3)
+        return Mux(self.instruction.size == 2, pair, Cat(octet, octet[-1].replicate(8))).as_signed()
+
+    def _collect(self, m, found, number, ready):
+        """Gather words, and write them when their beat is complete."""
+        width = self._params.vector_width
+        words = Signal(self.write.words.shape())
+        mask, full, final = Signal(width), Signal(), Signal()
+        address, rest, slot = Signal(16), Signal(16), Signal(range(width))
+        written = Signal()
+        m.d.comb += [written.eq(full & self.granted), ready.eq(written | ~full)]
+        with m.If(written):
+            m.d.comb += [
+                self.write.address.eq(address),
+                self.write.words.eq(words),
+                self.write.mask.eq(mask),
+            ]
+            m.d.sync += [full.eq(0), mask.eq(0), address.eq(address + width)]
+        with m.If(found & ready):
+            with m.If(written):
+                m.d.sync += mask.eq(1)
+            with m.Else():
+                m.d.sync += mask.eq(mask | 1 << slot)
+            m.d.sync += [
+                words[slot].eq(number),
+                slot.eq(slot + 1),
+                rest.eq(rest - 1),
+                final.eq(rest == 0),
+                full.eq((slot == width - 1) | (rest == 0)),
+            ]
+        m.d.sync += self.done.eq(written & final)
+        with m.If(self.start | self.draining):
+            m.d.sync += [
+                full.eq(0),
+                final.eq(0),
+                mask.eq(0),
+                slot.eq(0),
+                self.done.eq(0),
+                rest.eq(self.count - 1),
+                address.eq(self.instruction.target),
+            ]

@@ -1,0 +1,113 @@
+"""Makes the elements of a vector that enters a matrix from words of vector memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.spec.program import OPERANDS, Opcode
+from hw.vector import gate, multiplier
+from hw.vector.beat import WIDTH, WORD_BITS, beat_layout, delay, send
+from hw.vector.gate import Gate
+from hw.vector.multiplier import Multiplier
+from hw.vector.normalization_shift import ELEMENT_BITS
+
+_WORD, _GAMMA = signed(WORD_BITS), signed(16)
+
+#: Cycles from a beat of words to its elements.
+LATENCIES = {
+    Opcode.NORM: multiplier.latency(_WORD, _GAMMA),
+    Opcode.NORMALIZE: 0,
+    Opcode.GATE: gate.LATENCY,
+}
+
+
+def model(opcode: Opcode, a: Sequence[int], b: Sequence[int]) -> list[int]:
+    """Make elements.
+
+    Parameters
+    ----------
+    opcode : Opcode
+        NORM, NORMALIZE or GATE.
+    a, b : sequence of int
+        Words: h and gamma; the vector and what does not matter; g and u.
+
+    Returns
+    -------
+    list of int
+        Elements of 40, 24 or 47 bits.
+    """
+    match opcode:
+        case Opcode.NORM:
+            return [h * gamma for h, gamma in zip(a, b, strict=True)]
+        case Opcode.NORMALIZE:
+            return list(a)
+        case Opcode.GATE:
+            return [gate.model(g, u) for g, u in zip(a, b, strict=True)]
+    raise ValueError(f"opcode must be NORM, NORMALIZE or GATE, not {opcode!r}")
+
+
+class Elements(wiring.Component):
+    """Multiplies words by gamma, passes them on or gates them; a beat a cycle.
+
+    Before it stands vector memory; behind it
+    :class:`hw.vector.normalization_shift.NormalizationShift`, and in a second pass
+    :class:`hw.vector.normalize.Normalize`.
+
+    Parameters
+    ----------
+    width : int
+        Elements a cycle, at least 1.
+
+    Members
+    -------
+    opcode : In(8)
+        NORM, NORMALIZE or GATE; may change while no beat is on its way.
+    words : In(stream)
+        Beats of words ``a`` and ``b``, see :func:`hw.vector.beat.beat_layout`; gammas have 16
+        bits; always ready.
+    elements : Out(stream)
+        Beats of 47-bit elements, ``LATENCIES[opcode]`` cycles later; must always be accepted.
+    """
+
+    def __init__(self, *, width: int = WIDTH):
+        self.width = width
+        words = beat_layout(data.StructLayout({"a": _WORD, "b": _WORD}), width)
+        elements = beat_layout(signed(ELEMENT_BITS), width)
+        super().__init__(
+            {
+                "opcode": In(OPERANDS["opcode"].width),
+                "words": In(stream.Signature(words, always_ready=True)),
+                "elements": Out(stream.Signature(elements, always_ready=True)),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Products; gates; choice."""
+        m = Module()
+        tags = delay(m, self.words, max(LATENCIES.values()))
+        m.submodules.gate = gated = Gate(width=self.width)
+        send(m, tags[0], gated.pairs)
+        made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
+        for i in range(self.width):
+            m.submodules[f"product_{i}"] = product = Multiplier(a=_WORD, b=_GAMMA)
+            words, pair = self.words.p.elements[i], gated.pairs.p.elements[i]
+            m.d.comb += [
+                product.a.eq(words.a),
+                product.b.eq(words.b),
+                pair.gate.eq(words.a),
+                pair.up.eq(words.b),
+            ]
+            made[Opcode.NORM].append(product.product)
+            made[Opcode.NORMALIZE].append(words.a)
+            made[Opcode.GATE].append(gated.gated.p.elements[i])
+        with m.Switch(self.opcode):
+            for opcode, elements in made.items():
+                with m.Case(opcode):
+                    send(m, tags[LATENCIES[opcode]], self.elements)
+                    for element, value in zip(self.elements.p.elements, elements, strict=True):
+                        m.d.comb += element.eq(value)
+        return m

@@ -1,0 +1,235 @@
+"""Feeds the encoder from vector memory (``docs/program.md``, NORM, NORMALIZE and GATE)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import Out
+
+from hw.encode.block_sums import input_signature
+from hw.spec.params import CoreParams
+from hw.spec.program import Instruction, Opcode
+from hw.vector import elements, normalization_shift, normalize, root
+from hw.vector.beat import delay, send
+from hw.vector.elements import LATENCIES, Elements
+from hw.vector.memory import ADDRESS_BITS, READ_LATENCY, ReadSignature
+from hw.vector.normalization_shift import ELEMENT_BITS, SHIFT_BITS, NormalizationShift
+from hw.vector.normalize import Normalize
+from hw.vector.root import RootMeanSquare, scale_layout
+from hw.vector.step import step_members
+
+#: Cycles from the last element's write until the encoder may start.
+WRITTEN = 3
+
+
+class Fed(NamedTuple):
+    """What the encoder gets, shift n, multiplier R and exponent u; these are None but for NORM."""
+
+    inputs: list[int]
+    shift: int
+    multiplier: int | None
+    exponent: int | None
+
+
+def model(instruction: Instruction, a: Sequence[int], b: Sequence[int]) -> Fed:
+    """Execute an instruction.
+
+    Parameters
+    ----------
+    instruction : Instruction
+        NORM, NORMALIZE or GATE.
+    a, b : sequence of int
+        Its operands; see :func:`hw.vector.elements.model`.
+
+    Returns
+    -------
+    Fed
+        Inputs and scalars.
+    """
+    made = elements.model(instruction.opcode, a, b)
+    shift = normalization_shift.model(made)
+    scale = None, None
+    if instruction.opcode is Opcode.NORM:
+        epsilon = instruction["epsilon_high"] << 32 | instruction["epsilon_low"]
+        scale = root.model(a, epsilon, instruction["multiplier"])
+    return Fed(normalize.model(made, shift), shift, *scale)
+
+
+class Feed(wiring.Component):
+    """Normalizes a vector into the encoder, in two passes over it: see :meth:`cycles`.
+
+    The first pass takes ``vector_width`` elements a cycle and finds the shift, and 1/rms. The
+    second makes the same elements once more, and hands them over one a cycle.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Members
+    -------
+    start, instruction, count, done
+        See :func:`hw.vector.step.step_members`. The encoder may start with ``done``, as this comes
+        ``WRITTEN`` cycles after the last write.
+    a, b : Out(ReadSignature)
+        Vector memory.
+    input : Out
+        Input buffer of the encoder, see :func:`hw.encode.block_sums.input_signature`; written from
+        address 0 on, all 0 where nothing is.
+    shift : Out(signed(7))
+        Shift n of the last instruction.
+    multiplier : Out(16)
+        R of the last NORM.
+    exponent : Out(signed(6))
+        Its u.
+    """
+
+    def __init__(self, params: CoreParams):
+        self.params = params
+        self._measure = NormalizationShift(width=params.vector_width)
+        self._norm = RootMeanSquare(width=params.vector_width)
+        super().__init__(
+            {
+                **step_members(),
+                "a": Out(ReadSignature(params)),
+                "b": Out(ReadSignature(params)),
+                "input": Out(input_signature(params)),
+                "shift": Out(signed(SHIFT_BITS)),
+                **{name: Out(part.shape) for name, part in scale_layout()},
+            }
+        )
+
+    def cycles(self, opcode: Opcode, count: int) -> int:
+        """Return the cycles from ``start`` to ``done``."""
+        beats = -(-count // self.params.vector_width)
+        made = READ_LATENCY + LATENCIES[opcode] + 1
+        first = beats + made + self._measure.latency
+        passes = first + made + count + normalize.LATENCY + WRITTEN
+        if opcode is not Opcode.NORM:
+            return passes
+        return max(passes, beats + READ_LATENCY + self._norm.latency + 2)
+
+    def elaborate(self, platform):
+        """Words; elements; shift and scale in the first pass, inputs in the second."""
+        m = Module()
+        width = self.params.vector_width
+        m.submodules.measure = measure = self._measure
+        m.submodules.elements = made = Elements(width=width)
+        second = Signal()
+        with m.If(self.start):
+            m.d.sync += second.eq(0)
+        with m.If(measure.shift.valid):
+            m.d.sync += [second.eq(1), self.shift.eq(measure.shift.payload)]
+
+        tag = self._read(m, self.start | measure.shift.valid, second)
+        send(m, tag, made.words)
+        m.d.comb += made.opcode.eq(self.instruction.opcode)
+        for i, words in enumerate(made.words.p.elements):
+            m.d.comb += [words.a.eq(self.a.words[i]), words.b.eq(self.b.words[i])]
+        scaled = self._scale(m, tag, second)
+        inputs = self._serialize(m, made.elements, measure.elements, second)
+        self._write(m, inputs, scaled)
+        return m
+
+    def _read(self, m: Module, begin, second) -> Signal:
+        """Ask for a beat a cycle, in the second pass for one in the time its elements take."""
+        width = self.params.vector_width
+        rest, pause = Signal.like(self.count), Signal(range(width))
+        layout = data.StructLayout({"count": range(width + 1), "last": 1})
+        asked = stream.Signature(layout, always_ready=True).create()
+        m.d.comb += [
+            asked.valid.eq((rest != 0) & (pause == 0)),
+            asked.p.last.eq(rest <= width),
+            asked.p.count.eq(Mux(asked.p.last, rest, width)),
+        ]
+        with m.If(asked.valid):
+            m.d.sync += [
+                rest.eq(Mux(asked.p.last, 0, rest - width)),
+                pause.eq(Mux(second, width - 1, 0)),
+            ]
+        with m.Elif(pause != 0):
+            m.d.sync += pause.eq(pause - 1)
+        with m.If(begin):
+            m.d.sync += [rest.eq(self.count), pause.eq(0)]
+        for port, first in ((self.a, self.instruction.a), (self.b, self.instruction.b)):
+            address = Signal(ADDRESS_BITS)
+            with m.If(asked.valid):
+                m.d.comb += port.address.eq(address)
+                m.d.sync += address.eq(address + width)
+            with m.If(begin):
+                m.d.sync += address.eq(first)
+        return delay(m, asked, READ_LATENCY)[-1]
+
+    def _scale(self, m: Module, tag, second) -> Signal:
+        """Find R and u in the first pass of NORM; tell whether none are on their way."""
+        m.submodules.norm = norm = self._norm
+        instruction, scale = self.instruction, norm.scale
+        is_norm = instruction.opcode == Opcode.NORM
+        m.d.comb += [
+            norm.words.valid.eq(tag.valid & ~second & is_norm),
+            norm.words.p.elements.eq(self.a.words),
+            norm.words.p.count.eq(tag.count),
+            norm.words.p.last.eq(tag.last),
+            norm.epsilon.eq(Cat(instruction.epsilon_low, instruction.epsilon_high)),
+            norm.root_of_length.eq(instruction.multiplier),
+            scale.ready.eq(1),
+        ]
+        scaled = Signal()
+        with m.If(self.start):
+            m.d.sync += scaled.eq(~is_norm)
+        with m.If(scale.valid):
+            m.d.sync += [
+                scaled.eq(1),
+                self.multiplier.eq(scale.p.multiplier),
+                self.exponent.eq(scale.p.exponent),
+            ]
+        return scaled
+
+    def _serialize(self, m: Module, made, measured, second):
+        """Hand elements over by beats in the first pass, and one by one, normalized, after it."""
+        m.submodules.normalize = normalized = Normalize(width=1)
+        held, count = Signal.like(made.p.elements), Signal.like(made.p.count)
+        last, arrived = Signal(), Signal()
+        m.d.sync += arrived.eq(made.valid)
+        with m.If(made.valid):
+            m.d.sync += [held.eq(made.p.elements), count.eq(made.p.count), last.eq(made.p.last)]
+        with m.Else():
+            m.d.sync += [
+                held.as_value().eq(held.as_value() >> ELEMENT_BITS),
+                count.eq(count - (count != 0)),
+            ]
+        single = normalized.elements
+        m.d.comb += [
+            measured.valid.eq(arrived & ~second),
+            measured.p.elements.eq(held),
+            measured.p.count.eq(count),
+            measured.p.last.eq(last),
+            normalized.shift.eq(self.shift),
+            single.valid.eq((count != 0) & second),
+            single.p.elements[0].eq(held[0]),
+            single.p.count.eq(1),
+            single.p.last.eq((count == 1) & last),
+        ]
+        return normalized.inputs
+
+    def _write(self, m: Module, inputs, scaled) -> None:
+        """Write the inputs one behind the other; in the end it is done."""
+        address = Signal.like(self.input.address)
+        written, ended = Signal(), Signal()
+        with m.If(self.start):
+            m.d.sync += address.eq(0)
+        with m.If(inputs.valid):
+            m.d.sync += address.eq(address + 1)
+            m.d.comb += [
+                self.input.en.eq(1),
+                self.input.address.eq(address),
+                self.input.data.eq(inputs.p.elements[0]),
+            ]
+        m.d.sync += [
+            written.eq(inputs.valid & inputs.p.last),
+            ended.eq(written | (ended & ~scaled)),
+            self.done.eq(ended & scaled),
+        ]

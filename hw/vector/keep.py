@@ -1,0 +1,182 @@
+"""Appends a head of keys or values to its cache (``docs/program.md``, KEEP)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.lib import fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.spec.params import CoreParams
+from hw.spec.program import Instruction
+from hw.vector import cache_bytes, cache_code, cache_scale
+from hw.vector.beat import WORD_BITS
+from hw.vector.cache_bytes import ADDRESS_BITS, CacheBytes, octet_layout
+from hw.vector.cache_code import CODE_BITS, CacheCode
+from hw.vector.cache_scale import CacheScale
+from hw.vector.memory import READ_LATENCY, ReadSignature
+from hw.vector.single import read_word
+from hw.vector.step import step_members
+
+#: Codes that may be on their way or wait to be taken: enough for one a cycle.
+_WAITING = 16
+
+
+def model(
+    words: Sequence[int],
+    instruction: Instruction,
+    *,
+    origin: int,
+    mantissa_origin: int,
+    scale_address: int,
+) -> list[tuple[int, int]]:
+    """Execute the instruction.
+
+    Parameters
+    ----------
+    words : sequence of int
+        All of vector memory.
+    instruction : Instruction
+        KEEP.
+    origin, mantissa_origin, scale_address : int
+        Byte addresses of the first code, of the first run's mantissa, and of the scale.
+
+    Returns
+    -------
+    list of tuple of int
+        Addresses and bytes, in the order in which they are sent.
+    """
+    head = words[instruction["a"] : instruction["a"] + instruction["count"]]
+    scale = cache_scale.model(head)
+    sent = cache_bytes.model(
+        cache_code.model(head, scale),
+        scale.mantissa,
+        scale.exponent,
+        instruction,
+        origin=origin,
+        mantissa_origin=mantissa_origin,
+        scale_address=scale_address,
+    )
+    return list(sent)
+
+
+def cycles(count: int, octets: int) -> int:
+    """Return the cycles from ``start`` to ``done`` for so many words, where no byte waits.
+
+    Parameters
+    ----------
+    count : int
+        Words of the head.
+    octets : int
+        Bytes that are sent.
+    """
+    to_code = READ_LATENCY + 1 + cache_scale.LATENCY + 1
+    to_byte = READ_LATENCY + 1 + cache_code.LATENCY + 2
+    return count + to_code + to_byte + octets
+
+
+class Keep(wiring.Component):
+    """Reads a head twice, a word a cycle: for its scale, and for its codes; see :func:`cycles`.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters.
+
+    Members
+    -------
+    start, instruction, count, done
+        See :func:`hw.vector.step.step_members`; ``done`` when all bytes are stored.
+    a : Out(ReadSignature)
+        The head.
+    origin, mantissa_origin, scale_address : In(32)
+        Byte addresses of the first code, of the first run's mantissa, and of the scale; as stable
+        as the instruction.
+    octets : Out(stream)
+        Bytes for device memory: see :func:`hw.vector.cache_bytes.octet_layout`.
+    stored : In(1)
+        All bytes that have been taken are in memory; low from the cycle after one is taken.
+    """
+
+    def __init__(self, params: CoreParams):
+        super().__init__(
+            {
+                **step_members(),
+                "a": Out(ReadSignature(params)),
+                "origin": In(ADDRESS_BITS),
+                "mantissa_origin": In(ADDRESS_BITS),
+                "scale_address": In(ADDRESS_BITS),
+                "octets": Out(stream.Signature(octet_layout())),
+                "stored": In(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Read for the scale; read for the codes, as many as have room behind."""
+        m = Module()
+        m.submodules.measurer = measurer = CacheScale()
+        m.submodules.coder = coder = CacheCode()
+        m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=CODE_BITS, depth=_WAITING)
+        m.submodules.sender = sender = CacheBytes()
+
+        address, remaining = Signal.like(self.a.address), Signal.like(self.count)
+        measures, codes, last = Signal(), Signal(), Signal()
+        room = Signal(range(_WAITING + 1), init=_WAITING)
+        m.d.comb += last.eq(remaining == 1)
+        m.d.sync += room.eq(room - codes + (waiting.r_en & waiting.r_rdy))
+        with m.If(measures | codes):
+            m.d.comb += self.a.address.eq(address)
+            m.d.sync += [address.eq(address + 1), remaining.eq(remaining - 1)]
+        with m.If(self.start | measurer.scale.valid):
+            m.d.sync += [address.eq(self.instruction.a), remaining.eq(self.count)]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                with m.If(self.start):
+                    m.next = "SCALE"
+            with m.State("SCALE"):
+                m.d.comb += measures.eq(1)
+                with m.If(last):
+                    m.next = "WAIT"
+            with m.State("WAIT"):
+                with m.If(measurer.scale.valid):
+                    m.next = "CODE"
+            with m.State("CODE"):
+                m.d.comb += codes.eq(room != 0)
+                with m.If(codes & last):
+                    m.next = "IDLE"
+
+        word = Signal(signed(WORD_BITS))
+        read = Signal(3 * (READ_LATENCY + 1))
+        measured, coded, ended = read[-3:]
+        m.d.sync += [
+            word.eq(read_word(m, self.a)),
+            read.eq(Cat(measures, codes, last, read)),
+        ]
+        m.d.comb += [
+            measurer.words.valid.eq(measured),
+            measurer.words.p.elements[0].eq(word),
+            measurer.words.p.count.eq(1),
+            measurer.words.p.last.eq(ended),
+            coder.words.valid.eq(coded),
+            coder.words.payload.eq(word),
+            coder.scale.eq(measurer.scale.payload),
+            waiting.w_en.eq(coder.codes.valid),
+            waiting.w_data.eq(coder.codes.payload),
+        ]
+
+        for name in ("instruction", "count", "origin", "mantissa_origin", "scale_address"):
+            m.d.comb += getattr(sender, name).eq(getattr(self, name))
+        m.d.comb += [
+            sender.start.eq(self.start),
+            sender.stored.eq(self.stored),
+            self.done.eq(sender.done),
+            sender.codes.valid.eq(waiting.r_rdy),
+            sender.codes.payload.eq(waiting.r_data),
+            waiting.r_en.eq(sender.codes.ready),
+            sender.mantissa.eq(measurer.scale.p.mantissa),
+            sender.exponent.eq(measurer.scale.p.exponent),
+        ]
+        wiring.connect(m, wiring.flipped(self.octets), sender.octets)
+        return m
