@@ -219,7 +219,7 @@ class Interpreter:
         scale = np.array([int(coded.mantissa), int(coded.exponent)])
         machine.store(machine.elements(i, count), coded.codes.numpy() ^ 8)
         if i["keys"]:
-            groups = np.arange(count // i["inner"]) * i["outer_stride"]
+            groups = np.arange(-(-count // i["inner"])) * i["outer_stride"]
             machine.store(machine.moved(i["mantissas"], i, groups), scale[:1])
         machine.store(i["scales"] + 2 * machine.position + np.arange(2), scale)
 
