@@ -80,6 +80,7 @@ def test_silent_levels_with_row_sums(core, tied):
     [
         ({"head_width": 64, "heads": 6, "context": 50}, {"max_inputs": 384, "max_outputs": 1536}),
         ({"head_width": 64, "heads": 6, "context": 50}, {"max_inputs": 384, "tile_lanes": 16}),
+        ({"head_width": 44}, {"max_inputs": 288, "lanes": 16}),
         ({"head_width": 32, "rope_interleaved": False}, {"max_inputs": 192, "lanes": 32}),
         (
             {"head_width": 20, "rope_interleaved": False, "tied_head": False},
@@ -172,7 +173,18 @@ def test_context_is_the_least_that_all_allow(core, context, expected):
     [
         ({}, {"vector_words": 0}, {}, "x has no vector memory.*vector_words"),
         ({}, {"vector_words": 256}, {}, r"needs vector_words of \d+, configuration x has 256"),
-        ({}, {"memory_beats": 4096}, {}, r"need memory_beats of \d+, configuration x has 4096"),
+        (
+            {"ffn_width": 40000},
+            {"max_inputs": 40000},
+            {},
+            r"needs vector_words of \d+, configuration x has 2048",
+        ),
+        (
+            {},
+            {"memory_beats": 4096},
+            {},
+            r"need memory_beats of \d+ or more, configuration x has 4096",
+        ),
         ({}, {"max_inputs": 96}, {}, "attn_output has 120 inputs.*max_inputs of 120 or more"),
         ({"ffn_width": 70}, {}, {}, "vector_width 4, which must divide a feed-forward part of 70"),
         ({"head_width": 18}, {}, {}, "must divide heads of 18"),
@@ -182,7 +194,6 @@ def test_context_is_the_least_that_all_allow(core, context, expected):
             {},
             "must divide half tiles of 4",
         ),
-        ({"head_width": 48}, {"max_inputs": 288}, {}, "heads of 48 channels.*multiples of 32"),
         ({}, {}, {"table": "octave"}, "code table must be one of"),
         ({}, {}, {"table": "nothing"}, "code table must be one of .*'nothing'"),
         ({}, {}, {"context": 0}, "context must be at least 1 token, not 0"),
@@ -225,3 +236,14 @@ def test_smollm2_fits_its_configurations():
     for name in ("mac32-token", "mac128-token"):
         program = compile_program(model, CoreParams(CONFIGS[name]), name=name)
         assert program.context == 1536
+
+
+def test_memory_that_is_just_enough():
+    with pytest.raises(UserError) as refused:
+        compile_program(small_model(0), small_core(memory_beats=4096), name="x")
+    needed = int(str(refused.value).split("memory_beats of ")[1].split()[0])
+    core = small_core(memory_beats=needed)
+    program = compile_program(small_model(0), core, name="x")
+    assert 0 <= needed * core.beat_bits // 8 - len(program.image) < core.beat_bits // 8
+    with pytest.raises(UserError, match=f"{needed} or more"):
+        compile_program(small_model(0), small_core(memory_beats=needed - 1), name="x")
