@@ -92,8 +92,6 @@ def compile_program(
     tables = place_model(memory, model, params, table=table, context=context)
     shape = CacheShape.of(params, head_width=c.head_width, context=context)
     caches = [[HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)]
-    # Before addresses are written that would not fit an instruction, and again with the program.
-    check_memory(params, memory.size, name=name, context=context)
     writer = Writer(model, params, table=table, tables=tables, vectors=vectors)
     write_token(writer, caches)
     octets = b"".join(instruction.encode() for instruction in writer.instructions)

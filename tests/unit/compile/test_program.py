@@ -10,6 +10,7 @@ from hw.spec.codes import TABLES
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Instruction, Opcode
+from sw.compile.device_memory import DeviceMemory
 from sw.compile.program import compile_program
 from sw.convert.convert import convert
 from sw.errors import UserError
@@ -247,3 +248,11 @@ def test_memory_that_is_just_enough():
     assert 0 <= needed * core.beat_bits // 8 - len(program.image) < core.beat_bits // 8
     with pytest.raises(UserError, match=f"{needed} or more"):
         compile_program(small_model(0), small_core(memory_beats=needed - 1), name="x")
+
+
+def test_addresses_end_at_four_gibibytes():
+    memory = DeviceMemory()
+    memory.size = (1 << 32) - 256
+    assert memory.place(np.zeros(128, np.uint8)) == (1 << 32) - 256
+    with pytest.raises(UserError, match="more than the 4 GiB"):
+        memory.place(np.zeros(129, np.uint8))
