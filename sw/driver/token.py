@@ -27,6 +27,8 @@ class TokenDevice(Core):
 
     Attributes
     ----------
+    program : DeviceProgram
+        As given.
     length : int
         Tokens in the caches.
     counters : dict of str to int
@@ -47,7 +49,7 @@ class TokenDevice(Core):
                 f"the program was compiled for configuration {program.configuration}, the core "
                 f"has {params.hash:016x}; compile the model for this core"
             )
-        self._program = program
+        self.program = program
         self._longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
@@ -77,7 +79,7 @@ class TokenDevice(Core):
         DeviceError
             If the core stops the program.
         """
-        program = self._program
+        program = self.program
         if not 0 <= token < program.vocabulary:
             raise UserError(
                 f"token ids must be 0..{program.vocabulary - 1}, not {token}: use the model's own "
@@ -110,7 +112,7 @@ class TokenDevice(Core):
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
     def _explain(self, error: Error) -> str:
-        number, program = self._read("instruction"), self._program
+        number, program = self._read("instruction"), self.program
         known = number < len(program.instructions)
         opcode = program.instructions[number].opcode.name if known else "beyond the program"
         return (
@@ -120,7 +122,7 @@ class TokenDevice(Core):
 
     def _longest_instruction(self, instruction: Instruction) -> int:
         """Bound the cycles of an instruction at the last position."""
-        context = self._program.context
+        context = self.program.context
         count = context if instruction["count_by_position"] else instruction["count"]
         cycles = (4096 + 8 * count) * SLOWEST_MEMORY
         if instruction.opcode == Opcode.MATVEC:

@@ -39,7 +39,8 @@ class Best(NamedTuple):
 #: Stands in places that no logit has taken.
 NOTHING = Best(0, -(1 << WORD - 1))
 
-_ATTENTION = (Drain.SCORES, Drain.CONTEXT)
+#: Drains of matrices that are no weights; their events are not counted (arithmetic.md §13).
+ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 _HALF = 1 << 15
 
 
@@ -170,7 +171,7 @@ class Interpreter:
         encoded = self._encoded
         if encoded is None or not i["reuse"]:
             encoded = self._encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
-        if i["drain"] not in _ATTENTION:
+        if i["drain"] not in ATTENTION:
             machine.counters.update(self._engine.memory_counters(encoded, matrix))
             if not i["reuse"]:
                 machine.counters.update(event_counters(encoded))
