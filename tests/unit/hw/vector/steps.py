@@ -79,23 +79,23 @@ def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), sett
                 ctx.set(getattr(dut, name), value)
             busy = True
             ctx.set(dut.start, 1)
-            await ctx.tick()
+            await idle(ctx, 1)
             ctx.set(dut.start, 0)
-            spent = 1
-            while not ctx.get(dut.done):
-                await ctx.tick()
+            spent, done = 0, False
+            while not done:
+                _, _, done = await ctx.tick().sample(dut.done)
                 spent += 1
-                assert spent < 100_000, "not done"
+                assert spent < 10_000, "not done"
             taken.append(spent)
-            await ctx.tick()
             busy = False
-            for _ in range(pauses[number % len(pauses)]):
-                assert not ctx.get(dut.done)
-                await ctx.tick()
+            await idle(ctx, pauses[number % len(pauses)])
         ctx.set(dut.instruction.as_value(), (1 << 512) - 1)
-        for _ in range(settle):
-            assert not ctx.get(dut.done)
-            await ctx.tick()
+        await idle(ctx, settle)
+
+    async def idle(ctx, cycles):
+        for _ in range(cycles):
+            _, _, done = await ctx.tick().sample(dut.done)
+            assert not done
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
