@@ -125,14 +125,12 @@ class OutputBuffer(wiring.Component):
         outputs = Mux(wide, W8.outputs(params.lanes), W4.outputs(params.lanes))
         width = params.accumulator_width
         bit = self.fault.bit
-        first, mask = Signal(range(params.max_outputs + params.lanes)), Signal(width)
-        index = Signal(signed(len(self.fault.index) + 1))  # counted from the tile's first output
-        m.d.sync += index.eq(self.fault.index - first)
+        index, mask = Signal(signed(len(self.fault.index) + 1)), Signal(width)
         m.d.sync += mask.eq(1 << Mux(bit >= width, (bit - width)[: len(bit)], bit))
         with m.If(self.clear):
-            m.d.sync += first.eq(0)
+            m.d.sync += index.eq(self.fault.index)
         with m.Elif(self.valid & self.last):
-            m.d.sync += first.eq(first + outputs)
+            m.d.sync += index.eq(index - outputs)  # counted from the tile's first output
         for stream in range(params.scaler_streams):
             before = Mux(wide, W8.outputs(stream * self._depth), stream * self._depth)
             struck = Signal(name=f"struck_{stream}")
