@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.memory import NO_COLLISIONS
 from hw.spec import scales
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -54,7 +55,7 @@ class BlockSums(wiring.Component):
     block : In
         Number of a block.
     sums : Out(struct)
-        What was found in it, one cycle later and at the earliest 3 cycles after its last write;
+        What was found in it, one cycle later and at the earliest 4 cycles after its last write;
         see :func:`sums_layout`.
     """
 
@@ -72,17 +73,19 @@ class BlockSums(wiring.Component):
         """Magnitude; sum and maximum; memory."""
         m = Module()
         m.submodules.kept = kept = Memory(
-            shape=sums_layout(), depth=self.params.max_blocks, init=[]
+            shape=sums_layout(), depth=self.params.max_blocks, init=[], attrs=NO_COLLISIONS
         )
         write, read = kept.write_port(), kept.read_port()
 
         magnitude = Signal(MAGNITUDE_BITS)
         address = Signal.like(self.input.address)
-        arrived = Signal()
+        arrived, summed = Signal(), Signal()
         m.d.sync += [
             magnitude.eq(abs(self.input.data)),
             address.eq(self.input.address),
             arrived.eq(self.input.en),
+            summed.eq(arrived),
+            write.addr.eq(address // BLOCK),
         ]
 
         sums, grown = Signal(sums_layout()), Signal(sums_layout())
@@ -95,9 +98,8 @@ class BlockSums(wiring.Component):
         with m.If(arrived):
             m.d.sync += sums.eq(grown)
         m.d.comb += [
-            write.addr.eq(address // BLOCK),
-            write.data.eq(grown),
-            write.en.eq(arrived),
+            write.data.eq(sums),
+            write.en.eq(summed),
             read.addr.eq(self.block),
             self.sums.eq(read.data),
         ]

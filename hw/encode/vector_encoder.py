@@ -19,6 +19,7 @@ from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
 from hw.encode.slice import Slice
 from hw.integrate.fault import fault_layout
+from hw.memory import NO_COLLISIONS
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.scales import CONSTANT_BITS
@@ -33,7 +34,7 @@ class VectorEncoder(wiring.Component):
     these scales and the base exponent are computed, one block a cycle, then the elements are
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
     rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
-    A replay offers its first item 3 cycles after ``replay``, or 5 for ``spike``; the first one may
+    A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
     last replay's end.
 
@@ -48,7 +49,7 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 3 cycles after its last write.
+        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -110,7 +111,9 @@ class VectorEncoder(wiring.Component):
         """Join the stages: buffer, scales, quantizer, readers of codes, event memory."""
         m = Module()
         params = self.params
-        m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.buffer = buffer = Memory(
+            shape=signed(16), depth=params.max_inputs, init=[], attrs=NO_COLLISIONS
+        )
         m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
@@ -122,6 +125,8 @@ class VectorEncoder(wiring.Component):
         m.submodules.counters = counters = EventCounters(params)
         m.submodules.summary = summary = BlockSummary(params)
         m.submodules.memory = memory = EventMemory(params)
+        m.submodules.slice = between = Slice(replay_layout(params))
+        connect(m, memory.events, between.source)
 
         write, element = buffer.write_port(), buffer.read_port()
         m.d.comb += [
@@ -145,7 +150,7 @@ class VectorEncoder(wiring.Component):
             ]
         connect(m, summary.summary, memory.header)
         fire = self._fire_in_time if params.integrator == "spike" else self._fire_in_rows
-        fire(m, digits.split, memory, go)
+        fire(m, digits.split, memory, between.target, go)
         m.d.comb += [
             block_scale.constant.eq(self.constant),
             classifier.table.eq(self.table),
@@ -231,7 +236,7 @@ class VectorEncoder(wiring.Component):
                     m.next = "idle"
         return m
 
-    def _fire_in_rows(self, m, split, memory, go):
+    def _fire_in_rows(self, m, split, memory, events, go):
         """Store what is not silent as it comes."""
         code, fired = split.p.code, memory.fired
         m.d.comb += [
@@ -240,16 +245,14 @@ class VectorEncoder(wiring.Component):
             fired.valid.eq(split.valid & ~code.silent),
             memory.complete.eq(memory.header.valid),
         ]
-        connect(m, memory.events, flipped(self.events))
+        connect(m, events, flipped(self.events))
 
-    def _fire_in_time(self, m, split, memory, go):
+    def _fire_in_time(self, m, split, memory, events, go):
         """Sort before the event memory, schedule behind it."""
         m.submodules.sorter = sorter = EventSorter()
-        m.submodules.slice = between = Slice(replay_layout(self.params))
         m.submodules.scheduler = scheduler = Scheduler(self.params)
         connect(m, sorter.fired, memory.fired)
-        connect(m, memory.events, between.source)
-        connect(m, between.target, scheduler.events)
+        connect(m, events, scheduler.events)
         connect(m, scheduler.items, flipped(self.events))
         m.d.comb += [
             sorter.split.payload.eq(split.payload),

@@ -17,7 +17,7 @@ PARAMS = {name: CoreParams(CoreConfig(max_inputs=160, integrator=name)) for name
 ITEMS = {"mac": Item, "spike": scheduler.Item}
 
 #: Cycles from ``replay`` to the first item.
-REPLAY = {"mac": 3, "spike": 5}
+REPLAY = {"mac": 4, "spike": 5}
 
 CONSTANT = scales.scale_constant(1.0)
 
@@ -45,7 +45,7 @@ async def start(
         (dut.fixed, fixed),
     ):
         ctx.set(port, value)
-    await ctx.tick().repeat(2)  # so much must be between the last write and the start
+    await ctx.tick().repeat(3)  # so much must be between the last write and the start
     ctx.set(dut.start, 1)
     await ctx.tick()
     ctx.set(dut.start, 0)
