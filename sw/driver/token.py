@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hw.spec.params import CoreParams
-from hw.spec.program import Instruction, Opcode
+from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
 from hw.spec.registers import REGISTERS, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
@@ -54,8 +56,30 @@ class TokenDevice(Core):
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
-        transport.load(0, program.image)
-        self._write("program", program.address)
+        self.load()
+
+    def load(self) -> None:
+        """Put model and program into the core's memory, and forget all tokens."""
+        self.transport.load(0, self.program.image)
+        self._write("program", self.program.address)
+        self.length = 0
+
+    def stop_before(self, number: int | None) -> None:
+        """Let tokens end before an instruction, to look into them; None lets them run whole."""
+        program = self.program
+        octets = b"".join(instruction.encode() for instruction in program.instructions)
+        whole = np.frombuffer(octets, np.uint8).copy()
+        if number is not None:
+            end = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
+            whole[INSTRUCTION_BYTES * number :][: len(end)] = end
+        self.transport.load(program.address, whole)
+
+    def read_vector(self) -> np.ndarray:
+        """Read vector memory as the last token left it, int64, shape (vector_words,)."""
+        self._write("vector_address", 0)
+        address, count = REGISTERS["vector_data"].address, self.params.vector_words
+        words = self.transport.read_window(address, count)
+        return words.astype("<u4").view("<i4").astype(np.int64)
 
     def step(self, token: int, position: int) -> list[Best]:
         """Make one token.

@@ -75,12 +75,17 @@ class Interpreter:
         self.instruction = 0
 
     @property
+    def words(self) -> Tensor:
+        """Vector memory, int64."""
+        return self._machine.words
+
+    @property
     def counters(self) -> dict[str, int]:
         """Totals of the last token."""
         return {name: self._machine.counters[name] for name in COUNTERS}
 
-    def run(self, program: int, *, token: int, position: int) -> None:
-        """Run the program at a byte address for one token.
+    def run(self, program: int, *, token: int, position: int, until: int | None = None) -> None:
+        """Run the program at a byte address for one token, or until an instruction's number.
 
         Raises
         ------
@@ -91,7 +96,7 @@ class Interpreter:
         machine.token, machine.position = token, position
         machine.counters.clear()
         self._logits, self.instruction = [], 0
-        while True:
+        while self.instruction != until:
             instruction = self._fetch(program + self.instruction * INSTRUCTION_BYTES)
             if instruction.opcode == Opcode.END:
                 return
