@@ -1,25 +1,24 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
-from hw.encode.block_sums import BlockSums, input_signature
+from hw.encode.block_sums import BlockSums
 from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
 from hw.encode.event_memory import EventMemory, replay_layout
 from hw.encode.event_sorter import EventSorter
+from hw.encode.input_buffer import InputBuffer, input_signature
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
 from hw.encode.slice import Slice
 from hw.integrate.fault import fault_layout
-from hw.memory import NO_COLLISIONS
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.scales import CONSTANT_BITS
@@ -46,10 +45,11 @@ class VectorEncoder(wiring.Component):
     Members
     -------
     input : In
-        See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
+        See :func:`hw.encode.input_buffer.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write.
+        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
+        or 5 where several elements are written at once.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -111,9 +111,7 @@ class VectorEncoder(wiring.Component):
         """Join the stages: buffer, scales, quantizer, readers of codes, event memory."""
         m = Module()
         params = self.params
-        m.submodules.buffer = buffer = Memory(
-            shape=signed(16), depth=params.max_inputs, init=[], attrs=NO_COLLISIONS
-        )
+        m.submodules.buffer = buffer = InputBuffer(params)
         m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
@@ -128,13 +126,7 @@ class VectorEncoder(wiring.Component):
         m.submodules.slice = between = Slice(replay_layout(params))
         connect(m, memory.events, between.source)
 
-        write, element = buffer.write_port(), buffer.read_port()
-        m.d.comb += [
-            write.addr.eq(self.input.address),
-            write.data.eq(self.input.data),
-            write.en.eq(self.input.en),
-        ]
-
+        connect(m, flipped(self.input), buffer.input)
         connect(m, flipped(self.input), block_sums.input)
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
@@ -172,8 +164,8 @@ class VectorEncoder(wiring.Component):
         m.d.comb += [
             memory.blocks.eq(blocks),
             final.eq(position + 1 == self.inputs),
-            element.addr.eq(position),
-            element.en.eq(go),
+            buffer.position.eq(position),
+            buffer.en.eq(go),
             scales.block.eq(position // BLOCK),
         ]
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
@@ -201,7 +193,7 @@ class VectorEncoder(wiring.Component):
                 encoding.eq(Cat(encode, encoding)),
                 row.eq(position % BLOCK),
                 ends.eq(final | (position % BLOCK == BLOCK - 1)),
-                quantized.p.value.eq(element.data),
+                quantized.p.value.eq(buffer.element),
                 quantized.p.exponent.eq(Mux(unscaled, UNIT_SCALE >> 2, scales.exponent)),
                 place.row.eq(row),
                 place.last.eq(ends),

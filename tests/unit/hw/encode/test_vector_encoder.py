@@ -26,7 +26,7 @@ async def load(ctx, dut, values):
     ctx.set(dut.input.en, 1)
     for address, value in enumerate(values):
         ctx.set(dut.input.address, address)
-        ctx.set(dut.input.data, value)
+        ctx.set(dut.input.data, [value])
         await ctx.tick()
     ctx.set(dut.input.en, 0)
 
