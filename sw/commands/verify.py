@@ -41,6 +41,9 @@ def command(
     text: Annotated[
         str | None, typer.Option(help="File, or novels/NAME, to read along (teacher-forced).")
     ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Put the prompt into the chat form.")
+    ] = False,
     tokens: Annotated[int, typer.Option(help="Tokens to generate, or to read.")] = 8,
     config: options.Config = options.DEFAULT_CONFIG,
     code: options.Code = None,
@@ -76,7 +79,7 @@ def command(
     if layer is not None and inject_fault is not None:
         raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
-    ids, generated = _tokens(converted, prompt, text, tokens)
+    ids, generated = _tokens(converted, prompt, text, tokens, chat=chat)
     single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
     given = [name for name, value in single.items() if value is not None]
     chosen = options.vector(vector, params, config)
@@ -160,13 +163,13 @@ def _report(record: dict, screen) -> None:
 
 
 def _tokens(
-    model: ConvertedModel, prompt: str | None, text: str | None, tokens: int
+    model: ConvertedModel, prompt: str | None, text: str | None, tokens: int, *, chat: bool
 ) -> tuple[list[int], int]:
     """Token ids to read, and how many to generate after them."""
     tokenizer, context = Tokenizer.from_spec(model.tokenizer_spec), model.config.context
     if text is None:
         prompt = "She was" if prompt is None else prompt
-        ids = encode_prompt(tokenizer, prompt, chat=False, tokens=tokens, context=context)
+        ids = encode_prompt(tokenizer, prompt, chat=chat, tokens=tokens, context=context)
         return ids, tokens
     if tokens > context:
         raise UserError(f"--tokens {tokens} exceeds the model's context of {context}")
