@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ClockDomain, Module, Mux, Signal
+from amaranth.hdl import ClockDomain, Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
@@ -199,5 +199,7 @@ class Core(wiring.Component):
         with m.Else():
             m.d.comb += self._command(registers, matrix)
         for name in inputs.input.signature.members:
-            host, token = getattr(inputs.input, name), getattr(unit.input, name)
-            m.d.comb += getattr(matrix.input, name).eq(Mux(unit.busy, token, host))
+            host, token, used = (
+                Value.cast(getattr(writer.input, name)) for writer in (inputs, unit, matrix)
+            )
+            m.d.comb += used.eq(Mux(unit.busy, token, host))

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from hw.bus.csr import register_layout
 from hw.bus.window import WindowSignature
 from hw.controller import Controller
-from hw.encode.block_sums import input_signature
+from hw.encode.input_buffer import input_signature
 from hw.encode.vector_encoder import VectorEncoder
 from hw.instruction import InstructionCheck
 from hw.integrate.mac import MacLanes
@@ -65,7 +65,7 @@ class MatrixUnit(wiring.Component):
     failed : Out(1)
         External memory has answered with an error; pulses.
     input : In
-        Input buffer; see :func:`hw.encode.block_sums.input_signature`.
+        Input buffer; see :func:`hw.encode.input_buffer.input_signature`.
     base : Out(4)
         Base exponent of the encoded vector.
     address, word, accumulator, tile_done

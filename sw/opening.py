@@ -11,10 +11,13 @@ from pathlib import Path
 from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreParams
 from sw.compile.image import DeviceImage, compile_model, load_image
+from sw.compile.program import compile_program
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
+from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
+from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
@@ -157,6 +160,33 @@ def open_device(
         device = Device(transport, params)
         device.load(layout)
         yield DeviceLinear(device, model, table=table), transport.build_seconds
+    finally:
+        transport.close()
+
+
+@contextlib.contextmanager
+def open_tokens(
+    model: ConvertedModel,
+    *,
+    params: CoreParams,
+    config: str,
+    table: str,
+    backend: str = "rtl",
+    memory: str | None = None,
+) -> Iterator[tuple[TokenDecoder, float]]:
+    """Run a core that makes whole tokens of a model.
+
+    Yields
+    ------
+    decoder : TokenDecoder
+        Makes tokens on the core.
+    build_seconds : float
+        Time that Verilator and the compiler took; 0 if the build was cached.
+    """
+    program = compile_program(model, params, name=config, table=table)
+    transport = open_transport(params, backend=backend, memory=memory)
+    try:
+        yield TokenDecoder(TokenDevice(transport, params, program)), transport.build_seconds
     finally:
         transport.close()
 

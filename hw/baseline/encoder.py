@@ -9,6 +9,7 @@ from amaranth.lib.wiring import connect, flipped
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_sums import BlockSums
+from hw.encode.input_buffer import InputBuffer
 from hw.encode.quotient import Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.vector_encoder import VectorEncoder
@@ -22,12 +23,12 @@ class DenseEncoder(VectorEncoder):
         """Find the scales; divide and round; keep codes; replay them."""
         m = Module()
         params = self.params
-        m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.buffer = buffer = InputBuffer(params)
         m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
         m.submodules.quotient = quotient = Quotient()
-        write, element = buffer.write_port(), buffer.read_port()
+        connect(m, flipped(self.input), buffer.input)
         connect(m, flipped(self.input), block_sums.input)
         connect(m, block_scale.index, scales.index)
 
@@ -37,10 +38,7 @@ class DenseEncoder(VectorEncoder):
         scan, divide, dividing = Signal(), Signal(), Signal()
         divided = quotient.elements
         m.d.comb += [
-            write.addr.eq(self.input.address),
-            write.data.eq(self.input.data),
-            write.en.eq(self.input.en),
-            element.addr.eq(position),
+            buffer.position.eq(position),
             block_sums.block.eq(scanned + scan),
             scales.block.eq(position // BLOCK),
             scales.clear.eq(self.start),
@@ -55,7 +53,7 @@ class DenseEncoder(VectorEncoder):
             ends.eq(final | (position % BLOCK == BLOCK - 1)),
             dividing.eq(divide),
             divided.valid.eq(dividing),
-            divided.p.value.eq(element.data),
+            divided.p.value.eq(buffer.element),
             divided.p.exponent.eq(scales.exponent),
             divided.p.place.last.eq(ends),
             divided.p.place.mantissa.eq(scales.mantissa),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -113,7 +113,7 @@ class RegisterFile(wiring.Component):
 
     def _read(self, m):
         bus = self.bus
-        allowed, value = Signal(), Signal(WORD)
+        allowed, value = Signal(), Const(0, WORD)
         with m.Switch(bus.read_address):
             for register in REGISTERS.values():
                 with m.Case(register.address >> 2):
@@ -123,20 +123,24 @@ class RegisterFile(wiring.Component):
                         m.d.comb += allowed.eq(register.access is not Access.PULSE)
 
         asked = Cat(allowed, bus.read_address)
-        for stage in range(WINDOW_LATENCY):
+        for stage in range(WINDOW_LATENCY - 1):
             later = Signal(len(asked), name=f"asked_{stage + 1}")
             m.d.sync += later.eq(asked)
             asked = later
-        with m.Switch(asked[1:]):
-            for register in REGISTERS.values():
-                if register.access is Access.PULSE:
-                    continue
-                known = self._constants.get(register.name)
-                port = getattr(self, register.name) if known is None else known
-                window = register.access is Access.WINDOW
-                with m.Case(register.address >> 2):
-                    m.d.comb += value.eq(port.read_data if window else port)
+        answered = Signal()
+        for register in REGISTERS.values():
+            if register.access is Access.PULSE:
+                continue
+            chosen = Signal(name=f"reads_{register.name}")
+            m.d.sync += chosen.eq(
+                asked == Cat(Const(1, 1), Const(register.address >> 2, len(bus.read_address)))
+            )
+            known = self._constants.get(register.name)
+            port = getattr(self, register.name) if known is None else Const(known, WORD)
+            source = port.read_data if register.access is Access.WINDOW else port
+            value |= Value.cast(source) & chosen.replicate(WORD)
         m.d.sync += [
-            bus.answer.value.eq(Mux(asked[0], value, 0)),
-            bus.answer.refused.eq(~asked[0]),
+            answered.eq(asked[0]),
+            bus.answer.value.eq(value),
+            bus.answer.refused.eq(~answered),
         ]

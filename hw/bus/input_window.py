@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.window import WindowSignature
-from hw.encode.block_sums import input_signature
+from hw.encode.input_buffer import input_signature
 from hw.spec.params import CoreParams
 
 
@@ -24,7 +24,7 @@ class InputWindow(wiring.Component):
     window : In(WindowSignature)
         The host's words; the element is the low half.
     input : Out
-        Write port of the buffer; see :func:`hw.encode.block_sums.input_signature`.
+        Write port of the buffer; see :func:`hw.encode.input_buffer.input_signature`.
     """
 
     def __init__(self, params: CoreParams):
@@ -36,9 +36,9 @@ class InputWindow(wiring.Component):
         m = Module()
         window = self.window
         m.d.comb += [
-            self.input.en.eq(window.write),
+            self.input.en.eq(window.write << (window.address & (self._params.input_width - 1))),
             self.input.address.eq(window.address),
-            self.input.data.eq(window.write_data),
+            *(element.eq(window.write_data) for element in self.input.data),
         ]
         m.d.sync += window.writable.eq(window.address < self._params.max_inputs)
         return m

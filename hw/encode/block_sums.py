@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.encode.input_buffer import input_signature
+from hw.memory import NO_COLLISIONS
 from hw.spec import scales
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -29,11 +33,8 @@ def sums_layout() -> data.StructLayout:
     return data.StructLayout({"total": TOTAL_BITS, "largest": MAGNITUDE_BITS})
 
 
-def input_signature(params: CoreParams) -> wiring.Signature:
-    """Write port of the input buffer, one element a cycle."""
-    return wiring.Signature(
-        {"en": Out(1), "address": Out(ceil_log2(params.max_inputs)), "data": Out(signed(16))}
-    )
+def _greater(a: Value, b: Value) -> Value:
+    return Mux(a > b, a, b)
 
 
 class BlockSums(wiring.Component):
@@ -50,12 +51,12 @@ class BlockSums(wiring.Component):
     Members
     -------
     input : In
-        See :func:`input_signature`. Elements are -32767..32767.
+        See :func:`hw.encode.input_buffer.input_signature`. Elements are -32767..32767.
     block : In
         Number of a block.
     sums : Out(struct)
-        What was found in it, one cycle later and at the earliest 3 cycles after its last write;
-        see :func:`sums_layout`.
+        What was found in it, one cycle later and at the earliest 4 cycles after its last write,
+        or 5 where several elements are written at once; see :func:`sums_layout`.
     """
 
     def __init__(self, params: CoreParams):
@@ -69,36 +70,59 @@ class BlockSums(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Magnitude; sum and maximum; memory."""
+        """Magnitudes; those of a beat together; sum and maximum; memory."""
         m = Module()
         m.submodules.kept = kept = Memory(
-            shape=sums_layout(), depth=self.params.max_blocks, init=[]
+            shape=sums_layout(), depth=self.params.max_blocks, init=[], attrs=NO_COLLISIONS
         )
         write, read = kept.write_port(), kept.read_port()
 
-        magnitude = Signal(MAGNITUDE_BITS)
-        address = Signal.like(self.input.address)
-        arrived = Signal()
+        width = self.params.input_width
+        magnitudes = [Signal(MAGNITUDE_BITS, name=f"magnitude_{i}") for i in range(width)]
+        beat, block, begins, arrived = self._together(m, magnitudes)
+        summed = Signal()
         m.d.sync += [
-            magnitude.eq(abs(self.input.data)),
-            address.eq(self.input.address),
-            arrived.eq(self.input.en),
+            *(
+                magnitude.eq(Mux(self.input.en[i], abs(self.input.data[i]), 0))
+                for i, magnitude in enumerate(magnitudes)
+            ),
+            summed.eq(arrived),
+            write.addr.eq(block),
         ]
 
         sums, grown = Signal(sums_layout()), Signal(sums_layout())
-        begins = address % BLOCK == 0
         total, largest = Mux(begins, 0, sums.total), Mux(begins, 0, sums.largest)
         m.d.comb += [
-            grown.total.eq(total + magnitude),
-            grown.largest.eq(Mux(magnitude > largest, magnitude, largest)),
+            grown.total.eq(total + beat.total),
+            grown.largest.eq(_greater(beat.largest, largest)),
         ]
         with m.If(arrived):
             m.d.sync += sums.eq(grown)
         m.d.comb += [
-            write.addr.eq(address // BLOCK),
-            write.data.eq(grown),
-            write.en.eq(arrived),
+            write.data.eq(sums),
+            write.en.eq(summed),
             read.addr.eq(self.block),
             self.sums.eq(read.data),
         ]
         return m
+
+    def _together(self, m, magnitudes):
+        """Sum and largest of a beat, its block, whether that begins with it, and whether it is."""
+        width = len(magnitudes)
+        tag = data.StructLayout({"block": range(self.params.max_blocks), "begins": 1, "arrived": 1})
+        tags = [Signal(tag, name=f"tag_{stage}") for stage in range(2)]
+        first = self.input.address % BLOCK < width
+        m.d.sync += [
+            tags[0].block.eq(self.input.address // BLOCK),
+            tags[0].begins.eq(first & self.input.en[0]),
+            tags[0].arrived.eq(self.input.en.any()),
+            tags[1].eq(tags[0]),
+        ]
+        beat = Signal(sums_layout())
+        domain = m.d.comb if width == 1 else m.d.sync
+        domain += [
+            beat.total.eq(reduce(add, magnitudes)),
+            beat.largest.eq(reduce(_greater, magnitudes)),
+        ]
+        last = tags[0] if width == 1 else tags[1]
+        return beat, last.block, last.begins, last.arrived

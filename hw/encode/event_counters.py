@@ -45,7 +45,7 @@ def model(blocks: Sequence[Sequence[Code]]) -> Counts:
 
 
 class EventCounters(wiring.Component):
-    """Counts one code a cycle; the counters are right 2 cycles after the last code.
+    """Counts one code a cycle; the counters are right 3 cycles after the last code.
 
     Parameters
     ----------
@@ -75,14 +75,18 @@ class EventCounters(wiring.Component):
     def elaborate(self, platform):
         """Find levels that are new in their block; count them, and the classes."""
         m = Module()
-        code = self.split.p.code
-        new_steps = Signal(range(3))
+        split = Signal(self.split.p.shape())
+        valid = Signal()
+        code = split.code
+        m.d.sync += [split.eq(self.split.p), valid.eq(self.split.valid)]
+        new_coarse, new_fine = Signal(), Signal()
         classes = Signal(3)
-        m.d.sync += [classes.eq(0), new_steps.eq(0)]
-        with m.If(self.split.valid):
+        m.d.sync += [classes.eq(0), new_coarse.eq(0), new_fine.eq(0)]
+        with m.If(valid):
             m.d.sync += [
                 classes.eq(1 << Mux(code.silent, 1, Mux(code.integer, 2, 0))),
-                new_steps.eq(self._new_coarse(m) + self._new_fine(m)),
+                new_coarse.eq(self._new_coarse(m, split)),
+                new_fine.eq(self._new_fine(m, split, valid)),
             ]
 
         elements = range(self.params.max_inputs + 1)
@@ -91,20 +95,20 @@ class EventCounters(wiring.Component):
             m.d.sync += counter.eq(Mux(self.clear, 0, counter + classes[i]))
             m.d.comb += getattr(self, name).eq(counter)
         counter = Signal(range(2 * self.params.max_inputs + 1), name="steps_counter")
-        m.d.sync += counter.eq(Mux(self.clear, 0, counter + new_steps))
+        m.d.sync += counter.eq(Mux(self.clear, 0, counter + (new_coarse + new_fine)))
         m.d.comb += self.steps.eq(counter)
         return m
 
-    def _new_coarse(self, m):
+    def _new_coarse(self, m, split):
         """Mark the coarse level; level 0 counts as seen from the start."""
-        level, last = self.split.p.coarse, self.split.p.code.place.last
+        level, last = split.coarse, split.code.place.last
         seen = Signal(LARGEST_COARSE + 1, init=1)
         m.d.sync += seen.eq(Mux(last, 1, seen | (1 << level)))
         return ~seen.bit_select(level, 1)
 
-    def _new_fine(self, m):
+    def _new_fine(self, m, split, valid):
         """Mark the fine level in a memory of words, of which those in use are known."""
-        level, last = self.split.p.fine, self.split.p.code.place.last
+        level, last = split.fine, split.code.place.last
         m.submodules.words = words = Memory(shape=WORD, depth=WORD, init=[])
         read, write = words.read_port(domain="comb"), words.write_port()
         used = Signal(WORD)
@@ -115,7 +119,7 @@ class EventCounters(wiring.Component):
             word.eq(Mux(used.bit_select(high, 1), read.data, 0)),
             write.addr.eq(high),
             write.data.eq(word | (1 << low)),
-            write.en.eq(self.split.valid),
+            write.en.eq(valid),
         ]
         m.d.sync += used.eq(Mux(last, 0, used | (1 << high)))
         seen = used.bit_select(high, 1) & read.data.bit_select(low, 1)

@@ -10,6 +10,7 @@ from hw.encode.block_summary import summary_layout
 from hw.encode.digits import LARGEST
 from hw.encode.event import event_layout
 from hw.integrate.fault import CODE, fault_layout
+from hw.memory import NO_COLLISIONS
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
@@ -98,7 +99,7 @@ class EventMemory(wiring.Component):
         """Write with faults; walk the headers; fetch the events; offer them."""
         m = Module()
         m.submodules.events = events = Memory(
-            shape=fired_layout(self.params), depth=self._depth, init=[]
+            shape=fired_layout(self.params), depth=self._depth, init=[], attrs=NO_COLLISIONS
         )
         m.submodules.headers = headers = Memory(
             shape=summary_layout(), depth=self.params.max_blocks, init=[]
@@ -146,7 +147,8 @@ class EventMemory(wiring.Component):
         item = Signal(replay_layout(self.params))
         address = Signal(range(self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
-        tiles, left = Signal(16), Signal(16)  # that are not yet loaded to their last block
+        tiles, more = Signal(16), Signal()  # to be loaded; there are some that are not yet
+        wrapped = Signal()  # one fewer: its last block was loaded in the cycle before
         part = Signal(range(self.params.sub_tiles))  # of the tile, for which a block is loaded
         last_part = part == self.params.sub_tiles - 1
         start = Signal.like(address)  # the block's first event
@@ -155,9 +157,10 @@ class EventMemory(wiring.Component):
         step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
-        load = (left != 0) & free & (following < readable)
+        load = (self.replay | more) & free & (following < readable)
+        wraps = load & final & last_part
+        final_tile = Mux(self.replay, self.tiles == 1, Mux(wrapped, tiles == 2, tiles == 1))
         m.d.comb += [
-            left.eq(Mux(self.replay, self.tiles, tiles)),
             item.empty.eq(block.count == 0),
             item.last.eq(block.count <= 1),
             item.last_block.eq(last_block),
@@ -168,7 +171,9 @@ class EventMemory(wiring.Component):
         ]
         m.d.sync += [
             readable.eq(Mux(self.clear, 0, self.completed)),
-            tiles.eq(left - (load & final & last_part)),
+            more.eq((self.replay | more) & ~(wraps & final_tile)),
+            wrapped.eq(wraps),
+            tiles.eq(Mux(self.replay, self.tiles, tiles - wrapped)),
         ]
         with m.If(step):
             m.d.sync += [block.count.eq(block.count - 1), address.eq(address + ~item.empty)]

@@ -74,19 +74,20 @@ class LevelStacks(wiring.Component):
             used.eq(Mux(self.swap, 0, used_now)),
             count.eq(Mux(self.swap, 0, count + self.pushed.valid)),
         ]
-        for memory, address, value in (
-            (tops, key, count),
-            (links, count, Cat(below.data, ~used.bit_select(key, 1))),
-            (payloads, count, self.pushed.p.payload),
+        # A link is needed 2 cycles after it is found at the earliest: a register shortens its way.
+        for domain, memory, address, value in (
+            (m.d.comb, tops, key, count),
+            (m.d.sync, links, count, Cat(below.data, ~used.bit_select(key, 1))),
+            (m.d.comb, payloads, count, self.pushed.p.payload),
         ):
             write = memory.write_port()
-            m.d.comb += [
+            domain += [
                 write.addr.eq(Cat(address, half)),
                 write.data.eq(value),
                 write.en.eq(self.pushed.valid),
             ]
 
-        stacks = Signal(STACKS)  # that have not been begun
+        stacks, some = Signal(STACKS), Signal()  # that have not been begun; there are any
         place = Signal(range(BLOCK))
         top = tops.read_port(domain="comb")
         link = links.read_port(domain="comb")
@@ -96,7 +97,7 @@ class LevelStacks(wiring.Component):
             link.addr.eq(Cat(place, ~half)),
             found.addr.eq(Cat(place, ~half)),
             self.popped.payload.eq(found.data),
-            self.busy.eq(self.popped.valid | stacks.any()),
+            self.busy.eq(self.popped.valid | some),
         ]
         begins = ~self.popped.valid | link.data.bottom
         with m.If(~self.popped.valid | self.popped.ready):
@@ -104,11 +105,12 @@ class LevelStacks(wiring.Component):
             with m.If(begins):
                 m.d.sync += [
                     place.eq(top.data),
-                    self.popped.valid.eq(stacks.any()),
+                    self.popped.valid.eq(some),
                     stacks.eq(stacks & (stacks - 1)),
+                    some.eq((stacks & (stacks - 1)).any()),
                 ]
         with m.If(self.swap):
-            m.d.sync += stacks.eq(used_now)
+            m.d.sync += [stacks.eq(used_now), some.eq(used.any() | self.pushed.valid)]
         return m
 
 

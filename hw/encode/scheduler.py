@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode.digits import LARGEST
 from hw.encode.event import EventSignature, event_layout
 from hw.encode.event_memory import replay_layout
 from hw.encode.event_sorter import Fired
+from hw.encode.slice import Slice
 from hw.spec.params import CoreParams
 
 #: Largest number of unit steps, as a power of 2, that pass in one cycle.
@@ -127,19 +128,22 @@ class Scheduler(wiring.Component):
         """Pass as much time as one cycle allows; fire when the time of the event has come."""
         m = Module()
         event = self.events.p
-        item = Signal(event_layout(self.params))
+        m.submodules.slice = offer = Slice(event_layout(self.params))
+        connect(m, offer.target, flipped(self.items))
+        item = offer.source.p
 
         begins, flush = Signal(init=1), Signal()  # a block begins; the vector is over
         follows = Signal()  # another block is before it
         coarse, times16 = Signal(), Signal()
         level = Signal(range(LARGEST + 1))
-        ended = Signal(replay_layout(self.params))  # the event before
+        taken = Signal()  # an event was, in the cycle before
+        before, held, ended = (Signal(replay_layout(self.params)) for _ in range(3))
 
         def passes(steps):
             """Tell whether so much time passes in one cycle."""
             return steps.matches(0, *(1 << shift for shift in range(LARGEST_SHIFT + 1)))
 
-        advance = Signal()
+        advance = offer.source.ready
         changes = coarse & (begins | ~event.coarse)
         closes = Signal()  # the coarse window ends, and no fine one follows
         to_event, gap = Signal.like(level), Signal.like(level)
@@ -147,7 +151,6 @@ class Scheduler(wiring.Component):
         arrives = Signal()
         consumed = Signal()
         m.d.comb += [
-            advance.eq(~self.items.valid | self.items.ready),
             closes.eq(coarse & begins),
             to_event.eq(level - event.level),
             gap.eq(Mux(begins | changes, level, to_event)),
@@ -175,15 +178,17 @@ class Scheduler(wiring.Component):
 
         # What a block's end takes before the next event does not wait for that.
         offers = self.events.valid | flush | (begins & ~consumed)
-        with m.If(advance):
-            m.d.sync += [self.items.valid.eq(offers), self.items.payload.eq(item)]
+        m.d.comb += [
+            offer.source.valid.eq(offers),
+            ended.eq(Mux(taken, before.as_value(), held.as_value())),  # the last that was taken
+        ]
+        m.d.sync += [taken.eq(advance & offers & consumed), before.eq(event), held.eq(ended)]
         with m.If(advance & offers):
             m.d.sync += [level.eq(level - passed), times16.eq(0)]
             with m.If(arrives & changes):
                 m.d.sync += [coarse.eq(0), times16.eq(1)]
             with m.If(consumed):
                 m.d.sync += [
-                    ended.eq(event),
                     level.eq(Mux(event.empty | flush, 0, event.level)),
                     coarse.eq(event.coarse & ~event.empty & ~flush),
                     begins.eq(event.last | flush),

@@ -1,19 +1,19 @@
 """Encodes a vector of integers once, and replays its events for every tile of outputs."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
 from amaranth.lib import stream, wiring
-from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode.block_scale import BlockScale
 from hw.encode.block_summary import BlockSummary
-from hw.encode.block_sums import BlockSums, input_signature
+from hw.encode.block_sums import BlockSums
 from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
 from hw.encode.event_memory import EventMemory, replay_layout
 from hw.encode.event_sorter import EventSorter
+from hw.encode.input_buffer import InputBuffer, input_signature
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
@@ -33,7 +33,7 @@ class VectorEncoder(wiring.Component):
     these scales and the base exponent are computed, one block a cycle, then the elements are
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
     rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
-    A replay offers its first item 3 cycles after ``replay``, or 5 for ``spike``; the first one may
+    A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
     last replay's end.
 
@@ -45,10 +45,11 @@ class VectorEncoder(wiring.Component):
     Members
     -------
     input : In
-        See :func:`hw.encode.block_sums.input_signature`; not while a vector is encoded. The last
+        See :func:`hw.encode.input_buffer.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 3 cycles after its last write.
+        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
+        or 5 where several elements are written at once.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -110,7 +111,7 @@ class VectorEncoder(wiring.Component):
         """Join the stages: buffer, scales, quantizer, readers of codes, event memory."""
         m = Module()
         params = self.params
-        m.submodules.buffer = buffer = Memory(shape=signed(16), depth=params.max_inputs, init=[])
+        m.submodules.buffer = buffer = InputBuffer(params)
         m.submodules.block_sums = block_sums = BlockSums(params)
         m.submodules.block_scale = block_scale = BlockScale()
         m.submodules.scales = scales = ScaleMemory(params)
@@ -122,14 +123,10 @@ class VectorEncoder(wiring.Component):
         m.submodules.counters = counters = EventCounters(params)
         m.submodules.summary = summary = BlockSummary(params)
         m.submodules.memory = memory = EventMemory(params)
+        m.submodules.slice = between = Slice(replay_layout(params))
+        connect(m, memory.events, between.source)
 
-        write, element = buffer.write_port(), buffer.read_port()
-        m.d.comb += [
-            write.addr.eq(self.input.address),
-            write.data.eq(self.input.data),
-            write.en.eq(self.input.en),
-        ]
-
+        connect(m, flipped(self.input), buffer.input)
         connect(m, flipped(self.input), block_sums.input)
         connect(m, block_scale.index, scales.index)
         connect(m, quotient.quotients, classifier.quotients)
@@ -145,7 +142,7 @@ class VectorEncoder(wiring.Component):
             ]
         connect(m, summary.summary, memory.header)
         fire = self._fire_in_time if params.integrator == "spike" else self._fire_in_rows
-        fire(m, digits.split, memory, go)
+        fire(m, digits.split, memory, between.target, go)
         m.d.comb += [
             block_scale.constant.eq(self.constant),
             classifier.table.eq(self.table),
@@ -167,8 +164,8 @@ class VectorEncoder(wiring.Component):
         m.d.comb += [
             memory.blocks.eq(blocks),
             final.eq(position + 1 == self.inputs),
-            element.addr.eq(position),
-            element.en.eq(go),
+            buffer.position.eq(position),
+            buffer.en.eq(go),
             scales.block.eq(position // BLOCK),
         ]
         m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
@@ -196,7 +193,7 @@ class VectorEncoder(wiring.Component):
                 encoding.eq(Cat(encode, encoding)),
                 row.eq(position % BLOCK),
                 ends.eq(final | (position % BLOCK == BLOCK - 1)),
-                quantized.p.value.eq(element.data),
+                quantized.p.value.eq(buffer.element),
                 quantized.p.exponent.eq(Mux(unscaled, UNIT_SCALE >> 2, scales.exponent)),
                 place.row.eq(row),
                 place.last.eq(ends),
@@ -231,7 +228,7 @@ class VectorEncoder(wiring.Component):
                     m.next = "idle"
         return m
 
-    def _fire_in_rows(self, m, split, memory, go):
+    def _fire_in_rows(self, m, split, memory, events, go):
         """Store what is not silent as it comes."""
         code, fired = split.p.code, memory.fired
         m.d.comb += [
@@ -240,16 +237,14 @@ class VectorEncoder(wiring.Component):
             fired.valid.eq(split.valid & ~code.silent),
             memory.complete.eq(memory.header.valid),
         ]
-        connect(m, memory.events, flipped(self.events))
+        connect(m, events, flipped(self.events))
 
-    def _fire_in_time(self, m, split, memory, go):
+    def _fire_in_time(self, m, split, memory, events, go):
         """Sort before the event memory, schedule behind it."""
         m.submodules.sorter = sorter = EventSorter()
-        m.submodules.slice = between = Slice(replay_layout(self.params))
         m.submodules.scheduler = scheduler = Scheduler(self.params)
         connect(m, sorter.fired, memory.fired)
-        connect(m, memory.events, between.source)
-        connect(m, between.target, scheduler.events)
+        connect(m, events, scheduler.events)
         connect(m, scheduler.items, flipped(self.events))
         m.d.comb += [
             sorter.split.payload.eq(split.payload),

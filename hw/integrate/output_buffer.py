@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.division import divide
 from hw.integrate.fault import ACCUMULATOR, fault_layout
+from hw.memory import NO_COLLISIONS
 from hw.spec.cycles import lanes_per_stream
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
@@ -84,7 +85,9 @@ class OutputBuffer(wiring.Component):
         bank, word = self._locate(wide)
         fetched = []
         for stream, faulty in enumerate(self._faulty(m, wide)):
-            kept = memory.Memory(shape=self._shape, depth=self._words(), init=[])
+            kept = memory.Memory(
+                shape=self._shape, depth=self._words(), init=[], attrs=NO_COLLISIONS
+            )
             m.submodules[f"bank_{stream}"] = kept
             store, fetch = kept.write_port(), kept.read_port()
             m.d.comb += [
@@ -129,16 +132,14 @@ class OutputBuffer(wiring.Component):
         outputs = Mux(wide, W8.outputs(params.lanes), W4.outputs(params.lanes))
         width = params.accumulator_width
         bit = self.fault.bit
-        first, mask = Signal(range(params.max_outputs + params.lanes)), Signal(width)
+        index, mask = Signal(signed(len(self.fault.index) + 1)), Signal(width)
         m.d.sync += mask.eq(1 << Mux(bit >= width, (bit - width)[: len(bit)], bit))
         with m.If(self.clear):
-            m.d.sync += first.eq(0)
+            m.d.sync += index.eq(self.fault.index)
         with m.Elif(self.valid & self.last):
-            m.d.sync += first.eq(first + outputs)
+            m.d.sync += index.eq(index - outputs)  # counted from the tile's first output
         for stream in range(params.scaler_streams):
             before = Mux(wide, W8.outputs(stream * self._depth), stream * self._depth)
             struck = Signal(name=f"struck_{stream}")
-            m.d.comb += struck.eq(
-                (self.fault.kind == ACCUMULATOR) & (self.fault.index == first + before + self.slot)
-            )
+            m.d.comb += struck.eq((self.fault.kind == ACCUMULATOR) & (index == before + self.slot))
             yield self.results[stream] ^ Mux(struck, mask, 0)

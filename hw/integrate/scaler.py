@@ -22,6 +22,9 @@ SILENT_WIDTH = 8
 PAIR_WIDTH = 21
 TERM_WIDTH = 28
 
+#: Bits of a factor that are multiplied apart from those above them.
+LOW_WIDTH = 17
+
 #: Pipeline registers from the chains' heads to the results.
 STAGES = 8
 
@@ -179,13 +182,16 @@ class GroupScaler(wiring.Component):
             d.eq(d_early[SCALE_WIDTH:]),
             b.eq(Mux(self.wide, 0, b_early[SCALE_WIDTH:])),
         ]
-        scaled_sum = Signal(signed(TERM_WIDTH))
+        # A multiplier has 18 bits: the product of what is above them is added with the offset.
+        low = Signal(signed(LOW_WIDTH + SCALE_WIDTH))
+        high = Signal(signed(TERM_WIDTH - LOW_WIDTH))
         offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width))
         term = Signal(signed(TERM_WIDTH))
         m.d.sync += [
-            scaled_sum.eq(factor * d),
+            low.eq(factor[:LOW_WIDTH] * d),
+            high.eq(factor[LOW_WIDTH:].as_signed() * d),
             offset.eq(tags[3].group.code_sum * b),
-            term.eq(scaled_sum + offset),
+            term.eq(low + (high << LOW_WIDTH) + offset),
         ]
         mantissa = tags[5].group.mantissa
         multiplied = Signal(signed(TERM_WIDTH + 3))

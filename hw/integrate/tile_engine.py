@@ -205,12 +205,12 @@ class TileEngine(wiring.Component):
     def _scaler_free(self, m, ends):
         """Tell whether the item at hand may end its group."""
         interval = group_interval(self._params)
-        wait = Signal(range(interval))
+        wait, free = Signal(range(interval)), Signal(init=1)
         with m.If(ends):
-            m.d.sync += wait.eq(interval - 1)
-        with m.Elif(wait != 0):
-            m.d.sync += wait.eq(wait - 1)
-        return wait == 0
+            m.d.sync += [wait.eq(interval - 1), free.eq(0)]
+        with m.Elif(~free):
+            m.d.sync += [wait.eq(wait - 1), free.eq(wait == 1)]
+        return free
 
     def _count(self, m, counter, amount):
         more = Signal.like(amount, name=f"more_{counter.name}")

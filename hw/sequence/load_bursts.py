@@ -30,7 +30,8 @@ class LoadBursts(wiring.Component):
     """Makes a burst a cycle.
 
     Numbers that follow each other without a gap, up to ``inner``, are a run, and all others runs of
-    one. A run is a burst in each block of :func:`block_beats` that it touches.
+    one. A run is a burst in each block of :func:`block_beats` that it touches. ``inner`` 0 is taken
+    for 65,536.
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
@@ -13,7 +13,7 @@ from amaranth.utils import exact_log2
 from hw.bus.csr import register_layout
 from hw.bus.read_arbiter import ReadArbiter
 from hw.bus.window import WindowSignature
-from hw.encode.block_sums import input_signature
+from hw.encode.input_buffer import input_signature
 from hw.sequence.instruction_fetch import InstructionFetch
 from hw.sequence.layout import instruction_layout
 from hw.sequence.loader import Loader
@@ -76,7 +76,7 @@ class TokenUnit(wiring.Component):
     tile_done, output, accumulator : In(1), Out, In
         Output buffer; see :class:`hw.sequence.output_reader.OutputReader`.
     input : Out
-        Input buffer of the encoder; see :func:`hw.encode.block_sums.input_signature`.
+        Input buffer of the encoder; see :func:`hw.encode.input_buffer.input_signature`.
     best : In(WindowSignature)
         The host's window to the largest logits.
     vector : In(WindowSignature)
@@ -223,9 +223,8 @@ class TokenUnit(wiring.Component):
             ]
         feeding = [units[name].input for name in ("feed", "softmax")]
         for name in self.input.signature.members:
-            m.d.comb += getattr(self.input, name).eq(
-                reduce(or_, (getattr(f, name) for f in feeding))
-            )
+            fed = [Value.cast(getattr(writer, name)) for writer in feeding]
+            m.d.comb += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
 
     def _connect_memory(self, m, memory, loader, drain, units):
         """Who is idle drives 0, so that all may share a port; the loader steps back."""

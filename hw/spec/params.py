@@ -119,6 +119,8 @@ class CoreParams:
         As in the configuration.
     vector_words, vector_width, best : int
         As in the configuration.
+    input_width : int
+        Elements of an input vector that are written in a cycle.
     hash : int
         64 bits that identify the configuration and the specification's version.
 
@@ -177,6 +179,7 @@ class CoreParams:
             _check_vector(config)
         self.vector_words, self.vector_width = config.vector_words, config.vector_width
         self.best = config.best
+        self.input_width = config.vector_width if config.vector_words else 1
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
         self.axi_id_width = config.axi_id_width

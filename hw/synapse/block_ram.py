@@ -22,7 +22,7 @@ module firstspike_block_ram #(
     input [ADDRESS_WIDTH-1:0] read_address,
     output reg [WIDTH-1:0] read_data
 );
-  reg [WIDTH-1:0] words [0:DEPTH-1];
+  (* no_rw_check *) reg [WIDTH-1:0] words [0:DEPTH-1];
   always @(posedge clk) begin
     if (write_en) words[write_address] <= write_data;
     if (read_en) read_data <= words[read_address];

@@ -164,6 +164,7 @@ class ExternalMemory(wiring.Component):
         place = Signal.like(first)  # beats of the burst that have come
         beat = first + place
         heads = self.head_beats * params.sub_tiles
+        head = beat < heads
         taken, ends, refused = Signal(), Signal(), Signal()
         m.d.comb += [
             axi.rready.eq(bus.ready),
@@ -176,9 +177,11 @@ class ExternalMemory(wiring.Component):
             refused.eq(taken & beats.p.error),
             ends.eq((taken & beats.p.last) | (waiting.r_rdy & void)),
             waiting.r_en.eq(ends),
+        ]
+        m.d.sync += [
             ring.write.eq(taken),
-            ring.head.eq(beat < heads),
-            ring.place.eq(Mux(ring.head, beat, beat - heads)),
+            ring.head.eq(head),
+            ring.place.eq(Mux(head, beat, beat - heads)),
             ring.data.eq(beats.p.data),
             ring.complete.eq(ends & last & ~refused),
         ]

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import BOUNDARY, LONGEST
+from hw.encode.slice import Slice
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.synapse.flags import count, lowest
@@ -111,10 +112,9 @@ class Fetcher(wiring.Component):
     def elaborate(self, platform):
         """Take a group's mask apart into runs, and these at page boundaries into bursts."""
         m = Module()
-        run = Signal(self._run_layout())
-        run_valid, run_ready = Signal(), Signal()
-        self._find_runs(m, run, run_valid, run_ready)
-        self._split(m, run, run_valid, run_ready)
+        m.submodules.slice = between = Slice(self._run_layout())
+        self._find_runs(m, between.source)
+        self._split(m, between.target)
         return m
 
     def _run_layout(self):
@@ -124,26 +124,32 @@ class Fetcher(wiring.Component):
             {"base": address, "first": places, "final": places, "none": 1, "last": 1}
         )
 
-    def _find_runs(self, m, run, run_valid, run_ready):
+    def _find_runs(self, m, runs):
         """Mark the first and the final place of every run; take the lowest of both each cycle.
 
         A mark stands for as many beats as a tile has parts.
         """
-        parts = self._params.sub_tiles
+        run, parts = runs.p, self._params.sub_tiles
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
         tiles = Signal(16)
         wanted = Signal(GROUP_PLACES)
         starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
-        final_block = self.block + 1 == self.blocks
+        final_block = Signal()  # right when a mask is taken: at the earliest 2 cycles later
         some, several = count(starts)
         last = ~several
         heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
-        rows_read, beats_read, beats_hole = self.rows_read, self.beats_read, self.beats_hole
+        counters = self.rows_read, self.beats_read, self.beats_hole
+        more = [Signal.like(run.first, name=f"more_{counter.name}") for counter in counters]
         m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
-        with m.If(run_ready):
-            m.d.sync += run_valid.eq(0)
+        m.d.sync += [
+            *(counter.eq(counter + amount) for counter, amount in zip(counters, more, strict=True)),
+            *(amount.eq(0) for amount in more),
+            final_block.eq(self.block + 1 == self.blocks),
+        ]
+        with m.If(runs.ready):
+            m.d.sync += runs.valid.eq(0)
 
         with m.FSM():
             with m.State("idle"):
@@ -152,7 +158,7 @@ class Fetcher(wiring.Component):
                         address.eq(self.weight_base),
                         tiles.eq(self.tiles),
                         self.block.eq(0),
-                        *(counter.eq(0) for counter in (rows_read, beats_read, beats_hole)),
+                        *(counter.eq(0) for counter in counters),
                     ]
                     m.next = "mask"
 
@@ -172,9 +178,9 @@ class Fetcher(wiring.Component):
                     m.next = "runs"
 
             with m.State("runs"):
-                with m.If(run_ready | ~run_valid):
+                with m.If(runs.ready | ~runs.valid):
                     m.d.sync += [
-                        run_valid.eq(1),
+                        runs.valid.eq(1),
                         run.base.eq(base),
                         run.first.eq(lowest(starts) * parts),
                         run.final.eq(lowest(finals) * parts + parts - 1),
@@ -198,20 +204,20 @@ class Fetcher(wiring.Component):
                 starts.eq(wanted & ~(wanted << 1)),
                 finals.eq(wanted & ~(wanted >> 1)),
                 unmasked.eq(unmask),
-                beats_read.eq(beats_read + beats * parts),
+                more[1].eq(beats * parts),
             ]
         with m.If(unmask):
             m.d.sync += [
-                rows_read.eq(rows_read + self.mask.rows * parts),
-                beats_hole.eq(beats_hole + self.mask.holes * parts),
+                more[0].eq(self.mask.rows * parts),
+                more[2].eq(self.mask.holes * parts),
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]
 
-    def _split(self, m, run, run_valid, run_ready):
+    def _split(self, m, runs):
         """Cut a run at page boundaries."""
         page = page_beats(self._params)
-        burst = self.bursts.p
+        run, burst = runs.p, self.bursts.p
         resumes = Signal()  # earlier bursts took a part of the run
         resumed, place = Signal.like(run.first), Signal.like(run.first)
         address = Signal.like(burst.address)
@@ -222,11 +228,11 @@ class Fetcher(wiring.Component):
             address.eq(run.base + place),
             room.eq(page - address % page),
             fits.eq((offset + place) // page == (offset + run.final) // page),
-            run_ready.eq(run_valid & fits & (self.bursts.ready | ~self.bursts.valid)),
+            runs.ready.eq(runs.valid & fits & (self.bursts.ready | ~self.bursts.valid)),
         ]
         with m.If(self.bursts.ready):
             m.d.sync += self.bursts.valid.eq(0)
-        with m.If(run_valid & (self.bursts.ready | ~self.bursts.valid)):
+        with m.If(runs.valid & (self.bursts.ready | ~self.bursts.valid)):
             m.d.sync += [
                 self.bursts.valid.eq(1),
                 burst.address.eq(address),

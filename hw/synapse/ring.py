@@ -25,7 +25,7 @@ class Ring(wiring.Component):
     Attributes
     ----------
     free : Out(1)
-        A slot can be claimed.
+        A slot can be claimed; means nothing in the cycle after ``claim``.
     claim : In(1)
         Claims a slot; pulses.
     write : In(1)
@@ -66,13 +66,14 @@ class Ring(wiring.Component):
         m.submodules.heads = heads = BlockRAM(width=width, depth=slots * parts * HEAD_PLACES)
         filling, following, present = (Signal(range(slots)) for _ in range(3))
         begun = Signal()  # there is a present group
-        claimed, complete = Signal(range(slots + 1)), Signal(range(slots + 1))
+        claimed, complete, still = (Signal(range(slots + 1)) for _ in range(3))
+        some = Signal()  # groups that are complete
         moves = self.read.next
         reading = Mux(moves, following, present)
 
         m.d.comb += [
-            self.free.eq(claimed != slots),
-            self.read.ready.eq(complete > moves),
+            still.eq(complete + self.complete - moves),
+            self.read.ready.eq(some & ~moves),
             rows.write_en.eq(self.write & ~self.head),
             rows.write_address.eq(Cat(self.place, filling)),
             rows.write_data.eq(self.data),
@@ -87,8 +88,10 @@ class Ring(wiring.Component):
         m.d.sync += [
             self.read.data.eq(rows.read_data),
             self.read.head_data.eq(heads.read_data),
+            self.free.eq(claimed != slots),
             claimed.eq(claimed + self.claim - (moves & begun)),
-            complete.eq(complete + self.complete - moves),
+            complete.eq(still),
+            some.eq(still != 0),
         ]
         for slot, advances in ((filling, self.complete), (following, moves)):
             with m.If(advances):

@@ -9,14 +9,14 @@ from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import Out
 
-from hw.encode.block_sums import input_signature
+from hw.encode.input_buffer import input_signature
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
 from hw.vector import elements, normalization_shift, normalize, root
 from hw.vector.beat import delay, send
 from hw.vector.elements import LATENCIES, Elements
 from hw.vector.memory import ADDRESS_BITS, READ_LATENCY, ReadSignature
-from hw.vector.normalization_shift import ELEMENT_BITS, SHIFT_BITS, NormalizationShift
+from hw.vector.normalization_shift import SHIFT_BITS, NormalizationShift
 from hw.vector.normalize import Normalize
 from hw.vector.root import RootMeanSquare, scale_layout
 from hw.vector.step import step_members
@@ -24,7 +24,7 @@ from hw.vector.step import step_members
 #: Cycles from an address to its words at the multipliers: they are far from vector memory.
 _FETCH = READ_LATENCY + 1
 
-#: Cycles from the last element's write until the encoder may start.
+#: Cycles from the last element's write until it is done.
 WRITTEN = 3
 
 
@@ -64,8 +64,8 @@ def model(instruction: Instruction, a: Sequence[int], b: Sequence[int]) -> Fed:
 class Feed(wiring.Component):
     """Normalizes a vector into the encoder, in two passes over it: see :meth:`cycles`.
 
-    The first pass takes ``vector_width`` elements a cycle and finds the shift, and 1/rms. The
-    second makes the same elements once more, and hands them over one a cycle.
+    Each takes ``vector_width`` elements a cycle. The first finds the shift, and 1/rms; the second
+    makes the same elements once more, and hands them over.
 
     Parameters
     ----------
@@ -75,13 +75,13 @@ class Feed(wiring.Component):
     Members
     -------
     start, instruction, count, done
-        See :func:`hw.vector.step.step_members`. The encoder may start with ``done``, as this comes
-        ``WRITTEN`` cycles after the last write.
+        See :func:`hw.vector.step.step_members`. ``done`` comes
+        ``WRITTEN`` cycles after the last write: the encoder may be started 2 cycles after it.
     a, b : Out(ReadSignature)
         Vector memory.
     input : Out
-        Input buffer of the encoder, see :func:`hw.encode.block_sums.input_signature`; written from
-        address 0 on, all 0 where nothing is.
+        Input buffer, see :func:`hw.encode.input_buffer.input_signature`; written from address 0 on,
+        all 0 where nothing is.
     shift : Out(signed(7))
         Shift n of the last instruction.
     multiplier : Out(16)
@@ -110,7 +110,7 @@ class Feed(wiring.Component):
         beats = -(-count // self.params.vector_width)
         made = _FETCH + LATENCIES[opcode] + 1
         first = beats + made + self._measure.latency
-        passes = first + made + count + normalize.LATENCY + WRITTEN
+        passes = first + made + beats + normalize.LATENCY + WRITTEN
         if opcode is not Opcode.NORM:
             return passes
         return max(passes, beats + _FETCH + self._norm.latency + 2)
@@ -127,34 +127,29 @@ class Feed(wiring.Component):
         with m.If(measure.shift.valid):
             m.d.sync += [second.eq(1), self.shift.eq(measure.shift.payload)]
 
-        tag = self._read(m, self.start | measure.shift.valid, second, made.words.p.elements)
+        tag = self._read(m, self.start | measure.shift.valid, made.words.p.elements)
         send(m, tag, made.words)
         m.d.comb += made.opcode.eq(self.instruction.opcode)
         scaled = self._scale(m, made.words, second)
-        inputs = self._serialize(m, made.elements, measure.elements, second)
+        inputs = self._hand_over(m, made.elements, measure.elements, second)
         self._write(m, inputs, scaled)
         return m
 
-    def _read(self, m: Module, begin, second, fetched) -> Signal:
-        """Fetch a beat a cycle, in the second pass one in the time its elements take."""
+    def _read(self, m: Module, begin, fetched) -> Signal:
+        """Fetch a beat a cycle."""
         width = self.params.vector_width
-        rest, pause = Signal.like(self.count), Signal(range(width))
+        rest = Signal.like(self.count)
         layout = data.StructLayout({"count": range(width + 1), "last": 1})
         asked = stream.Signature(layout, always_ready=True).create()
         m.d.comb += [
-            asked.valid.eq((rest != 0) & (pause == 0)),
+            asked.valid.eq(rest != 0),
             asked.p.last.eq(rest <= width),
             asked.p.count.eq(Mux(asked.p.last, rest, width)),
         ]
         with m.If(asked.valid):
-            m.d.sync += [
-                rest.eq(Mux(asked.p.last, 0, rest - width)),
-                pause.eq(Mux(second, width - 1, 0)),
-            ]
-        with m.Elif(pause != 0):
-            m.d.sync += pause.eq(pause - 1)
+            m.d.sync += rest.eq(Mux(asked.p.last, 0, rest - width))
         with m.If(begin):
-            m.d.sync += [rest.eq(self.count), pause.eq(0)]
+            m.d.sync += rest.eq(self.count)
         for port, first in ((self.a, self.instruction.a), (self.b, self.instruction.b)):
             address = Signal(ADDRESS_BITS)
             with m.If(asked.valid):
@@ -196,45 +191,32 @@ class Feed(wiring.Component):
             ]
         return scaled
 
-    def _serialize(self, m: Module, made, measured, second):
-        """Hand elements over by beats in the first pass, and one by one, normalized, after it."""
-        m.submodules.normalize = normalized = Normalize(width=1)
-        held, count = Signal.like(made.p.elements), Signal.like(made.p.count)
-        last, arrived = Signal(), Signal()
-        m.d.sync += arrived.eq(made.valid)
-        with m.If(made.valid):
-            m.d.sync += [held.eq(made.p.elements), count.eq(made.p.count), last.eq(made.p.last)]
-        with m.Else():
-            m.d.sync += [
-                held.as_value().eq(held.as_value() >> ELEMENT_BITS),
-                count.eq(count - (count != 0)),
-            ]
-        single = normalized.elements
+    def _hand_over(self, m: Module, made, measured, second):
+        """Measure elements in the first pass, and normalize them in the second."""
+        m.submodules.normalize = normalized = Normalize(width=self.params.vector_width)
+        held, arrived = Signal.like(made.p), Signal()
+        m.d.sync += [held.eq(made.p), arrived.eq(made.valid)]
         m.d.comb += [
             measured.valid.eq(arrived & ~second),
-            measured.p.elements.eq(held),
-            measured.p.count.eq(count),
-            measured.p.last.eq(last),
+            measured.p.eq(held),
             normalized.shift.eq(self.shift),
-            single.valid.eq((count != 0) & second),
-            single.p.elements[0].eq(held[0]),
-            single.p.count.eq(1),
-            single.p.last.eq((count == 1) & last),
+            normalized.elements.valid.eq(arrived & second),
+            normalized.elements.p.eq(held),
         ]
         return normalized.inputs
 
     def _write(self, m: Module, inputs, scaled) -> None:
-        """Write the inputs one behind the other; in the end it is done."""
+        """Write the inputs beat behind beat; in the end it is done."""
         address = Signal.like(self.input.address)
         written, ended = Signal(), Signal()
         with m.If(self.start):
             m.d.sync += address.eq(0)
         with m.If(inputs.valid):
-            m.d.sync += address.eq(address + 1)
+            m.d.sync += address.eq(address + self.params.vector_width)
             m.d.comb += [
-                self.input.en.eq(1),
+                self.input.en.eq((1 << inputs.p.count) - 1),
                 self.input.address.eq(address),
-                self.input.data.eq(inputs.p.elements[0]),
+                self.input.data.eq(inputs.p.elements),
             ]
         m.d.sync += [
             written.eq(inputs.valid & inputs.p.last),

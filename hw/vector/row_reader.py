@@ -41,15 +41,14 @@ class RowReader(wiring.Component):
 
     Members
     -------
-    begin, singly, count
+    begin, count
         See :class:`hw.vector.walk.Walk`.
     first_score, first_scale : In(16)
         Word addresses, stable while the row is read.
     a, b : Out(ReadSignature)
         Ports of vector memory, for scores and scales.
     scores : Out(stream)
-        Beats of words; see :func:`hw.vector.beat.beat_layout`. Those of a row that is read singly
-        are partial, but for every ``vector_width``-th.
+        Beats of words; see :func:`hw.vector.beat.beat_layout`.
     scales : Out(stream)
         Beats of :func:`scale_layout`, ``DISTANCE`` cycles after their scores. Both must always be
         accepted.
@@ -62,7 +61,6 @@ class RowReader(wiring.Component):
         super().__init__(
             {
                 "begin": In(1),
-                "singly": In(1),
                 "count": In(16),
                 "first_score": In(ADDRESS_BITS),
                 "first_scale": In(ADDRESS_BITS),
@@ -77,11 +75,7 @@ class RowReader(wiring.Component):
         """Walk; addresses, the second one later; words."""
         m = Module()
         m.submodules.walk = walk = Walk(width=self.params.vector_width)
-        m.d.comb += [
-            walk.begin.eq(self.begin),
-            walk.singly.eq(self.singly),
-            walk.count.eq(self.count),
-        ]
+        m.d.comb += [walk.begin.eq(self.begin), walk.count.eq(self.count)]
         tags = delay(m, walk.places, DISTANCE + 1 + READ_LATENCY)
         offsets = [walk.places.p.offset]
         for cycle in range(DISTANCE):

@@ -9,7 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out, connect, flipped
 
-from hw.encode.block_sums import input_signature
+from hw.encode.input_buffer import input_signature
 from hw.spec.params import CoreParams
 from hw.vector import exponential, gain, probability, weight
 from hw.vector.exponential import SUM_BITS
@@ -76,19 +76,17 @@ def cycles(count: int, width: int) -> int:
     Returns
     -------
     int
-        ``2 * ceil(count / width) + count + 58 + 2 * log2(width)``.
+        ``3 * ceil(count / width) + 57 + 2 * log2(width)``.
     """
     read = SCORE_LATENCY + DISTANCE - 1
     find = read + 1 + reduction_stages(width)
     weigh = read + weight.LATENCY + reduction_stages(width) + SCALE_LATENCY + FACTOR_BITS + 1
-    code = read + weight.LATENCY + 1 + probability.LATENCY + 2
-    return 2 * -(-count // width) + count + find + weigh + code
+    code = read + weight.LATENCY + probability.LATENCY + 2
+    return 3 * -(-count // width) + find + weigh + code
 
 
 class Softmax(wiring.Component):
     """Reads a row three times: for its greatest score and exponent, for its sum, for its codes.
-
-    The first two passes take a beat a cycle, the last one an element a cycle, as the encoder does.
 
     Parameters
     ----------
@@ -99,11 +97,11 @@ class Softmax(wiring.Component):
     -------
     start, instruction, count, done
         See :func:`hw.vector.step.step_members`. ``done`` comes in the cycle after the last write of
-        ``input``: the encoder may be started 2 cycles after it.
+        ``input``: the encoder may be started 4 cycles after it.
     a, b : Out(ReadSignature)
         Scores; scales of the values, words ``m + 256 * e`` with m in 64..127 and e in -32..31.
     input : Out
-        Codes, in order from address 0; see :func:`hw.encode.block_sums.input_signature`.
+        Codes, beat behind beat from address 0; see :func:`hw.encode.input_buffer.input_signature`.
     gain : Out(16)
         G of the last row.
     gain_shift : Out(signed(7))
@@ -124,18 +122,17 @@ class Softmax(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Read; weights; one of them a cycle; codes; gain."""
+        """Read; weights; codes; gain."""
         m = Module()
         m.submodules.reader = reader = RowReader(self.params)
         m.submodules.row = row = RowWeights(width=self.params.vector_width)
-        m.submodules.probability = codes = Probability(width=1)
+        m.submodules.probability = codes = Probability(width=self.params.vector_width)
         m.submodules.gain = gains = Gain()
         finding, weighing, coding = Signal(), Signal(), Signal()
         connect(m, flipped(self.a), reader.a)
         connect(m, flipped(self.b), reader.b)
         connect(m, reader.scores, row.scores)
         connect(m, reader.scales, row.scales)
-        self._choose(m, row.weights, codes.weights, coding)
         self._write(m, codes.codes)
 
         total, exponent = Signal(SUM_BITS), Signal.like(codes.scale.p.exponent)
@@ -144,8 +141,9 @@ class Softmax(wiring.Component):
         with m.If(codes.scale.valid):
             m.d.sync += exponent.eq(codes.scale.p.exponent)
         m.d.comb += [
-            reader.singly.eq(coding),
             reader.count.eq(self.count),
+            codes.weights.valid.eq(row.weights.valid & coding),
+            codes.weights.payload.eq(row.weights.payload),
             reader.first_score.eq(self.instruction.a),
             reader.first_scale.eq(self.instruction.b),
             row.finding.eq(finding),
@@ -186,22 +184,12 @@ class Softmax(wiring.Component):
                     m.next = "idle"
         return m
 
-    def _choose(self, m, beats, chosen, coding):
-        """Take the weight that ends a beat."""
-        m.d.sync += [
-            chosen.valid.eq(beats.valid & coding),
-            chosen.p.elements[0].eq(beats.p.elements[(beats.p.count - 1)[: len(beats.p.count)]]),
-            chosen.p.count.eq(1),
-            chosen.p.last.eq(beats.p.last),
-        ]
-
     def _write(self, m, codes):
         """Hand codes to the encoder, from address 0 on."""
-        address = Signal.like(self.input.address)
-        m.d.sync += [
-            self.input.en.eq(codes.valid),
-            self.input.address.eq(Mux(codes.valid, address, 0)),
-            self.input.data.eq(Mux(codes.valid, codes.p.elements[0], 0)),
-        ]
+        address, width = Signal.like(self.input.address), self.params.vector_width
+        m.d.sync += self.input.en.eq(Mux(codes.valid, (1 << codes.p.count) - 1, 0))
+        m.d.sync += self.input.address.eq(Mux(codes.valid, address, 0))
+        for element, code in zip(self.input.data, codes.p.elements, strict=True):
+            m.d.sync += element.eq(Mux(codes.valid, code, 0))
         with m.If(codes.valid):
-            m.d.sync += address.eq(Mux(codes.p.last, 0, address + 1))
+            m.d.sync += address.eq(Mux(codes.p.last, 0, address + width))

@@ -1,11 +1,10 @@
-"""Counts through the elements of a vector."""
+"""Counts through the beats of a vector."""
 
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
 
 from hw.vector.memory import ADDRESS_BITS
 
@@ -21,7 +20,7 @@ def place_layout(width: int) -> data.StructLayout:
     Returns
     -------
     StructLayout
-        ``offset`` of an element of the beat, the ``count`` of elements that are read from its
+        ``offset`` of the first element, the ``count`` of elements that are read from the beat's
         front, and ``last`` in the last beat.
     """
     return data.StructLayout({"offset": ADDRESS_BITS, "count": range(width + 1), "last": 1})
@@ -39,11 +38,8 @@ class Walk(wiring.Component):
     -------
     begin : In(1)
         Begins a walk; pulses, only while there is none.
-    singly : In(1)
-        Every beat comes ``width`` times, as often as it has elements, and ends with the first of
-        them, the second and so on: ``offset`` is that of the element.
     count : In(16)
-        Elements of the vector, at least 1. Both are stable while it walks.
+        Elements of the vector, at least 1.
     places : Out(stream)
         See :func:`place_layout`; must always be accepted.
     """
@@ -53,7 +49,6 @@ class Walk(wiring.Component):
         super().__init__(
             {
                 "begin": In(1),
-                "singly": In(1),
                 "count": In(16),
                 "places": Out(stream.Signature(place_layout(width), always_ready=True)),
             }
@@ -64,18 +59,14 @@ class Walk(wiring.Component):
         m = Module()
         remaining = Signal.like(self.count)
         place, walking = self.places.p, self.places.valid
-        within = place.offset[: exact_log2(self.width)]
         m.d.comb += [
-            place.last.eq(remaining <= Mux(self.singly, 1, self.width)),
-            place.count.eq(
-                Mux(self.singly, within + 1, Mux(place.last, remaining, self.width)),
-            ),
+            place.last.eq(remaining <= self.width),
+            place.count.eq(Mux(place.last, remaining, self.width)),
         ]
         with m.If(walking):
-            step = Mux(self.singly, 1, self.width)
             m.d.sync += [
-                place.offset.eq(place.offset + step),
-                remaining.eq(remaining - step),
+                place.offset.eq(place.offset + self.width),
+                remaining.eq(remaining - self.width),
                 walking.eq(~place.last),
             ]
         with m.If(self.begin):

@@ -15,7 +15,7 @@ from sw.commands import options
 from sw.errors import UserError
 from sw.generate import Run, encode_prompt, generate, present
 from sw.load.tokenizer import Tokenizer
-from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params
+from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
 
 
@@ -29,6 +29,7 @@ def command(
     integrator: options.Integrator = None,
     image: options.Image = None,
     memory: options.Memory = None,
+    vector: options.Vector = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the prompt into the chat form.")
     ] = False,
@@ -50,6 +51,7 @@ def command(
         integrator=integrator,
         image=image,
         memory=memory,
+        vector=vector,
         chat=chat,
         sampler=sampler,
         seed=seed,
@@ -70,6 +72,7 @@ def generate_run(
     integrator: str | None = None,
     image: Path | None = None,
     memory: str | None = None,
+    vector: str | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -85,46 +88,45 @@ def generate_run(
             f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
         )
     params = open_params(config, integrator)
+    vector = options.vector(vector, params, config)
+    if vector == "device" and image is not None:
+        raise UserError("--image holds matrices only; leave it out, or give --vector host")
     model = open_model(model_name)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
     ids = encode_prompt(tokenizer, prompt, chat=chat, tokens=tokens, context=model.config.context)
     with contextlib.ExitStack() as stack:
-        linear, build_seconds = None, 0.0
-        if backend != "golden":
-            linear, build_seconds = stack.enter_context(
-                open_device(
-                    model,
-                    params=params,
-                    config=config,
-                    table=table,
-                    image=image,
-                    backend=backend,
-                    memory=memory,
-                )
-            )
-        golden = golden_model(model, table=table, params=params, linear=linear)
+        decoder, counting, build_seconds = _open(
+            stack,
+            model,
+            vector=vector if backend != "golden" else "golden",
+            params=params,
+            config=config,
+            table=table,
+            backend=backend,
+            memory=memory,
+            image=image,
+        )
         start = time.monotonic()
         stream, new = tokenizer.stream(), []
         _emit(screen, "" if chat else prompt, "")
         text = ""
         for token in generate(
-            golden,
+            decoder,
             ids,
             tokens=tokens,
             sampler=sampler or Sampler(),
             stop=tokenizer.eos if stop_at_eos else None,
-            progress=_prompt_progress if linear else None,
+            progress=_prompt_progress if backend != "golden" else None,
         ):
             new.append(token)
             text = _emit(screen, stream.push(token), text)
         text = _emit(screen, stream.finish() + "\n", text)[:-1]
         wall_seconds = time.monotonic() - start
-        counters = linear.counters if linear else golden.counters
     return Run(
         tokens=new,
         text=text,
-        counters=present(counters),
+        counters=present(counting.counters),
         config=config,
         model=model.name,
         table=table,
@@ -133,6 +135,22 @@ def generate_run(
         wall_seconds=wall_seconds,
         build_seconds=build_seconds,
     )
+
+
+def _open(stack, model, *, vector, image, backend, memory, **core):
+    """Open what decodes, and what counts; return both, and the time that it took to build."""
+    if vector == "device":
+        decoder, seconds = stack.enter_context(
+            open_tokens(model, backend=backend, memory=memory, **core)
+        )
+        return decoder, decoder, seconds
+    linear, seconds = None, 0.0
+    if vector == "host":
+        linear, seconds = stack.enter_context(
+            open_device(model, image=image, backend=backend, memory=memory, **core)
+        )
+    golden = golden_model(model, table=core["table"], params=core["params"], linear=linear)
+    return golden, linear or golden, seconds
 
 
 def _emit(screen, piece: str, text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from hw.spec.configs import DEFAULT
+from hw.spec.params import CoreParams
 from sw.convert.container import write_whole
 from sw.errors import UserError
 
@@ -35,10 +36,41 @@ Memory = Annotated[
         help="Timing of external memory in RTL: ideal, dram, or e.g. latency=30,granule=64.",
     ),
 ]
+Vector = Annotated[
+    str | None,
+    typer.Option(
+        "--vector",
+        help="Who does all but the matrices: device or host; the device if it can.",
+    ),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the results as JSON; - is standard output.")
 ]
 DEFAULT_CONFIG = DEFAULT
+
+
+#: Who does norms, attention and all else between the matrices.
+VECTORS = ("host", "device")
+
+
+def vector(choice: str | None, params: CoreParams, config: str) -> str:
+    """Return who works on vectors, if nothing is chosen the device where it can.
+
+    Raises
+    ------
+    UserError
+        If there is no such choice, or the device cannot.
+    """
+    if choice is None:
+        return "device" if params.vector_words else "host"
+    if choice not in VECTORS:
+        raise UserError(f"--vector must be one of {', '.join(VECTORS)}, not {choice!r}")
+    if choice == "device" and not params.vector_words:
+        raise UserError(
+            f"configuration {config} has no vector memory, so the host must do what is between the "
+            "matrices; choose another, such as mac8-token"
+        )
+    return choice
 
 
 def positive(name: str, value: int) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from hw.spec.params import CoreParams
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.commands.verify_tokens import read_along, report_tokens, verify_tokens
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device
 from sw.errors import UserError
@@ -29,7 +29,6 @@ from sw.opening import (
     open_params,
     open_transport,
 )
-from sw.sample import Sampler
 from sw.verify import ComparingLinear, MismatchError
 
 #: Multiplications of a layer, and after all layers.
@@ -48,6 +47,7 @@ def command(
     integrator: options.Integrator = None,
     image: options.Image = None,
     memory: options.Memory = None,
+    vector: options.Vector = None,
     layer: Annotated[
         int | None, typer.Option(help="Run only this layer's matrices on hardware.")
     ] = None,
@@ -59,7 +59,11 @@ def command(
     ] = None,
     json: options.Json = None,
 ) -> None:
-    """Compare every accumulator and counter; exit with 1 at the first difference."""
+    """Compare every accumulator, or every token, and counter; exit with 1 at the first difference.
+
+    Where the device does all of a token, its largest logits are compared, and on a difference the
+    instruction is found after which vector memory differs.
+    """
     options.positive("--tokens", tokens)
     if prompt is not None and text is not None:
         raise UserError("give --prompt or --text, not both")
@@ -73,6 +77,23 @@ def command(
         raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
     ids, generated = _tokens(converted, prompt, text, tokens)
+    single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
+    given = [name for name, value in single.items() if value is not None]
+    chosen = options.vector(vector, params, config)
+    if vector is None and given:
+        chosen = "host"
+    if chosen == "device":
+        if given:
+            raise UserError(f"{given[0]} is for matrices one by one; give --vector host with it")
+        record, new = verify_tokens(
+            converted, ids, generated, params=params, config=config, table=table, memory=memory
+        )
+        screen = options.to_screen(json)
+        if new:
+            print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
+        report_tokens(record, screen)
+        options.write_json(json, record)
+        return
     with open_device(
         converted, params=params, config=config, table=table, image=image, memory=memory
     ) as (device, _):
@@ -87,7 +108,7 @@ def command(
             comparing.before = injector
         started = time.monotonic()
         try:
-            new = _read(golden, ids, generated)
+            new = read_along(golden, ids, generated)
         except MismatchError as error:
             print(error)
             fault = injector.fault if injector else None
@@ -153,22 +174,6 @@ def _tokens(
     if not ids:
         raise UserError(f"{text} is empty; name a file with text")
     return ids, 0
-
-
-def _read(golden, ids: list[int], generated: int) -> list[int]:
-    sampler = Sampler()
-    new: list[int] = []
-    with Progress(transient=True) as progress:
-        task = progress.add_task("verifying", total=len(ids) + max(generated - 1, 0))
-        for token in ids:
-            logits = golden.step(token)
-            progress.advance(task)
-        while len(new) < generated:
-            new.append(sampler(logits.numpy()))
-            if len(new) < generated:
-                logits = golden.step(new[-1])
-                progress.advance(task)
-    return new
 
 
 def _trace(

@@ -129,7 +129,7 @@ class HeadCaches:
             "shift": shape.shift,
             "stride_high": shape.key_groups * shape.group_bytes,
             "stride_low": 1,
-            "inner": min(BLOCK, shape.head_width),
+            "inner": BLOCK,
             "inner_stride": shape.row_bytes,
             "outer_stride": shape.group_bytes,
         }

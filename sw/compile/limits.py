@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from sw.compile.vector_layout import VectorLayout
 from sw.convert.container import ConvertedModel
@@ -36,11 +35,6 @@ def check_core(model: ConvertedModel, params: CoreParams, *, name: str) -> None:
                 f"configuration {name} has vector_width {width}, which must divide {what} of "
                 f"{size}; choose a smaller vector_width"
             )
-    if c.head_width > BLOCK and c.head_width % BLOCK:
-        raise UserError(
-            f"{model.name} has heads of {c.head_width} channels, device programs take multiples "
-            f"of {BLOCK} or fewer channels; run it without a device program"
-        )
     for matrix_name, matrix in model.matrices.items():
         if matrix.inputs > params.max_inputs:
             raise UserError(
@@ -65,10 +59,8 @@ def longest_context(model: ConvertedModel, params: CoreParams, wanted: int | Non
     return min(allowed, wanted or allowed)
 
 
-def check_size(
-    params: CoreParams, vectors: VectorLayout, *, size: int, name: str, context: int
-) -> None:
-    """Refuse what fits neither vector memory nor device memory.
+def check_vectors(params: CoreParams, vectors: VectorLayout, *, name: str, context: int) -> None:
+    """Refuse what does not fit vector memory.
 
     Raises
     ------
@@ -80,10 +72,20 @@ def check_size(
             f"a context of {context} tokens needs vector_words of {vectors.words}, configuration "
             f"{name} has {params.vector_words}; shorten the context or choose a larger one"
         )
+
+
+def check_memory(params: CoreParams, size: int, *, name: str, context: int) -> None:
+    """Refuse so many bytes if they do not fit device memory.
+
+    Raises
+    ------
+    UserError
+        The message names the field of the configuration and what is needed.
+    """
     beat = params.beat_bits // 8
     if size > params.memory_beats * beat:
         raise UserError(
             f"model, caches for {context} tokens and program need memory_beats of "
-            f"{-(-size // beat)}, configuration {name} has {params.memory_beats}; shorten the "
-            "context or choose a larger one"
+            f"{-(-size // beat)} or more, configuration {name} has {params.memory_beats}; shorten "
+            "the context or choose a larger one"
         )

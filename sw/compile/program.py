@@ -11,7 +11,7 @@ from hw.spec.program import INSTRUCTION_BYTES, Instruction
 from sw.code_tables import check_table
 from sw.compile.cache_layout import CacheShape, HeadCaches
 from sw.compile.device_memory import DeviceMemory
-from sw.compile.limits import check_core, check_size, longest_context
+from sw.compile.limits import check_core, check_memory, check_vectors, longest_context
 from sw.compile.tables import place_model
 from sw.compile.token_program import write_token
 from sw.compile.vector_layout import lay_out_vectors
@@ -87,6 +87,7 @@ def compile_program(
     check_core(model, params, name=name)
     context = longest_context(model, params, context)
     vectors = lay_out_vectors(model, params, context=context)
+    check_vectors(params, vectors, name=name, context=context)
     memory, c = DeviceMemory(), model.config
     tables = place_model(memory, model, params, table=table, context=context)
     shape = CacheShape.of(params, head_width=c.head_width, context=context)
@@ -95,7 +96,7 @@ def compile_program(
     write_token(writer, caches)
     octets = b"".join(instruction.encode() for instruction in writer.instructions)
     size = memory.size + len(octets)
-    check_size(params, vectors, size=size, name=name, context=context)
+    check_memory(params, size, name=name, context=context)
     assert memory.size % INSTRUCTION_BYTES == 0
     address = memory.place(np.frombuffer(octets, np.uint8))
     return DeviceProgram(

@@ -50,6 +50,7 @@ class GoldenTransport(Transport):
         if params.vector_words:
             self._interpreter = Interpreter(params, self._windows["memory"])
             self._windows["best"] = np.zeros(2 * params.best, np.uint32)
+            self._windows["vector"] = np.zeros(params.vector_words, np.uint32)
 
     def write(self, address: int, value: int) -> None:
         """Write one register; ``control`` acts at once."""
@@ -123,6 +124,7 @@ class GoldenTransport(Transport):
         else:
             best = np.array(interpreter.best, "<i4")
             self._windows["best"][:] = best.reshape(-1).view(np.uint32)
+        self._windows["vector"][:] = interpreter.words.numpy().astype("<i4").view(np.uint32)
         self._registers |= {**interpreter.counters, "instruction": interpreter.instruction}
         return error
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from hw.spec.params import CoreParams
-from hw.spec.program import Instruction, Opcode
+from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
 from hw.spec.registers import REGISTERS, WAITING, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
@@ -30,6 +32,8 @@ class TokenDevice(Core):
 
     Attributes
     ----------
+    program : DeviceProgram
+        As given.
     length : int
         Tokens in the caches.
     longest : int
@@ -52,13 +56,35 @@ class TokenDevice(Core):
                 f"the program was compiled for configuration {program.configuration}, the core "
                 f"has {params.hash:016x}; compile the model for this core"
             )
-        self._program = program
+        self.program = program
         self.longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
-        transport.load(0, program.image)
-        self._write("program", program.address)
+        self.load()
+
+    def load(self) -> None:
+        """Put model and program into the core's memory, and forget all tokens."""
+        self.transport.load(0, self.program.image)
+        self._write("program", self.program.address)
+        self.length = 0
+
+    def stop_before(self, number: int | None) -> None:
+        """Let tokens end before an instruction, to look into them; None lets them run whole."""
+        program = self.program
+        octets = b"".join(instruction.encode() for instruction in program.instructions)
+        whole = np.frombuffer(octets, np.uint8).copy()
+        if number is not None:
+            end = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
+            whole[INSTRUCTION_BYTES * number :][: len(end)] = end
+        self.transport.load(program.address, whole)
+
+    def read_vector(self) -> np.ndarray:
+        """Read vector memory as the last token left it, int64, shape (vector_words,)."""
+        self._write("vector_address", 0)
+        address, count = REGISTERS["vector_data"].address, self.params.vector_words
+        words = self.transport.read_window(address, count)
+        return words.astype("<u4").view("<i4").astype(np.int64)
 
     def step(self, token: int, position: int) -> list[Best]:
         """Make one token.
@@ -82,7 +108,7 @@ class TokenDevice(Core):
         DeviceError
             If the core stops the program, or does not end; then ``reset`` it.
         """
-        program = self._program
+        program = self.program
         if not 0 <= token < program.vocabulary:
             raise UserError(
                 f"token ids must be 0..{program.vocabulary - 1}, not {token}: use the model's own "
@@ -146,7 +172,7 @@ class TokenDevice(Core):
         )
 
     def _reached(self) -> str:
-        number, instructions = self._read("instruction"), self._program.instructions
+        number, instructions = self._read("instruction"), self.program.instructions
         known = number < len(instructions)
         opcode = instructions[number].opcode.name if known else "beyond the program"
         return f"instruction {number} ({opcode})"
@@ -157,7 +183,7 @@ class TokenDevice(Core):
 
     def _longest_instruction(self, instruction: Instruction) -> int:
         """Bound the cycles of an instruction at the last position."""
-        context = self._program.context
+        context = self.program.context
         count = context if instruction["count_by_position"] else instruction["count"]
         cycles = (4096 + 8 * count) * SLOWEST_MEMORY
         if instruction.opcode == Opcode.MATVEC:

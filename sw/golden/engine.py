@@ -70,16 +70,16 @@ class Engine:
         self.params, self._memory = params, memory
 
     def check(self, instruction: MatrixInstruction) -> Error:
-        """Tell why the core would refuse the instruction."""
+        """Tell why the core would refuse the instruction; the mode is judged first."""
         params, layout, table = self.params, instruction.layout, instruction.table
-        if not 0 < instruction.inputs <= params.max_inputs:
-            return Error.INPUTS
-        if not 0 < instruction.tiles * layout.outputs(params.tile_lanes) <= params.max_outputs:
-            return Error.OUTPUTS
         if table is None or params.lanes % layout.lanes_per_output:
             return Error.MODE
         if not _suits(instruction, table):
             return Error.MODE
+        if not 0 < instruction.inputs <= params.max_inputs:
+            return Error.INPUTS
+        if not 0 < instruction.tiles * layout.outputs(params.tile_lanes) <= params.max_outputs:
+            return Error.OUTPUTS
         end = instruction.weight_base + self._beats(instruction)
         if end > params.memory_beats or instruction.weight_base % params.alignment:
             return Error.MEMORY

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from torch import Tensor
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Instruction, Opcode
-from hw.spec.registers import COUNTERS, Error
+from hw.spec.registers import Error
 
 
 class ProgramError(Exception):
@@ -40,8 +42,8 @@ class Machine:
         Scalars of norms: shift, R and u.
     gain, context_shift : Tensor
         Scalars of SOFTMAX: G and ``jz - j - ev``.
-    counters : dict of str to int
-        Totals of a token, see the registers.
+    counters : Counter
+        Totals of a token.
     """
 
     def __init__(self, params: CoreParams, memory: np.ndarray) -> None:
@@ -51,7 +53,7 @@ class Machine:
         self._vector = torch.zeros(params.max_inputs, dtype=torch.int64)
         self.token, self.position = 0, 0
         self.n = self.multiplier = self.u = self.gain = self.context_shift = torch.tensor(0)
-        self.counters = dict.fromkeys(COUNTERS, 0)
+        self.counters: Counter[str] = Counter()
 
     @property
     def length(self) -> int:
@@ -112,12 +114,12 @@ class Machine:
     def check(self, instruction: Instruction) -> None:
         """Refuse an instruction without elements, or with operands beyond vector memory."""
         count = self.count(instruction)
-        used = _operands(instruction, count)
+        used = operands(instruction, count)
         if count == 0 or any(instruction[n] + c > len(self.words) for n, c in used.items()):
             raise ProgramError(Error.PROGRAM)
 
 
-def _operands(instruction: Instruction, count: int) -> dict[str, int]:
+def operands(instruction: Instruction, count: int) -> dict[str, int]:
     """Words of each operand that an instruction reads or writes."""
     inner = instruction["inner"]
     match instruction.opcode:

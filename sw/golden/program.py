@@ -18,12 +18,12 @@ from hw.spec.program import (
     mode,
     quantizer,
 )
-from hw.spec.registers import Error
+from hw.spec.registers import COUNTERS, Error
 from sw.golden import vector
 from sw.golden.attention import probabilities, weigh
 from sw.golden.cache import code_heads
 from sw.golden.codes import Encoded
-from sw.golden.counters import accumulate, event_counters
+from sw.golden.counters import event_counters
 from sw.golden.engine import Engine, MatrixInstruction
 from sw.golden.integers import WORD, normalize, rescale, saturate
 from sw.golden.machine import Machine, ProgramError
@@ -39,7 +39,8 @@ class Best(NamedTuple):
 #: Stands in places that no logit has taken.
 NOTHING = Best(0, -(1 << WORD - 1))
 
-_ATTENTION = (Drain.SCORES, Drain.CONTEXT)
+#: Drains of matrices that are no weights; their events are not counted (arithmetic.md §13).
+ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 _HALF = 1 << 15
 
 
@@ -74,12 +75,17 @@ class Interpreter:
         self.instruction = 0
 
     @property
+    def words(self) -> Tensor:
+        """Vector memory, int64."""
+        return self._machine.words
+
+    @property
     def counters(self) -> dict[str, int]:
         """Totals of the last token."""
-        return self._machine.counters
+        return {name: self._machine.counters[name] for name in COUNTERS}
 
-    def run(self, program: int, *, token: int, position: int) -> None:
-        """Run the program at a byte address for one token.
+    def run(self, program: int, *, token: int, position: int, until: int | None = None) -> None:
+        """Run the program at a byte address for one token, or until an instruction's number.
 
         Raises
         ------
@@ -88,9 +94,9 @@ class Interpreter:
         """
         machine = self._machine
         machine.token, machine.position = token, position
-        machine.counters = dict.fromkeys(machine.counters, 0)
+        machine.counters.clear()
         self._logits, self.instruction = [], 0
-        while True:
+        while self.instruction != until:
             instruction = self._fetch(program + self.instruction * INSTRUCTION_BYTES)
             if instruction.opcode == Opcode.END:
                 return
@@ -170,11 +176,10 @@ class Interpreter:
         encoded = self._encoded
         if encoded is None or not i["reuse"]:
             encoded = self._encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
-        if i["drain"] not in _ATTENTION:
-            accumulate(machine.counters, self._engine.memory_counters(encoded, matrix))
+        if i["drain"] not in ATTENTION:
+            machine.counters.update(self._engine.memory_counters(encoded, matrix))
             if not i["reuse"]:
-                events = event_counters(encoded)
-                accumulate(machine.counters, {n: events[n] for n in events if n in self.counters})
+                machine.counters.update(event_counters(encoded))
         accumulators = self._engine.multiply(encoded, matrix)[:count]
         self._drain(i, accumulators, encoded.base)
 
@@ -220,7 +225,7 @@ class Interpreter:
         scale = np.array([int(coded.mantissa), int(coded.exponent)])
         machine.store(machine.elements(i, count), coded.codes.numpy() ^ 8)
         if i["keys"]:
-            groups = np.arange(count // i["inner"]) * i["outer_stride"]
+            groups = np.arange(-(-count // i["inner"])) * i["outer_stride"]
             machine.store(machine.moved(i["mantissas"], i, groups), scale[:1])
         machine.store(i["scales"] + 2 * machine.position + np.arange(2), scale)
 

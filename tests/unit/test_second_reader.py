@@ -123,7 +123,8 @@ def test_image(tmp_path, layout, lanes, parts, sums):
 def test_configuration_hash(config: CoreConfig):
     names = "lanes tile_lanes memory_beats max_inputs max_outputs integrator memory"
     names += " axi_data_width axi_id_width outstanding ring_groups hole"
-    fields = {"specification": "1.2"} | {name: getattr(config, name) for name in names.split()}
+    names += " vector_words vector_width best"
+    fields = {"specification": "1.3"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))
     digest = hashlib.sha256(text.encode()).digest()
     assert CoreParams(config).hash == int.from_bytes(digest[:8], "little")

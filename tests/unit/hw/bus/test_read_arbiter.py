@@ -142,9 +142,3 @@ def test_turns():
 def test_refusals(managers, message):
     with pytest.raises(ValueError, match=message):
         ReadArbiter(params(32, axi_id_width=1), managers=managers)
-
-
-def test_reader_refusal():
-    message = "depth must hold the longest burst of 9 beats, not 8; raise it"
-    with pytest.raises(ValueError, match=message):
-        BurstReader(params(32), longest=9, depth=8)

@@ -170,6 +170,22 @@ def test_rate(bus, latency):
     test.run(bench)
 
 
+def test_no_inner():
+    """An instruction with ``inner`` 0 comes to an end: it is taken for 65,536."""
+    test = Bench(params(32))
+    load = {"size": 1, "count": 9, "inner": 1 << 16, "inner_stride": 1, "outer_stride": 5}
+    load |= {"origin": 77, "nibbles": 0, "target": 8}
+    expected = dict(enumerate(words(load, test.memory), 8))
+
+    async def bench(ctx):
+        await test.start(ctx, {**load, "inner": 0})
+        assert await test.end(ctx) == (True, False)
+        assert test.words == expected
+        assert set(test.memory.read) == beats(load, test.octets) and test.memory.due == 0
+
+    test.run(bench)
+
+
 @pytest.mark.parametrize("bus", [32, 128, 512])
 def test_errors(bus):
     """An error response anywhere; the next LOAD finds nothing of the one that failed."""
@@ -209,6 +225,7 @@ def test_aborts(bus):
                     break
                 await test.tick(ctx)
             ctx.set(test.dut.abort, 1)
+            assert not ctx.get(test.dut.failed)
             await test.tick(ctx)
             ctx.set(test.dut.abort, 0)
             assert ctx.get(test.dut.draining)

@@ -168,3 +168,22 @@ def _beside_memory(unit):
             joined |= Value.cast(getattr(writer, member))
         m.d.comb += Value.cast(getattr(memory.write, member)).eq(joined)
     return m, store, look
+
+
+def inputs_of(records, width):
+    """Return (address, element) of every element that went to the input buffer.
+
+    Parameters
+    ----------
+    records : sequence of (int, int, int)
+        ``en``, ``address`` and the bits of ``data``, per cycle.
+    width : int
+        Elements of a beat.
+    """
+    written = []
+    for en, address, bits in records:
+        for i in range(width):
+            if en >> i & 1:
+                element = bits >> 16 * i & 0xFFFF
+                written.append((address + i, element - (element >> 15 << 16)))
+    return written

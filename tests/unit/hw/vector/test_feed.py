@@ -10,6 +10,7 @@ from hw.spec.program import Instruction, Opcode
 from hw.vector import elements
 from hw.vector.feed import WRITTEN, Feed, model
 from sw.golden import integers, vector
+from tests.unit.hw.vector.machine import inputs_of
 from tests.unit.hw.vector.steps import execute, params
 
 LARGEST = (1 << 23) - 1
@@ -77,11 +78,11 @@ def run(width, cases, *, seed):
 
     async def watch(ctx):
         port, cycle, scalars = dut.input, 0, (dut.shift, dut.multiplier, dut.exponent)
-        sampled = (port.en, port.address, port.data, dut.done, *scalars)
+        sampled = (port.en, port.address, port.data.as_value(), dut.done, *scalars)
         async for _, _, en, address, value, done, *values in ctx.tick().sample(*sampled):
             assert en or not (address or value)
-            if en:
-                written.append((cycle, address, value))
+            for place, element in inputs_of([(en, address, value)], width):
+                written.append((cycle, place, element))
             if done:
                 ends.append((cycle, *values))
             cycle += 1

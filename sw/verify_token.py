@@ -1,0 +1,190 @@
+"""Whole tokens of golden model and hardware side by side, and where they part."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw.spec.registers import COUNTERS
+from sw.driver.decoder import TokenDecoder
+from sw.driver.token import TokenDevice
+from sw.golden.decoder import GoldenModel
+from sw.golden.program import Interpreter
+from sw.verify import MEASURED
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where in a token the hardware parts from the golden model.
+
+    Attributes
+    ----------
+    instruction, opcode : int, str
+        The first instruction after which vector memory differs.
+    word : int
+        Address in vector memory of the first word that differs then.
+    expected, got : int
+        Value of the golden model and of the hardware.
+    """
+
+    instruction: int
+    opcode: str
+    word: int
+    expected: int
+    got: int
+
+    def __str__(self) -> str:
+        return (
+            f"after instruction {self.instruction} ({self.opcode}) word {self.word} of vector "
+            f"memory is {self.got}, not {self.expected}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenDifference:
+    """The first token of the hardware that departs from the golden model.
+
+    Attributes
+    ----------
+    token : int
+        Position in the text, prompt included.
+    quantity : str
+        ``"logit of"`` a token id, or the name of a counter.
+    expected, got : int
+        Value of the golden model and of the hardware.
+    place : Place or None
+        Where they part; None if vector memory never differs.
+    """
+
+    token: int
+    quantity: str
+    expected: int
+    got: int
+    place: Place | None
+
+    def __str__(self) -> str:
+        place = f"; {self.place}" if self.place else ""
+        return (
+            f"rtl differs from golden first at token {self.token}: {self.quantity} expected "
+            f"{self.expected}, got {self.got}{place}"
+        )
+
+
+class TokenMismatchError(Exception):
+    """Raised at the first difference; ``difference`` is where and what."""
+
+    def __init__(self, difference: TokenDifference):
+        super().__init__(str(difference))
+        self.difference = difference
+
+
+class ComparingDecoder:
+    """Makes every token on the device and in the golden model.
+
+    Parameters
+    ----------
+    golden : GoldenModel
+        Reference; must count the memory reads of the device's lanes.
+    decoder : TokenDecoder
+        What is checked.
+
+    Attributes
+    ----------
+    tokens : list of int
+        What was read so far.
+    compared : int
+        Logits and counters compared so far.
+    """
+
+    def __init__(self, golden: GoldenModel, decoder: TokenDecoder):
+        self.golden, self.decoder = golden, decoder
+        self.tokens: list[int] = []
+        self.compared = 0
+
+    def step(self, token: int) -> Tensor:
+        """Append one token on both; return the golden logits.
+
+        Raises
+        ------
+        TokenMismatchError
+            If one of the largest logits, or a counter, differs.
+        """
+        counted = dict(self.golden.counters)
+        logits = self.golden.step(token)
+        device = self.decoder.device
+        self.tokens.append(token)
+        got = self.decoder.step(token)
+        order = torch.argsort(-logits.long(), stable=True)[: device.params.best]
+        expected = torch.full_like(got, int(got.min())).index_copy(0, order, logits[order])
+        wrong = torch.nonzero(expected != got)
+        if len(wrong):
+            first = int(wrong[0])
+            self._fail(f"logit of {first}", int(expected[first]), int(got[first]))
+        for name in COUNTERS:
+            total = self.golden.counters.get(name)
+            if total is not None and name not in MEASURED:
+                wanted = total - (counted[name] or 0)
+                if wanted != device.counters[name]:
+                    self._fail(name, wanted, device.counters[name])
+                self.compared += 1
+        self.compared += len(order)
+        return logits
+
+    def _fail(self, quantity: str, expected: int, got: int) -> NoReturn:
+        difference = TokenDifference(
+            token=len(self.tokens) - 1,
+            quantity=quantity,
+            expected=expected,
+            got=got,
+            place=locate(self.decoder.device, self.tokens),
+        )
+        raise TokenMismatchError(difference)
+
+
+def locate(device: TokenDevice, tokens: Sequence[int]) -> Place | None:
+    """Find the first instruction of the last token after which vector memory differs.
+
+    The tokens are made anew on both sides; then the last one is stopped earlier and earlier, by
+    bisection, as what is wrong once stays wrong. None if nothing differs.
+    """
+    program, params = device.program, device.params
+    position = len(tokens) - 1
+    device.load()
+    memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
+    memory.view(np.uint8)[: program.image.size] = program.image
+    interpreter = Interpreter(params, memory)
+    for place, token in enumerate(tokens[:-1]):
+        device.step(token, place)
+        interpreter.run(program.address, token=token, position=place)
+
+    def after(count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Vector memory of both sides after so many instructions."""
+        device.stop_before(count)
+        device.step(tokens[-1], position)
+        interpreter.run(program.address, token=tokens[-1], position=position, until=count)
+        return interpreter.words.numpy(), device.read_vector()
+
+    good, bad = 0, len(program.instructions) - 1
+    expected, got = after(bad)
+    if (expected == got).all():
+        device.stop_before(None)
+        return None
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        expected, got = after(middle)
+        good, bad = (middle, bad) if (expected == got).all() else (good, middle)
+    expected, got = after(bad)
+    device.stop_before(None)
+    word = int(np.flatnonzero(expected != got)[0])
+    return Place(
+        instruction=bad - 1,
+        opcode=program.instructions[bad - 1].opcode.name,
+        word=word,
+        expected=int(expected[word]),
+        got=int(got[word]),
+    )
