@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
+from hw.bus.csr import register_layout
 from hw.bus.read_arbiter import ReadArbiter
 from hw.bus.window import WindowSignature
 from hw.encode.input_buffer import input_signature
@@ -19,8 +20,9 @@ from hw.sequence.loader import Loader
 from hw.sequence.output_reader import OutputReader
 from hw.sequence.sequencer import Sequencer
 from hw.sequence.storer import Storer, write_signature
+from hw.sequence.waiting import Waiting
 from hw.spec.params import CoreParams
-from hw.spec.registers import Error
+from hw.spec.registers import REGISTERS, Error
 from hw.synapse.external import axi_signature
 from hw.vector.drain import Drain
 from hw.vector.embed import Embed
@@ -53,6 +55,8 @@ class TokenUnit(wiring.Component):
         Forget what runs: ``abort``, a failure or ``halt``, in the core's register.
     busy, done, error, number, cycles : Out
         See :class:`hw.sequence.sequencer.Sequencer`.
+    waiting : Out(struct)
+        The register.
     halt : Out(1)
         All that runs shall be forgotten; pulses.
     draining : Out(1)
@@ -98,6 +102,7 @@ class TokenUnit(wiring.Component):
                 "error": Out(8),
                 "number": Out(WORD),
                 "cycles": Out(WORD),
+                "waiting": Out(register_layout(REGISTERS["waiting"])),
                 "halt": Out(1),
                 "draining": Out(1),
                 "multiply": Out(1),
@@ -155,7 +160,8 @@ class TokenUnit(wiring.Component):
             keep.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in forgotten).any()),
             sequencer.draining.eq(self.draining | self.stop),
-            sequencer.failed.eq(self.failed | Cat(part.failed for part in forgotten).any()),
+            sequencer.failed.eq(self.failed | loader.failed | storer.failed),
+            sequencer.unreadable.eq(fetch.failed),
             sequencer.run.eq(self.run),
             sequencer.token.eq(self.token),
             sequencer.position.eq(self.position),
@@ -167,9 +173,22 @@ class TokenUnit(wiring.Component):
         ]
         self._connect_loader(m, sequencer, loader)
         self._connect_memory(m, memory, loader, drain, units)
-        multiplied = self._connect_matrix(m, sequencer, feed, softmax, drain, reader)
+        multiplied, drained = self._connect_matrix(m, sequencer, feed, softmax, drain, reader)
         self._connect_units(m, sequencer, units, multiplied)
         self._connect_best(m, drain)
+        m.submodules.waiting = waiting = Waiting()
+        m.d.comb += [
+            *(
+                getattr(waiting, name).eq(getattr(sequencer, name))
+                for name in ("fetching", "loading", "executing")
+            ),
+            waiting.opcode.eq(sequencer.task.instruction.opcode),
+            waiting.multiplied.eq(self.finished),
+            waiting.drained.eq(drained),
+            waiting.stored.eq(storer.stored),
+            waiting.draining.eq(self.draining),
+            self.waiting.eq(waiting.units),
+        ]
         return m
 
     def _connect_loader(self, m, sequencer, loader):
@@ -250,7 +269,7 @@ class TokenUnit(wiring.Component):
         return host
 
     def _connect_matrix(self, m, sequencer, feed, softmax, drain, reader):
-        """Run engine and drain together; return whether both have ended."""
+        """Run engine and drain together; return whether both have ended, and the drain."""
         task, start = sequencer.task.instruction, sequencer.starts.matvec
         multiplying, drained, multiplied = Signal(), Signal(), Signal()
         m.d.comb += [
@@ -281,7 +300,7 @@ class TokenUnit(wiring.Component):
             m.d.sync += multiplying.eq(0)
         with m.If(drain.done):
             m.d.sync += drained.eq(1)
-        return multiplied
+        return multiplied, drained
 
     def _connect_best(self, m, drain):
         """Keep the largest logits of the last token for the host."""

@@ -6,13 +6,16 @@ import numpy as np
 
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
-from hw.spec.registers import REGISTERS, Error
+from hw.spec.registers import REGISTERS, WAITING, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.program import Best
+
+#: Cycles in which any memory that works has answered what it was asked for.
+_LONGEST_RESET = 100_000
 
 
 class TokenDevice(Core):
@@ -33,6 +36,8 @@ class TokenDevice(Core):
         As given.
     length : int
         Tokens in the caches.
+    longest : int
+        Clock cycles after which a token is given up.
     counters : dict of str to int
         Every counter of ``hw/spec/registers.py`` for the last token, over the matrices of weights.
     cycles : int
@@ -52,7 +57,7 @@ class TokenDevice(Core):
                 f"has {params.hash:016x}; compile the model for this core"
             )
         self.program = program
-        self._longest = sum(map(self._longest_instruction, program.instructions))
+        self.longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -101,7 +106,7 @@ class TokenDevice(Core):
         UserError
             If there is no such token, or it cannot stand there.
         DeviceError
-            If the core stops the program.
+            If the core stops the program, or does not end; then ``reset`` it.
         """
         program = self.program
         if not 0 <= token < program.vocabulary:
@@ -120,13 +125,33 @@ class TokenDevice(Core):
             )
         self._write("token", token)
         self._write("position", position)
-        state = self._command("run", self._longest)
+        self.length = position  # until the token is in the caches
+        try:
+            state = self._command("run", self.longest)
+        except TimeoutError:
+            raise DeviceError(self._explain_hang()) from None
         if state["error"] or not state["done"]:
             raise DeviceError(self._explain(Error(state["error"])))
         self.length = position + 1
         self.counters = self._read_counters()
         self.cycles = self._read("token_cycles")
         return self._read_best()
+
+    def reset(self) -> None:
+        """Stop what the core does; it keeps ``length`` tokens in its caches, and can run others.
+
+        Raises
+        ------
+        DeviceError
+            If device memory still owes an answer, without which the core cannot be idle.
+        """
+        try:
+            self._command("reset", _LONGEST_RESET)
+        except TimeoutError:
+            raise DeviceError(
+                f"the core does not become idle: it waits for {self._waiting()}; device memory "
+                "does not answer, reset both"
+            ) from None
 
     def _read_best(self) -> list[Best]:
         count = self.params.best
@@ -136,13 +161,25 @@ class TokenDevice(Core):
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
     def _explain(self, error: Error) -> str:
-        number, program = self._read("instruction"), self.program
-        known = number < len(program.instructions)
-        opcode = program.instructions[number].opcode.name if known else "beyond the program"
+        if error == Error.NONE:
+            return "the core was reset before the token was done; make it again"
+        return f"the core stopped at {self._reached()}: {error.name.lower()} (code {error.value})"
+
+    def _explain_hang(self) -> str:
         return (
-            f"the core stopped at instruction {number} ({opcode}): {error.name.lower()} "
-            f"(code {error.value})"
+            f"the core has not made a token in {self.longest} cycles: at {self._reached()} it "
+            f"waits for {self._waiting()}; reset it, and look whether device memory answers"
         )
+
+    def _reached(self) -> str:
+        number, instructions = self._read("instruction"), self.program.instructions
+        known = number < len(instructions)
+        opcode = instructions[number].opcode.name if known else "beyond the program"
+        return f"instruction {number} ({opcode})"
+
+    def _waiting(self) -> str:
+        units = REGISTERS["waiting"].unpack(self._read("waiting"))
+        return ", ".join(WAITING[name] for name, waits in units.items() if waits) or "nothing"
 
     def _longest_instruction(self, instruction: Instruction) -> int:
         """Bound the cycles of an instruction at the last position."""
