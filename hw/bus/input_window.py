@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.bus.window import WindowSignature
 from hw.encode.input_buffer import input_signature
@@ -36,7 +37,7 @@ class InputWindow(wiring.Component):
         m = Module()
         window = self.window
         m.d.comb += [
-            self.input.en.eq(window.write << (window.address & (self._params.input_width - 1))),
+            self.input.en.eq(window.write << window.address[: exact_log2(self._params.input_width)]),
             self.input.address.eq(window.address),
             *(element.eq(window.write_data) for element in self.input.data),
         ]
