@@ -12,11 +12,13 @@ from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreParams
 from sw.compile.image import DeviceImage, compile_model, load_image
 from sw.compile.program import compile_program
+from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
+from sw.driver.stream import StreamDevice
 from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
@@ -173,8 +175,12 @@ def open_tokens(
     table: str,
     backend: str = "rtl",
     memory: str | None = None,
+    link: float | None = None,
 ) -> Iterator[tuple[TokenDecoder, float]]:
     """Run a core that makes whole tokens of a model.
+
+    With ``link``, bytes in a clock cycle, device memory holds two layers, which are loaded at that
+    speed beside the core: the decoder's device is a :class:`sw.driver.stream.StreamDevice`.
 
     Yields
     ------
@@ -183,10 +189,15 @@ def open_tokens(
     build_seconds : float
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
-    program = compile_program(model, params, name=config, table=table)
+    compiling = compile_program if link is None else compile_stream
+    program = compiling(model, params, name=config, table=table)
     transport = open_transport(params, backend=backend, memory=memory)
     try:
-        yield TokenDecoder(TokenDevice(transport, params, program)), transport.build_seconds
+        if link is None:
+            device = TokenDevice(transport, params, program)
+        else:
+            device = StreamDevice(transport, params, program, link=link)
+        yield TokenDecoder(device), transport.build_seconds
     finally:
         transport.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,12 @@ def command(
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
+    ] = False,
+    link: Annotated[
+        float, typer.Option(help="Bytes in a clock cycle that bring layers with --stream.")
+    ] = 4.0,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the prompt into the chat form.")
     ] = False,
@@ -52,6 +59,7 @@ def command(
         image=image,
         memory=memory,
         vector=vector,
+        link=link if stream else None,
         chat=chat,
         sampler=sampler,
         seed=seed,
@@ -73,6 +81,7 @@ def generate_run(
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
+    link: float | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -91,6 +100,11 @@ def generate_run(
     vector = options.vector(vector, params, config)
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")
+    if link is not None and (backend == "golden" or vector == "host"):
+        raise UserError(
+            "--stream needs a core that makes tokens by itself; add --backend rtl and a "
+            "configuration with vector memory, such as mac8-token-small"
+        )
     model = open_model(model_name)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
@@ -105,6 +119,7 @@ def generate_run(
             table=table,
             backend=backend,
             memory=memory,
+            link=link,
             image=image,
         )
         start = time.monotonic()
@@ -123,10 +138,15 @@ def generate_run(
             text = _emit(screen, stream.push(token), text)
         text = _emit(screen, stream.finish() + "\n", text)[:-1]
         wall_seconds = time.monotonic() - start
+        counters = present(counting.counters)
+        if link is not None:
+            counts = decoder.device.counts
+            counters["stream"] = dataclasses.asdict(counts) | {"overlap": counts.overlap}
+            screen.write(f"{counts}\n")
     return Run(
         tokens=new,
         text=text,
-        counters=present(counting.counters),
+        counters=counters,
         config=config,
         model=model.name,
         table=table,
@@ -137,11 +157,11 @@ def generate_run(
     )
 
 
-def _open(stack, model, *, vector, image, backend, memory, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, **core)
+            open_tokens(model, backend=backend, memory=memory, link=link, **core)
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
-from hw.spec.registers import REGISTERS, Error
+from hw.spec.registers import COUNTERS, REGISTERS, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
@@ -52,7 +54,6 @@ class TokenDevice(Core):
                 f"has {params.hash:016x}; compile the model for this core"
             )
         self.program = program
-        self._longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -61,7 +62,6 @@ class TokenDevice(Core):
     def load(self) -> None:
         """Put model and program into the core's memory, and forget all tokens."""
         self.transport.load(0, self.program.image)
-        self._write("program", self.program.address)
         self.length = 0
 
     def stop_before(self, number: int | None) -> None:
@@ -120,13 +120,24 @@ class TokenDevice(Core):
             )
         self._write("token", token)
         self._write("position", position)
-        state = self._command("run", self._longest)
-        if state["error"] or not state["done"]:
-            raise DeviceError(self._explain(Error(state["error"])))
+        self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0
+        self._make_token()
         self.length = position + 1
-        self.counters = self._read_counters()
-        self.cycles = self._read("token_cycles")
         return self._read_best()
+
+    def _make_token(self) -> None:
+        """Run all programs of a token."""
+        self._run(self.program.address, self.program.instructions)
+
+    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
+        """Run the program at a byte address; add up what it counts."""
+        self._write("program", address)
+        state = self._command("run", sum(map(self._longest_instruction, instructions)))
+        if state["error"] or not state["done"]:
+            raise DeviceError(self._explain(Error(state["error"]), instructions))
+        for name, count in self._read_counters().items():
+            self.counters[name] += count
+        self.cycles += self._read("token_cycles")
 
     def _read_best(self) -> list[Best]:
         count = self.params.best
@@ -135,10 +146,10 @@ class TokenDevice(Core):
         logits = words.astype("<u4").view("<i4")
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
-    def _explain(self, error: Error) -> str:
-        number, program = self._read("instruction"), self.program
-        known = number < len(program.instructions)
-        opcode = program.instructions[number].opcode.name if known else "beyond the program"
+    def _explain(self, error: Error, instructions: Sequence[Instruction]) -> str:
+        number = self._read("instruction")
+        known = number < len(instructions)
+        opcode = instructions[number].opcode.name if known else "beyond the program"
         return (
             f"the core stopped at instruction {number} ({opcode}): {error.name.lower()} "
             f"(code {error.value})"
