@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hw.spec.configs import CONFIGS
@@ -18,6 +19,7 @@ from sw.convert.convert import convert
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
+from sw.driver.link import check_speed
 from sw.driver.stream import StreamDevice
 from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
@@ -189,15 +191,17 @@ def open_tokens(
     build_seconds : float
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
-    compiling = compile_program if link is None else compile_stream
-    program = compiling(model, params, name=config, table=table)
+    start: Callable[[Transport], TokenDevice]
+    if link is None:
+        whole = compile_program(model, params, name=config, table=table)
+        start = partial(TokenDevice, params=params, program=whole)
+    else:
+        check_speed(link)
+        streamed = compile_stream(model, params, name=config, table=table)
+        start = partial(StreamDevice, params=params, program=streamed, link=link)
     transport = open_transport(params, backend=backend, memory=memory)
     try:
-        if link is None:
-            device = TokenDevice(transport, params, program)
-        else:
-            device = StreamDevice(transport, params, program, link=link)
-        yield TokenDecoder(device), transport.build_seconds
+        yield TokenDecoder(start(transport)), transport.build_seconds
     finally:
         transport.close()
 

@@ -19,6 +19,9 @@ from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
 
+#: Bytes a clock cycle: what the lanes of a small core read at most.
+_LINK = 4.0
+
 
 def command(
     model: options.Model = None,
@@ -35,8 +38,9 @@ def command(
         bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
     ] = False,
     link: Annotated[
-        float, typer.Option(help="Bytes in a clock cycle that bring layers with --stream.")
-    ] = 4.0,
+        float | None,
+        typer.Option(help=f"Bytes a clock cycle that bring layers to --stream; {_LINK} if absent."),
+    ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the prompt into the chat form.")
     ] = False,
@@ -59,7 +63,7 @@ def command(
         image=image,
         memory=memory,
         vector=vector,
-        link=link if stream else None,
+        link=_link(stream, link),
         chat=chat,
         sampler=sampler,
         seed=seed,
@@ -171,6 +175,13 @@ def _open(stack, model, *, vector, image, backend, memory, link, **core):
         )
     golden = golden_model(model, table=core["table"], params=core["params"], linear=linear)
     return golden, linear or golden, seconds
+
+
+def _link(stream: bool, link: float | None) -> float | None:
+    """Return the speed of the link that layers come by, None without streaming."""
+    if link is not None and not stream:
+        raise UserError("--link is how fast layers come with --stream; add it, or leave both out")
+    return _LINK if stream and link is None else link
 
 
 def _emit(screen, piece: str, text: str) -> str:

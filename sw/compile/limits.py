@@ -11,8 +11,8 @@ from sw.errors import UserError
 #: Positions have 16 bits, and T = position + 1 as well.
 _LONGEST_CONTEXT = 65535
 
-#: Cores read so many bytes of a program ahead, also behind its END.
-_READ_AHEAD = 3 * ALIGNMENT
+#: Programs are read ahead: so many bytes behind an END must exist.
+_READ_AHEAD = ALIGNMENT
 
 
 def check_core(model: ConvertedModel, params: CoreParams, *, name: str) -> None:

@@ -13,6 +13,24 @@ from sw.errors import UserError
 #: Clock cycles of a piece: so often the driver looks whether the core has ended.
 _PIECE_CYCLES = 256
 
+#: Bytes in a clock cycle that are as good as no time.
+_FASTEST = 1 << 32
+
+
+def check_speed(speed: float) -> None:
+    """Refuse a link that never carries a byte, or more than any memory has.
+
+    Raises
+    ------
+    UserError
+        The message says what can be.
+    """
+    if not 1 / _PIECE_CYCLES <= speed <= _FASTEST:
+        raise UserError(
+            f"a link must carry 1/{_PIECE_CYCLES} to {_FASTEST} bytes in a clock cycle, not "
+            f"{speed:g}; e.g. 4"
+        )
+
 
 class Link:
     """Writes to device memory, piece by piece, as fast as a link carries them.
@@ -30,15 +48,11 @@ class Link:
     Raises
     ------
     UserError
-        If the link is too slow to ever carry a byte.
+        As :func:`check_speed`.
     """
 
     def __init__(self, transport: Transport, speed: float):
-        if not 1 / _PIECE_CYCLES <= speed < 1 << 32:
-            raise UserError(
-                f"a link must carry at least 1/{_PIECE_CYCLES} bytes in a clock cycle, not "
-                f"{speed:g}; e.g. 4"
-            )
+        check_speed(speed)
         self._transport, self._speed = transport, Fraction(speed)
         self._waiting: deque[tuple[int, np.ndarray]] = deque()
         self._owed = Fraction(0)  # clock cycles, less than one between pieces
