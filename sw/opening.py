@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from hw.spec.configs import CONFIGS
 from hw.spec.params import INTEGRATORS, CoreParams
 from sw.compile.image import DeviceImage, compile_model, load_image
 from sw.compile.program import compile_program
+from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
+from sw.driver.link import check_speed
+from sw.driver.stream import StreamDevice
 from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
@@ -173,8 +177,12 @@ def open_tokens(
     table: str,
     backend: str = "rtl",
     memory: str | None = None,
+    link: float | None = None,
 ) -> Iterator[tuple[TokenDecoder, float]]:
     """Run a core that makes whole tokens of a model.
+
+    With ``link``, bytes in a clock cycle, device memory holds two layers, which are loaded at that
+    speed beside the core: the decoder's device is a :class:`sw.driver.stream.StreamDevice`.
 
     Yields
     ------
@@ -183,10 +191,17 @@ def open_tokens(
     build_seconds : float
         Time that Verilator and the compiler took; 0 if the build was cached.
     """
-    program = compile_program(model, params, name=config, table=table)
+    start: Callable[[Transport], TokenDevice]
+    if link is None:
+        whole = compile_program(model, params, name=config, table=table)
+        start = partial(TokenDevice, params=params, program=whole)
+    else:
+        check_speed(link)
+        streamed = compile_stream(model, params, name=config, table=table)
+        start = partial(StreamDevice, params=params, program=streamed, link=link)
     transport = open_transport(params, backend=backend, memory=memory)
     try:
-        yield TokenDecoder(TokenDevice(transport, params, program)), transport.build_seconds
+        yield TokenDecoder(start(transport)), transport.build_seconds
     finally:
         transport.close()
 

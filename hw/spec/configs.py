@@ -57,6 +57,8 @@ CONFIGS: dict[str, CoreConfig] = {
     "spike128-axi": _outside(lanes=128, integrator="spike"),
     # Run tokens by themselves: the bundled model in 1 MiB, then SmolLM2.
     "mac8-token": _SMALL_TOKEN,
+    # Holds only two of the bundled model's five layers: the driver streams them.
+    "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200),
     "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
     "mac32-token": _token(lanes=32, tile_lanes=64),
     "spike32-token": _token(lanes=32, tile_lanes=64, integrator="spike"),

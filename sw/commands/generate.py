@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,9 @@ from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
 
+#: Bytes a clock cycle: what the lanes of a small core read at most.
+_LINK = 4.0
+
 
 def command(
     model: options.Model = None,
@@ -30,6 +34,13 @@ def command(
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
+    ] = False,
+    link: Annotated[
+        float | None,
+        typer.Option(help=f"Bytes a clock cycle that bring layers to --stream; {_LINK} if absent."),
+    ] = None,
     chat: Annotated[
         bool, typer.Option("--chat", help="Put the prompt into the chat form.")
     ] = False,
@@ -52,6 +63,7 @@ def command(
         image=image,
         memory=memory,
         vector=vector,
+        link=_link(stream, link),
         chat=chat,
         sampler=sampler,
         seed=seed,
@@ -73,6 +85,7 @@ def generate_run(
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
+    link: float | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
     seed: int = 0,
@@ -91,6 +104,11 @@ def generate_run(
     vector = options.vector(vector, params, config)
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")
+    if link is not None and (backend == "golden" or vector == "host"):
+        raise UserError(
+            "--stream needs a core that makes tokens by itself; add --backend rtl and a "
+            "configuration with vector memory, such as mac8-token-small"
+        )
     model = open_model(model_name)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
@@ -105,6 +123,7 @@ def generate_run(
             table=table,
             backend=backend,
             memory=memory,
+            link=link,
             image=image,
         )
         start = time.monotonic()
@@ -123,10 +142,15 @@ def generate_run(
             text = _emit(screen, stream.push(token), text)
         text = _emit(screen, stream.finish() + "\n", text)[:-1]
         wall_seconds = time.monotonic() - start
+        counters = present(counting.counters)
+        if link is not None:
+            counts = decoder.device.counts
+            counters["stream"] = dataclasses.asdict(counts) | {"overlap": counts.overlap}
+            screen.write(f"{counts}\n")
     return Run(
         tokens=new,
         text=text,
-        counters=present(counting.counters),
+        counters=counters,
         config=config,
         model=model.name,
         table=table,
@@ -137,11 +161,11 @@ def generate_run(
     )
 
 
-def _open(stack, model, *, vector, image, backend, memory, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, **core)
+            open_tokens(model, backend=backend, memory=memory, link=link, **core)
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0
@@ -151,6 +175,13 @@ def _open(stack, model, *, vector, image, backend, memory, **core):
         )
     golden = golden_model(model, table=core["table"], params=core["params"], linear=linear)
     return golden, linear or golden, seconds
+
+
+def _link(stream: bool, link: float | None) -> float | None:
+    """Return the speed of the link that layers come by, None without streaming."""
+    if link is not None and not stream:
+        raise UserError("--link is how fast layers come with --stream; add it, or leave both out")
+    return _LINK if stream and link is None else link
 
 
 def _emit(screen, piece: str, text: str) -> str:

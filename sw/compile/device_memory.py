@@ -14,16 +14,21 @@ ALIGNMENT = 128
 
 
 class DeviceMemory:
-    """An image of device memory that grows at its end.
+    """An image of device memory, or of its part behind an address, that grows at its end.
+
+    Parameters
+    ----------
+    start : int
+        Byte address where it begins, a multiple of :data:`ALIGNMENT`.
 
     Attributes
     ----------
     size : int
-        Bytes so far, a multiple of :data:`ALIGNMENT`.
+        Byte address where it ends, a multiple of :data:`ALIGNMENT`.
     """
 
-    def __init__(self) -> None:
-        self.size = 0
+    def __init__(self, start: int = 0) -> None:
+        self.size = start
         self._parts: list[np.ndarray] = []
 
     def place(self, content: np.ndarray) -> int:
@@ -47,5 +52,5 @@ class DeviceMemory:
         return address
 
     def image(self) -> np.ndarray:
-        """Return everything, uint8, shape (size,)."""
+        """Return everything, uint8, shape (size - start,)."""
         return np.concatenate(self._parts)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from hw.spec.params import CoreParams
+from sw.compile.device_memory import ALIGNMENT
 from sw.compile.vector_layout import VectorLayout
 from sw.convert.container import ConvertedModel
 from sw.errors import UserError
 
 #: Positions have 16 bits, and T = position + 1 as well.
 _LONGEST_CONTEXT = 65535
+
+#: Programs are read ahead: so many bytes behind an END must exist.
+_READ_AHEAD = ALIGNMENT
 
 
 def check_core(model: ConvertedModel, params: CoreParams, *, name: str) -> None:
@@ -74,8 +78,10 @@ def check_vectors(params: CoreParams, vectors: VectorLayout, *, name: str, conte
         )
 
 
-def check_memory(params: CoreParams, size: int, *, name: str, context: int) -> None:
-    """Refuse so many bytes if they do not fit device memory.
+def check_memory(
+    params: CoreParams, size: int, *, name: str, context: int, streamed: bool = False
+) -> None:
+    """Refuse so many bytes, of the model or two layers of it, if they do not fit device memory.
 
     Raises
     ------
@@ -83,9 +89,12 @@ def check_memory(params: CoreParams, size: int, *, name: str, context: int) -> N
         The message names the field of the configuration and what is needed.
     """
     beat = params.beat_bits // 8
+    size += _READ_AHEAD
+    what = "two layers" if streamed else "model"
+    other = "" if streamed else ", stream the layers (generate --stream)"
     if size > params.memory_beats * beat:
         raise UserError(
-            f"model, caches for {context} tokens and program need memory_beats of "
+            f"{what}, caches for {context} tokens and program need memory_beats of "
             f"{-(-size // beat)} or more, configuration {name} has {params.memory_beats}; shorten "
-            "the context or choose a larger one"
+            f"the context{other} or choose a larger one"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from sw.code_tables import check_table
 from sw.compile.cache_layout import CacheShape, HeadCaches
 from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_core, check_memory, check_vectors, longest_context
-from sw.compile.tables import place_model
+from sw.compile.tables import place_layer, place_shared
 from sw.compile.token_program import write_token
 from sw.compile.vector_layout import lay_out_vectors
 from sw.compile.writer import Writer
@@ -83,30 +84,71 @@ def compile_program(
         If the core cannot run the model; the message says which field of its configuration is too
         small, and what is needed.
     """
+    writer, context = start(model, params, name=name, table=table, context=context)
+    table = writer.table.name
+    memory = DeviceMemory()
+    tables = place_shared(memory, model, params, table=table, context=context)
+    for layer in range(model.config.layers):
+        tables = tables.with_layer(place_layer(memory, model, params, layer, table=table))
+    caches = place_caches(memory, model, params, context=context)
+    writer.begin(tables)
+    write_token(writer, caches)
+    octets = writer.finish()
+    assert memory.size % INSTRUCTION_BYTES == 0
+    address = memory.place(octets)
+    size = address + len(octets)
+    check_memory(params, size, name=name, context=context)
+    return DeviceProgram(
+        **identity(model, params, table=table, context=context),
+        image=memory.image()[:size],
+        address=address,
+        instructions=tuple(writer.instructions),
+    )
+
+
+def start(
+    model: ConvertedModel,
+    params: CoreParams,
+    *,
+    name: str,
+    table: str | None,
+    context: int | None,
+) -> tuple[Writer, int]:
+    """Check what can be before anything is laid out; arguments as :func:`compile_program`.
+
+    Returns
+    -------
+    writer : Writer
+        Without tables so far.
+    context : int
+        Most tokens.
+    """
     table = check_table(table, model.table)
     check_core(model, params, name=name)
     context = longest_context(model, params, context)
     vectors = lay_out_vectors(model, params, context=context)
     check_vectors(params, vectors, name=name, context=context)
-    memory, c = DeviceMemory(), model.config
-    tables = place_model(memory, model, params, table=table, context=context)
+    return Writer(model, params, table=table, vectors=vectors), context
+
+
+def place_caches(
+    memory: DeviceMemory, model: ConvertedModel, params: CoreParams, *, context: int
+) -> list[list[HeadCaches]]:
+    """Take memory for the caches of every layer and key head."""
+    c = model.config
     shape = CacheShape.of(params, head_width=c.head_width, context=context)
-    caches = [[HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)]
-    writer = Writer(model, params, table=table, tables=tables, vectors=vectors)
-    write_token(writer, caches)
-    octets = b"".join(instruction.encode() for instruction in writer.instructions)
-    size = memory.size + len(octets)
-    check_memory(params, size, name=name, context=context)
-    assert memory.size % INSTRUCTION_BYTES == 0
-    address = memory.place(np.frombuffer(octets, np.uint8))
-    return DeviceProgram(
-        name=model.name,
-        source=model.source,
-        configuration=f"{params.hash:016x}",
-        table=table,
-        vocabulary=c.vocabulary,
-        context=context,
-        image=memory.image()[:size],
-        address=address,
-        instructions=tuple(writer.instructions),
-    )
+    return [[HeadCaches.place(memory, shape) for _ in range(c.kv_heads)] for _ in range(c.layers)]
+
+
+def identity(
+    model: ConvertedModel, params: CoreParams, *, table: str, context: int
+) -> dict[str, Any]:
+    """Fields of :class:`DeviceProgram` that say what it was made from."""
+    return {
+        "name": model.name,
+        "source": model.source,
+        "configuration": f"{params.hash:016x}",
+        "table": table,
+        "vocabulary": model.config.vocabulary,
+        "context": context,
+    }

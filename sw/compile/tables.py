@@ -45,10 +45,30 @@ class PlacedMatrix:
     tile_rows: int
     exponents: int
 
+    def moved(self, distance: int) -> PlacedMatrix:
+        """Return the same so many bytes further on."""
+        address, exponents = self.address + distance, self.exponents + distance
+        return dataclasses.replace(self, address=address, exponents=exponents)
+
     def chunks(self, most: int) -> list[tuple[int, int]]:
         """First row and count of runs of whole tiles that have at most so many outputs."""
         step = most // self.tile_rows * self.tile_rows
         return [(first, min(step, self.rows - first)) for first in range(0, self.rows, step)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LayerTables:
+    """Where the matrices and gains of one layer lie; see :class:`Tables`."""
+
+    matrices: dict[str, PlacedMatrix]
+    gains: dict[str, int]
+
+    def moved(self, distance: int) -> LayerTables:
+        """Return the same so many bytes further on."""
+        return LayerTables(
+            matrices={name: matrix.moved(distance) for name, matrix in self.matrices.items()},
+            gains={name: address + distance for name, address in self.gains.items()},
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,34 +93,63 @@ class Tables:
     cosines: int
     sines: int
 
+    def with_layer(self, layer: LayerTables) -> Tables:
+        """Return these and those of a layer."""
+        matrices, gains = self.matrices | layer.matrices, self.gains | layer.gains
+        return dataclasses.replace(self, matrices=matrices, gains=gains)
 
-def place_model(
+
+def place_shared(
     memory: DeviceMemory, model: ConvertedModel, params: CoreParams, *, table: str, context: int
 ) -> Tables:
-    """Lay out the matrices and tables of a model.
+    """Lay out what belongs to no layer.
 
     Raises
     ------
     UserError
         If a row exponent does not fit a byte.
     """
-    matrices = {}
+    placed = _place_layer(memory, model, params, "", table=table)
+    placed.matrices.setdefault("embedding", placed.matrices["head"])
+    rotary = model.rope[:context].astype("<i2")
+    return Tables(
+        matrices=placed.matrices,
+        mantissas=memory.place(model.matrices["embedding"].d),
+        gains=placed.gains,
+        cosines=memory.place(rotary[..., 0]),
+        sines=memory.place(rotary[..., 1]),
+    )
+
+
+def place_layer(
+    memory: DeviceMemory, model: ConvertedModel, params: CoreParams, layer: int, *, table: str
+) -> LayerTables:
+    """Lay out the matrices and gains of a layer; errors as :func:`place_shared`."""
+    return _place_layer(memory, model, params, f"layers.{layer}.", table=table)
+
+
+def _place_layer(
+    memory: DeviceMemory, model: ConvertedModel, params: CoreParams, prefix: str, *, table: str
+) -> LayerTables:
+    """Lay out what has a name in a layer, or in none where the prefix is empty."""
+    matrices, gains = {}, {}
     for name, matrix in model.matrices.items():
+        if _layer_of(name) != prefix:
+            continue
         if name == "embedding":  # the head, if that is tied; else it meets no vector
             name = "head" if "head" not in model.matrices else name
         sums = name != "embedding" and needs_sums(
             table, model.quantizer(input_site(name), table).silent_level
         )
         matrices[name] = _place_matrix(memory, name, matrix, params, sums=sums)
-    matrices.setdefault("embedding", matrices["head"])
-    rotary = model.rope[:context].astype("<i2")
-    return Tables(
-        matrices=matrices,
-        mantissas=memory.place(model.matrices["embedding"].d),
-        gains={n: memory.place(gamma.astype("<i2")) for n, (gamma, _) in model.norms.items()},
-        cosines=memory.place(rotary[..., 0]),
-        sines=memory.place(rotary[..., 1]),
-    )
+    for name, (gamma, _) in model.norms.items():
+        if _layer_of(name) == prefix:
+            gains[name] = memory.place(gamma.astype("<i2"))
+    return LayerTables(matrices=matrices, gains=gains)
+
+
+def _layer_of(name: str) -> str:
+    return name[: name.rfind(".") + 1]
 
 
 def _place_matrix(

@@ -23,34 +23,40 @@ def write_token(writer: Writer, caches: Sequence[Sequence[HeadCaches]]) -> None:
     caches : sequence of sequence of HeadCaches
         For every layer and key head.
     """
-    layers = writer.model.config.layers
-    inputs = [f"layers.{n}.attn_norm" for n in range(1, layers)] + ["output_norm"]
-    matrices = [f"layers.{n}.qkv" for n in range(1, layers)] + ["head"]
-    _embed(writer)
-    writer.load_gains("layers.0.attn_norm")
-    writer.load_exponents("layers.0.qkv")
-    for layer in range(layers):
-        prefix = f"layers.{layer}."
-        writer.norm(f"{prefix}attn_norm")
-        writer.project(f"{prefix}qkv", norm=f"{prefix}attn_norm", fraction=FRACTION)
-        writer.load_exponents(f"{prefix}attn_output")
-        write_attention(writer, layer, caches[layer])
-        writer.accumulate(f"{prefix}attn_output", fraction=FRACTION)
-        writer.load_gains(f"{prefix}ffn_norm")
-        writer.load_exponents(f"{prefix}gate_up")
-        writer.norm(f"{prefix}ffn_norm")
-        writer.project(f"{prefix}gate_up", norm=f"{prefix}ffn_norm", fraction=FRACTION)
-        writer.load_exponents(f"{prefix}ffn_down")
-        _gate(writer)
-        writer.accumulate(f"{prefix}ffn_down", fraction=2 * FRACTION)
-        writer.load_gains(inputs[layer])
-        writer.load_exponents(matrices[layer], None if layer + 1 < layers else 0)
+    write_embedding(writer)
+    for layer, heads in enumerate(caches):
+        write_layer(writer, layer, heads)
+    write_head(writer)
+
+
+def write_layer(writer: Writer, layer: int, caches: Sequence[HeadCaches]) -> None:
+    """Write a layer, from residual to residual."""
+    prefix = f"layers.{layer}."
+    writer.load_gains(f"{prefix}attn_norm")
+    writer.load_exponents(f"{prefix}qkv")
+    writer.norm(f"{prefix}attn_norm")
+    writer.project(f"{prefix}qkv", norm=f"{prefix}attn_norm", fraction=FRACTION)
+    writer.load_exponents(f"{prefix}attn_output")
+    write_attention(writer, layer, caches)
+    writer.accumulate(f"{prefix}attn_output", fraction=FRACTION)
+    writer.load_gains(f"{prefix}ffn_norm")
+    writer.load_exponents(f"{prefix}gate_up")
+    writer.norm(f"{prefix}ffn_norm")
+    writer.project(f"{prefix}gate_up", norm=f"{prefix}ffn_norm", fraction=FRACTION)
+    writer.load_exponents(f"{prefix}ffn_down")
+    _gate(writer)
+    writer.accumulate(f"{prefix}ffn_down", fraction=2 * FRACTION)
+
+
+def write_head(writer: Writer) -> None:
+    """Write what is behind the last layer, up to the largest logits."""
+    writer.load_gains("output_norm")
+    writer.load_exponents("head", 0)
     writer.norm("output_norm")
     writer.choose("head", norm="output_norm", fraction=LOGIT_FRACTION)
-    writer.add(Opcode.END)
 
 
-def _embed(writer: Writer) -> None:
+def write_embedding(writer: Writer) -> None:
     """Make the residual from a row of the embedding; load the rotary tables of the position."""
     matrix, vectors = writer.tables.matrices["embedding"], writer.vectors
     row_bytes = writer.row_bytes

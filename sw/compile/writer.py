@@ -7,6 +7,8 @@ the next matrix are loaded while the one before is multiplied.
 
 from __future__ import annotations
 
+import numpy as np
+
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W8
 from hw.spec.params import CoreParams
@@ -34,21 +36,21 @@ class Writer:
         The core.
     table : str
         Code table.
-    tables : Tables
-        Where matrices and tables are.
     vectors : VectorLayout
         Where vectors are.
 
     Attributes
     ----------
-    model, tables, vectors
+    model, vectors
         As given.
     table : CodeTable
         Code table.
+    tables : Tables
+        Where matrices and tables are.
     row_bytes : int
         Bytes of a row of a tile: its 8-bit weights.
     instructions : list of Instruction
-        What was written so far.
+        What was written since :meth:`begin`.
     """
 
     def __init__(
@@ -57,13 +59,11 @@ class Writer:
         params: CoreParams,
         *,
         table: str,
-        tables: Tables,
         vectors: VectorLayout,
     ) -> None:
-        self.model, self.tables, self.vectors = model, tables, vectors
+        self.model, self.vectors, self._params = model, vectors, params
         self.table: CodeTable = TABLES[table]
         self.row_bytes = W8.outputs(params.tile_lanes)
-        self.instructions: list[Instruction] = []
         self._beat_bytes = params.beat_bits // 8
         self._norms = {
             name: Norm.of(
@@ -74,8 +74,20 @@ class Writer:
             )
             for name, (gamma, fraction) in model.norms.items()
         }
-        self._chunks = {n: m.chunks(params.max_outputs) for n, m in tables.matrices.items()}
+
+    def begin(self, tables: Tables) -> None:
+        """Begin a program on matrices and tables that lie there."""
+        self.tables = tables
+        self.instructions: list[Instruction] = []
+        most = self._params.max_outputs
+        self._chunks = {n: m.chunks(most) for n, m in tables.matrices.items()}
         self._parity = 1
+
+    def finish(self) -> np.ndarray:
+        """End the program; return it as it lies in device memory, uint8."""
+        self.add(Opcode.END)
+        octets = b"".join(instruction.encode() for instruction in self.instructions)
+        return np.frombuffer(octets, np.uint8)
 
     @property
     def exponents(self) -> int:

@@ -64,8 +64,15 @@ class Core:
         """Give a command and wait so many cycles at most; return the fields of ``status``."""
         status = REGISTERS["status"]
         self._write("control", REGISTERS["control"].pack(**{command: 1}))
+        self._meanwhile()
         self.transport.wait(status.address, status.pack(busy=1), 0, longest)
-        return status.unpack(self._read("status"))
+        return self._status()
+
+    def _status(self) -> dict[str, int]:
+        return REGISTERS["status"].unpack(self._read("status"))
+
+    def _meanwhile(self) -> None:
+        """Do what may be done beside a command that has just been given: nothing here."""
 
     def _longest_product(self, inputs: int, tiles: int) -> int:
         """Bound the cycles of a matrix-vector instruction."""

@@ -93,6 +93,14 @@ class GoldenTransport(Transport):
         """Read bytes of external memory."""
         return self._windows["memory"].view(np.uint8)[address : address + count].copy()
 
+    @property
+    def cycles(self) -> int:
+        """Nothing takes time here."""
+        return 0
+
+    def tick(self, count: int) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
-from hw.spec.registers import REGISTERS, WAITING, Error
+from hw.spec.registers import COUNTERS, REGISTERS, WAITING, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
@@ -57,7 +59,7 @@ class TokenDevice(Core):
                 f"has {params.hash:016x}; compile the model for this core"
             )
         self.program = program
-        self.longest = sum(map(self._longest_instruction, program.instructions))
+        self.longest = sum(map(self._longest_instruction, self._all_instructions()))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -66,7 +68,6 @@ class TokenDevice(Core):
     def load(self) -> None:
         """Put model and program into the core's memory, and forget all tokens."""
         self.transport.load(0, self.program.image)
-        self._write("program", self.program.address)
         self.length = 0
 
     def stop_before(self, number: int | None) -> None:
@@ -126,15 +127,9 @@ class TokenDevice(Core):
         self._write("token", token)
         self._write("position", position)
         self.length = position  # until the token is in the caches
-        try:
-            state = self._command("run", self.longest)
-        except TimeoutError:
-            raise DeviceError(self._explain_hang()) from None
-        if state["error"] or not state["done"]:
-            raise DeviceError(self._explain(Error(state["error"])))
+        self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0
+        self._make_token()
         self.length = position + 1
-        self.counters = self._read_counters()
-        self.cycles = self._read("token_cycles")
         return self._read_best()
 
     def reset(self) -> None:
@@ -153,6 +148,27 @@ class TokenDevice(Core):
                 "does not answer, reset both"
             ) from None
 
+    def _all_instructions(self) -> Sequence[Instruction]:
+        """Return what a token takes."""
+        return self.program.instructions
+
+    def _make_token(self) -> None:
+        """Run all programs of a token."""
+        self._run(self.program.address, self.program.instructions)
+
+    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
+        """Run the program at a byte address; add up what it counts."""
+        self._write("program", address)
+        try:
+            state = self._command("run", self.longest)
+        except TimeoutError:
+            raise DeviceError(self._explain_hang(instructions)) from None
+        if state["error"] or not state["done"]:
+            raise DeviceError(self._explain(Error(state["error"]), instructions))
+        for name, count in self._read_counters().items():
+            self.counters[name] += count
+        self.cycles += self._read("token_cycles")
+
     def _read_best(self) -> list[Best]:
         count = self.params.best
         self._write("best_address", 0)
@@ -160,19 +176,21 @@ class TokenDevice(Core):
         logits = words.astype("<u4").view("<i4")
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
-    def _explain(self, error: Error) -> str:
+    def _explain(self, error: Error, instructions: Sequence[Instruction]) -> str:
         if error == Error.NONE:
             return "the core was reset before the token was done; make it again"
-        return f"the core stopped at {self._reached()}: {error.name.lower()} (code {error.value})"
+        reached = self._reached(instructions)
+        return f"the core stopped at {reached}: {error.name.lower()} (code {error.value})"
 
-    def _explain_hang(self) -> str:
+    def _explain_hang(self, instructions: Sequence[Instruction]) -> str:
         return (
-            f"the core has not made a token in {self.longest} cycles: at {self._reached()} it "
+            f"the core has not made a token in {self.longest} cycles: at "
+            f"{self._reached(instructions)} it "
             f"waits for {self._waiting()}; reset it, and look whether device memory answers"
         )
 
-    def _reached(self) -> str:
-        number, instructions = self._read("instruction"), self.program.instructions
+    def _reached(self, instructions: Sequence[Instruction]) -> str:
+        number = self._read("instruction")
         known = number < len(instructions)
         opcode = instructions[number].opcode.name if known else "beyond the program"
         return f"instruction {number} ({opcode})"

@@ -61,6 +61,15 @@ class Transport(abc.ABC):
     def dump(self, address: int, count: int) -> np.ndarray:
         """Read ``count`` bytes of external memory, uint8."""
 
+    @property
+    @abc.abstractmethod
+    def cycles(self) -> int:
+        """Clock cycles that have passed; 0 where they are not simulated."""
+
+    @abc.abstractmethod
+    def tick(self, count: int) -> None:
+        """Let clock cycles pass, where they are simulated."""
+
     @abc.abstractmethod
     def close(self) -> None:
         """Release the core."""
