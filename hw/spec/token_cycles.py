@@ -15,6 +15,9 @@ _FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 27, Opcode.GATE: 39}
 #: Cycles of 1/rms behind the last beat of NORM: what short vectors wait for.
 _ROOT = 51
 
+#: Cycles from asking the output buffer for an accumulator until all of its drain has happened.
+DRAIN = 21
+
 #: Cycles from an instruction's take until it can be issued, if no address moves by an index.
 _DECODE = 6
 
