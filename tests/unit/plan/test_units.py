@@ -5,11 +5,13 @@ import random
 import pytest
 import torch
 
+from hw.integrate import output_buffer
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
-from hw.spec.token_cycles import decode_cycles, keep_cycles
+from hw.spec.token_cycles import DRAIN, decode_cycles, keep_cycles
 from hw.synapse import row_masks
+from hw.vector import drain
 from sim.memory import MemoryModel
 from sw.plan.bus import Bus
 from sw.plan.load import Load
@@ -33,6 +35,11 @@ def test_runs_are_those_of_the_mask(hole):
 
 def test_decode():
     assert [decode_cycles(index) for index in (0, 1, 7, 8, 1 << 19)] == [6, 6, 6, 7, 23]
+
+
+def test_drain_is_the_way_through_its_parts():
+    buffered, done = 2, 2
+    assert output_buffer.READ_LATENCY + buffered + drain.latency(PARAMS) + done == DRAIN
 
 
 def test_few_bytes_wait_for_one_response():
