@@ -112,6 +112,17 @@ def open_params(config: str, integrator: str | None = None) -> CoreParams:
     return CoreParams(chosen.replace(integrator=integrator) if integrator else chosen)
 
 
+def open_memory(text: str):
+    """Return the timing of external memory, a :class:`sim.memory.MemoryModel`.
+
+    Raises
+    ------
+    UserError
+        If the text makes no sense.
+    """
+    return importlib.import_module("sim.memory").MemoryModel.parse(text)
+
+
 def open_transport(
     params: CoreParams,
     *,

@@ -49,7 +49,8 @@ class EventSorter(wiring.Component):
     Three things go on at once, in slots: a block is split on the stacks; the one before it goes
     from the first pass to the second; and what is ready fires, at one event a cycle: the fine
     window of the block before that, then the coarse window of the one before. All change to the
-    next block together, when the last of them is done: see :func:`hw.encode.cycles.sort_cycles`.
+    next block together, when the last of them is done: see
+    :func:`hw.spec.encoder_cycles.sort_cycles`.
 
     Members
     -------

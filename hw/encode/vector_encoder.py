@@ -32,7 +32,7 @@ class VectorEncoder(wiring.Component):
     While the vector is written, the sums are found from which its scales follow. From ``start`` on
     these scales and the base exponent are computed, one block a cycle, then the elements are
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
-    rows. :func:`hw.encode.cycles.stored_cycles` is the exact time of every block.
+    rows. :func:`hw.spec.encoder_cycles.stored_cycles` is the exact time of every block.
     A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
     last replay's end.

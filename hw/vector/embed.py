@@ -59,16 +59,11 @@ def model(
     return [word.saturate(word.shift(w * mantissas[j // BLOCK], k)) for j, w in enumerate(weights)]
 
 
-def cycles(count: int) -> int:
-    """Cycles from ``start`` to ``done``: ``count + 10``, for ``count`` elements."""
-    return count + _RESULT + 1
-
-
 class Embed(wiring.Component):
     """Multiplies weights by the mantissas of their groups and shifts them, one a cycle.
 
     A token has one such instruction: more elements a cycle would save nothing but cost a shifter
-    each.
+    each. See :func:`hw.spec.token_cycles.embed_cycles`.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
 from hw.vector import elements, normalization_shift, normalize, root
 from hw.vector.beat import delay, send
-from hw.vector.elements import LATENCIES, Elements
+from hw.vector.elements import Elements
 from hw.vector.memory import ADDRESS_BITS, READ_LATENCY, ReadSignature
 from hw.vector.normalization_shift import SHIFT_BITS, NormalizationShift
 from hw.vector.normalize import Normalize
@@ -62,10 +62,11 @@ def model(instruction: Instruction, a: Sequence[int], b: Sequence[int]) -> Fed:
 
 
 class Feed(wiring.Component):
-    """Normalizes a vector into the encoder, in two passes over it: see :meth:`cycles`.
+    """Normalizes a vector into the encoder, in two passes over it.
 
-    Each takes ``vector_width`` elements a cycle. The first finds the shift, and 1/rms; the second
-    makes the same elements once more, and hands them over.
+    Each takes ``vector_width`` elements a cycle: see :func:`hw.spec.token_cycles.feed_cycles`. The
+    first finds the shift, and 1/rms; the second makes the same elements once more, and hands them
+    over.
 
     Parameters
     ----------
@@ -104,16 +105,6 @@ class Feed(wiring.Component):
                 **{name: Out(part.shape) for name, part in scale_layout()},
             }
         )
-
-    def cycles(self, opcode: Opcode, count: int) -> int:
-        """Return the cycles from ``start`` to ``done``."""
-        beats = -(-count // self.params.vector_width)
-        made = _FETCH + LATENCIES[opcode] + 1
-        first = beats + made + self._measure.latency
-        passes = first + made + beats + normalize.LATENCY + WRITTEN
-        if opcode is not Opcode.NORM:
-            return passes
-        return max(passes, beats + _FETCH + self._norm.latency + 2)
 
     def elaborate(self, platform):
         """Words; elements; shift and scale in the first pass, inputs in the second."""

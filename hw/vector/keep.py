@@ -61,23 +61,10 @@ def model(
     return list(sent)
 
 
-def cycles(count: int, octets: int) -> int:
-    """Return the cycles from ``start`` to ``done`` for so many words, where no byte waits.
-
-    Parameters
-    ----------
-    count : int
-        Words of the head.
-    octets : int
-        Bytes that are sent.
-    """
-    to_code = READ_LATENCY + 1 + cache_scale.LATENCY + 1
-    to_byte = READ_LATENCY + 1 + cache_code.LATENCY + 2
-    return count + to_code + to_byte + octets
-
-
 class Keep(wiring.Component):
-    """Reads a head twice, a word a cycle: for its scale, and for its codes; see :func:`cycles`.
+    """Reads a head twice, a word a cycle: for its scale, and for its codes.
+
+    See :func:`hw.spec.token_cycles.keep_cycles`.
 
     Parameters
     ----------

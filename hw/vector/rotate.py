@@ -49,17 +49,12 @@ def model(words: Sequence[int], instruction: Instruction) -> list[int]:
     return turned
 
 
-def cycles(pairs: int) -> int:
-    """Return the cycles from ``start`` to ``done`` for so many pairs of all heads together."""
-    return 2 * pairs + _FETCH + rotary.LATENCY + 1
-
-
 class Rotate(wiring.Component):
-    """Turns a pair every two cycles, in place: see :func:`cycles`.
+    """Turns a pair every two cycles, in place.
 
     One cycle reads the words of a pair through both ports, the next its cosine and sine. Its
     turned words are written one after the other. As every pair is read once, and before it is
-    written, no pair need wait for another.
+    written, no pair need wait for another. See :func:`hw.spec.token_cycles.rotate_cycles`.
 
     Parameters
     ----------

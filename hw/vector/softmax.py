@@ -15,9 +15,8 @@ from hw.vector import exponential, gain, probability, weight
 from hw.vector.exponential import SUM_BITS
 from hw.vector.gain import GAIN_BITS, Gain
 from hw.vector.memory import ReadSignature
-from hw.vector.probability import FACTOR_BITS, SCALE_LATENCY, Probability
-from hw.vector.reduction import reduction_stages
-from hw.vector.row_reader import DISTANCE, EXPONENT_AT, SCORE_LATENCY, RowReader
+from hw.vector.probability import Probability
+from hw.vector.row_reader import EXPONENT_AT, RowReader
 from hw.vector.row_weights import RowWeights
 from hw.vector.step import step_members
 from hw.vector.weight import MANTISSA_BITS
@@ -63,30 +62,10 @@ def model(scores: Sequence[int], scales: Sequence[int]) -> Row:
     return Row(codes, multiplier, jz - j - max(exponents))
 
 
-def cycles(count: int, width: int) -> int:
-    """Cycles from ``start`` to ``done``.
-
-    Parameters
-    ----------
-    count : int
-        Scores of the row.
-    width : int
-        Elements a cycle of the vector unit.
-
-    Returns
-    -------
-    int
-        ``3 * ceil(count / width) + 57 + 2 * log2(width)``.
-    """
-    read = SCORE_LATENCY + DISTANCE - 1
-    find = read + 1 + reduction_stages(width)
-    weigh = read + weight.LATENCY + reduction_stages(width) + SCALE_LATENCY + FACTOR_BITS + 1
-    code = read + weight.LATENCY + probability.LATENCY + 2
-    return 3 * -(-count // width) + find + weigh + code
-
-
 class Softmax(wiring.Component):
     """Reads a row three times: for its greatest score and exponent, for its sum, for its codes.
+
+    Its cycles are :func:`hw.spec.token_cycles.softmax_cycles`.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +42,10 @@ NOTHING = Best(0, -(1 << WORD - 1))
 
 #: Drains of matrices that are no weights; their events are not counted (arithmetic.md §13).
 ATTENTION = (Drain.SCORES, Drain.CONTEXT)
+
+#: Called after an instruction, with its elements and, after a MATVEC, with the vector's codes.
+Observer = Callable[[Instruction, int, Encoded | None], None]
+
 _HALF = 1 << 15
 
 
@@ -53,6 +58,8 @@ class Interpreter:
         The core, with vector memory.
     memory : ndarray
         Device memory, uint32, ``words_per_beat`` for each beat; caches are written there.
+    observe : callable, optional
+        See :data:`Observer`.
 
     Attributes
     ----------
@@ -65,8 +72,11 @@ class Interpreter:
         Number of the instruction that was reached.
     """
 
-    def __init__(self, params: CoreParams, memory: np.ndarray) -> None:
+    def __init__(
+        self, params: CoreParams, memory: np.ndarray, *, observe: Observer | None = None
+    ) -> None:
         self.params = params
+        self._observe = observe
         self._engine = Engine(params, memory)
         self._machine = Machine(params, memory)
         self._encoded: Encoded | None = None
@@ -101,7 +111,11 @@ class Interpreter:
             if instruction.opcode == Opcode.END:
                 return
             machine.check(instruction)
-            self._execute(instruction, machine.count(instruction))
+            count = machine.count(instruction)
+            self._execute(instruction, count)
+            if self._observe:
+                multiplied = instruction.opcode == Opcode.MATVEC
+                self._observe(instruction, count, self._encoded if multiplied else None)
             self.instruction += 1
 
     def _fetch(self, address: int) -> Instruction:

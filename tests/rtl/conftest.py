@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hw.encode.cycles import stored_cycles
 from hw.spec.codes import TABLES
 from hw.spec.cycles import accounted_cycles, instruction_cycles, integrate_cycles
+from hw.spec.encoder_cycles import stored_cycles
 from hw.spec.params import INTEGRATORS, CoreConfig, CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS
 from hw.synapse import row_masks

@@ -70,6 +70,11 @@ BAD = {
     "from": (["eval", "--from", "-1", "--text", "TEXT"], "--from must be 0 or more"),
     "nothing to fetch": (["fetch", "gpt-5"], "fetch knows smollm2-135m, novels"),
     "image": (["verify", "--image", "TEXT"], "not a device image"),
+    "position": (["plan", "--position", "-1"], "--position must be 0 or more, not -1"),
+    "position and context": (["plan", "--position", "9999"], "--position must be 0..255, as"),
+    "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
+    "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
+    "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
     "foreign model": (["generate", "TEXT"], "not a Firstspike container"),
 }
 
@@ -114,6 +119,19 @@ def test_json_on_standard_output_is_nothing_else(run):
     code, out, err = run("generate", "--tokens", "2", "--json", "-")
     assert code == 0 and len(json.loads(out)["tokens"]) == 2
     assert err.startswith("She was")
+
+
+def test_plan(run, tmp_path):
+    path = tmp_path / "plan.json"
+    arguments = ["plan", "--memory", "dram", "--position", "2", "--json", str(path)]
+    code, out, _ = run(*arguments)
+    assert code == 0
+    assert "MATVEC normed" in out and "position 2: " in out and "a dense decoder reads" in out
+    plan = json.loads(path.read_text())
+    assert plan["cycles"] == sum(kind["cycles"] for kind in plan["instructions"].values())
+    assert plan["tokens_per_second"] == 1e8 / plan["cycles"]
+    faster = json.loads(run("plan", "--position", "2", "--json", "-")[1])
+    assert faster["cycles"] < plan["cycles"] and faster["bytes"] == plan["bytes"]
 
 
 def test_container_and_checkpoint_generate_the_same(run, container):

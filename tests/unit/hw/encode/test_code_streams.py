@@ -7,8 +7,8 @@ import pytest
 
 from hw.encode import block_summary, digits, event_counters, event_sorter
 from hw.encode.classifier import SUPPORTED_TABLES, Code, model
-from hw.encode.cycles import sort_cycles
 from hw.spec.codes import BLOCK, TABLES
+from hw.spec.encoder_cycles import sort_cycles
 from hw.spec.params import CoreConfig, CoreParams
 
 INTEGRATORS = ("mac", "spike")

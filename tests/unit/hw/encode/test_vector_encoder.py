@@ -5,11 +5,11 @@ from amaranth.back import verilog
 from amaranth.hdl import ResetInserter, Signal
 
 from hw.encode import block_scale, scheduler
-from hw.encode.cycles import encode_cycles, stored_cycles
 from hw.encode.model import Item, encode
 from hw.encode.vector_encoder import VectorEncoder
 from hw.spec import scales
 from hw.spec.codes import TABLES
+from hw.spec.encoder_cycles import encode_cycles, stored_cycles
 from hw.spec.params import CoreConfig, CoreParams
 
 INTEGRATORS = ("mac", "spike")

@@ -11,6 +11,7 @@ from hw.sequence.offset import Offset
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import OPERANDS, USES, Drain, Index, Instruction, Opcode
 from hw.spec.registers import REGISTERS
+from hw.spec.token_cycles import decode_cycles
 
 PARAMS = CoreParams(CoreConfig(lanes=8, tile_lanes=16, memory="axi", vector_words=1000))
 WIDE = REGISTERS["mode"].pack(format=1)
@@ -67,6 +68,8 @@ async def decode(ctx, dut, instruction, *, token=0, position=0, encoded=0):
         await ctx.tick()
         cycles += 1
         assert cycles <= 24
+    index = {Index.TOKEN: token, Index.POSITION: position}.get(instruction["index"], 0)
+    assert cycles + 2 == decode_cycles(index)  # and one each for the take and the step to issue
     return ctx.get(dut.task), bool(ctx.get(dut.malformed))
 
 

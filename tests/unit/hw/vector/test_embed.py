@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from hw.spec.program import Instruction, Opcode
-from hw.vector.embed import Embed, cycles, model
+from hw.spec.token_cycles import embed_cycles
+from hw.vector.embed import Embed, model
 from sw.golden.vector import embed
 from tests.unit.hw.vector.machine import TOP, Layout, execute, params
 
@@ -56,4 +57,4 @@ def test_embed(width, fraction):
         first = instruction["target"]
         expected[first : first + count] = model(*row, fraction)
     assert done.words == expected
-    assert done.cycles == [cycles(count) for _, count in steps]
+    assert done.cycles == [embed_cycles(count) for _, count in steps]

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from hw.spec.program import Instruction, Opcode
+from hw.spec.token_cycles import feed_cycles
 from hw.vector import elements
 from hw.vector.feed import WRITTEN, Feed, model
 from sw.golden import integers, vector
@@ -98,7 +99,7 @@ def run(width, cases, *, seed):
         assert end[1:] == (vector_fed.shift, *scale)
         assert end[0] - mine[-1][0] >= WRITTEN
     assert not written
-    expected = [dut.cycles(step.opcode, step["count"]) for step in steps]
+    expected = [feed_cycles(step.opcode, step["count"], width) for step in steps]
     assert taken == expected
 
 

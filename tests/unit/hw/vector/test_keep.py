@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hw.spec.program import Instruction, Opcode
+from hw.spec.token_cycles import keep_cycles
 from hw.vector import keep
 from hw.vector.keep import Keep
 from hw.vector.word import LARGEST
@@ -129,7 +130,7 @@ def test_model_is_golden():
 def test_keep(width):
     taken, sent = run(width, None)
     expected = [
-        keep.cycles(case["count"], len(octets)) for case, octets in zip(CASES, sent, strict=True)
+        keep_cycles(case["count"], len(octets)) for case, octets in zip(CASES, sent, strict=True)
     ]
     assert taken == expected
 

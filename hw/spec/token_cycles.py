@@ -1,0 +1,60 @@
+"""Clock cycles of the units that run a token beside the matrix engine, in closed form.
+
+The tests of each unit hold its cycles, from ``start`` to ``done``, equal to these.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+from hw.spec.program import Opcode
+
+#: Cycles of NORM, NORMALIZE and GATE beside those of their beats, for one element a cycle.
+_FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 27, Opcode.GATE: 39}
+
+#: Cycles of 1/rms behind the last beat of NORM: what short vectors wait for.
+_ROOT = 51
+
+#: Cycles from asking the output buffer for an accumulator until all of its drain has happened.
+DRAIN = 21
+
+#: Cycles from an instruction's take until it can be issued, if no address moves by an index.
+_DECODE = 6
+
+
+def feed_cycles(opcode: Opcode, count: int, width: int) -> int:
+    """Cycles of NORM, NORMALIZE or GATE: twice by beats of ``width`` elements."""
+    beats, stages = ceil(count / width), int(log2(width))
+    passes = 2 * beats + _FEED[opcode] + stages
+    return max(passes, beats + _ROOT + stages) if opcode is Opcode.NORM else passes
+
+
+def softmax_cycles(count: int, width: int) -> int:
+    """Cycles of SOFTMAX: three times by beats of ``width`` scores."""
+    return 3 * ceil(count / width) + 57 + 2 * int(log2(width))
+
+
+def embed_cycles(count: int) -> int:
+    """Cycles of EMBED for so many elements."""
+    return count + 10
+
+
+def rotate_cycles(pairs: int) -> int:
+    """Cycles of ROTATE for so many pairs of all heads together."""
+    return 2 * pairs + 10
+
+
+def keep_cycles(count: int, octets: int) -> int:
+    """Cycles of KEEP for ``count`` words that become so many bytes, where no byte waits."""
+    return count + octets + 25
+
+
+def decode_cycles(index: int) -> int:
+    """Cycles from an instruction's take until it can be issued.
+
+    Parameters
+    ----------
+    index : int
+        Token or position that moves the instruction's address; 0 if none does.
+    """
+    return max(_DECODE, index.bit_length() + 3)

@@ -1,0 +1,1 @@
+"""Cycle model: cycles and bytes of a token, without simulating the core."""

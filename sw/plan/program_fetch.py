@@ -1,0 +1,70 @@
+"""Instructions on their way from device memory to the sequencer."""
+
+from __future__ import annotations
+
+from hw.spec.params import CoreParams
+from hw.spec.program import INSTRUCTION_BYTES
+from sw.plan.bus import Ask, Burst, Bus, Manager, Requests
+
+#: Bursts that are kept or on their way.
+_DEPTH = 2
+
+#: Cycles from the start, or from room for a burst, until it is asked for at the memory, and from
+#: its last beat until its instruction may be taken.
+_FIRST = 3
+_AGAIN = 3
+_ARRIVAL = 2
+
+
+class ProgramFetch:
+    """Reads ahead; an instruction is gathered from narrow beats once the one before is taken.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core.
+    bus : Bus
+        Device memory.
+    address : int
+        Byte address of the program.
+    """
+
+    def __init__(self, params: CoreParams, bus: Bus, address: int) -> None:
+        self._bus, self._octets = bus, max(INSTRUCTION_BYTES, params.axi_data_width // 8)
+        self._length = self._octets * 8 // params.axi_data_width
+        self._gather = max(1, INSTRUCTION_BYTES * 8 // params.axi_data_width)
+        self._per_burst = self._octets // INSTRUCTION_BYTES
+        self._number = address % self._octets // INSTRUCTION_BYTES
+        self._address = address - address % self._octets
+        self._asked: list[Manager] = []
+        self._arrived: dict[int, int] = {}
+        self._taken = 0
+        for burst in range(_DEPTH):
+            self._ask(_FIRST + burst)
+
+    @property
+    def beats(self) -> int:
+        """Beats that were read."""
+        return sum(manager.beats for manager in self._asked)
+
+    def take(self, cycle: int) -> int:
+        """Take the next instruction, not before a cycle; return the cycle of the take."""
+        burst, part = divmod(self._number, self._per_burst)
+        self._bus.finish(self._asked[burst])
+        taken = max(cycle, self._arrived[burst] + _ARRIVAL, self._taken + self._gather)
+        self._number += 1
+        self._taken = taken
+        if part + 1 == self._per_burst:
+            self._ask(taken + _AGAIN)
+        return taken
+
+    def _ask(self, cycle: int) -> None:
+        number = len(self._asked)
+        address = self._address + number * self._octets
+        self._asked.append(
+            self._bus.start(self._requests(number, Ask(cycle, address, self._length)))
+        )
+
+    def _requests(self, number: int, ask: Ask) -> Requests:
+        burst: Burst = yield ask
+        self._arrived[number] = burst.last

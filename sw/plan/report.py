@@ -1,0 +1,106 @@
+"""A token's cost for people, and as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rich.table import Table
+
+from sw.plan.cost import TokenCost
+from sw.plan.dense import DenseBytes
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Report:
+    """A token's cost beside that of a dense decoder that uses the same memory perfectly.
+
+    Attributes
+    ----------
+    model, configuration, memory : str
+        What was asked for.
+    position : int
+        Position of the token.
+    mhz : float
+        Clock.
+    cost : TokenCost
+        What the token costs.
+    dense : DenseBytes
+        What it would read if nothing were skipped.
+    bytes_per_cycle : float
+        What the memory gives at best.
+    """
+
+    model: str
+    configuration: str
+    memory: str
+    position: int
+    mhz: float
+    cost: TokenCost
+    dense: DenseBytes
+    bytes_per_cycle: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens like this one in a second."""
+        return 1e6 * self.mhz / self.cost.cycles
+
+    @property
+    def dense_cycles(self) -> float:
+        """Cycles of the dense decoder."""
+        return self.dense.total / self.bytes_per_cycle
+
+    def table(self) -> Table:
+        """Lines of the kinds of instructions, the most expensive first."""
+        table = Table(title=f"{self.model} on {self.configuration}, memory {self.memory}")
+        table.add_column("instruction")
+        for column in ("count", "cycles", "share", "bytes read"):
+            table.add_column(column, justify="right")
+        cost = self.cost
+        for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
+            share = f"{kind.cycles / cost.cycles:.1%}"
+            count = str(kind.count) if kind.count else ""
+            table.add_row(name, count, f"{kind.cycles:,}", share, f"{kind.octets:,}")
+        table.add_section()
+        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", f"{cost.octets:,}")
+        return table
+
+    def lines(self) -> list[str]:
+        """Sentences below the table."""
+        cost, dense = self.cost, self.dense
+        stalls = ", ".join(f"{cycles:,} for {name}" for name, cycles in cost.stalls.items())
+        return [
+            f"position {self.position}: {self.tokens_per_second:.2f} tokens a second at "
+            f"{self.mhz:g} MHz",
+            f"lanes wait in matrices of weights: {stalls} (cycles)",
+            f"{cost.beats / cost.cycles:.1%} of the cycles move a beat, "
+            f"{cost.useful_beats / cost.cycles:.1%} a useful one",
+            f"{cost.silent_share:.1%} of the multiplications by weights are silent",
+            f"a dense decoder reads {dense.total:,} bytes ({dense.codes:,} codes, {dense.scales:,} "
+            f"scales, {dense.cache:,} keys and values) in {self.dense_cycles:,.0f} cycles at best; "
+            f"this token has {self.dense_cycles / cost.cycles:.3f} times its rate",
+        ]
+
+    def content(self) -> dict[str, Any]:
+        """Return what JSON holds."""
+        cost = self.cost
+        return {
+            "model": self.model,
+            "configuration": self.configuration,
+            "memory": self.memory,
+            "position": self.position,
+            "mhz": self.mhz,
+            "cycles": cost.cycles,
+            "tokens_per_second": self.tokens_per_second,
+            "bytes": cost.octets,
+            "beats": cost.beats,
+            "useful_beats": cost.useful_beats,
+            "silent_share": cost.silent_share,
+            "stalls": dict(cost.stalls),
+            "instructions": {
+                name: {"count": kind.count, "cycles": kind.cycles, "bytes": kind.octets}
+                for name, kind in cost.kinds.items()
+            },
+            "dense_bytes": self.dense._asdict(),
+            "dense_cycles": self.dense_cycles,
+        }

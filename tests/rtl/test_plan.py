@@ -1,0 +1,45 @@
+"""The cycle model against the core: tokens of the bundled model on either memory."""
+
+import pytest
+
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreParams
+from sim.memory import MemoryModel
+from sim.verilated import VerilatedTransport
+from sw.compile.program import compile_program
+from sw.driver.token import TokenDevice
+from sw.opening import open_model
+from sw.plan.sequencer import token_cost
+from sw.plan.trace import trace_token
+
+pytestmark = pytest.mark.rtl
+
+TOKENS = [5, 77, 300, 9, 12, 40, 7]
+STALLS = ("encoder", "scaler", "memory")
+
+
+@pytest.mark.parametrize("memory", ["ideal", "dram", "dram,jitter=4"])
+def test_within_one_per_cent(memory):
+    params = CoreParams(CONFIGS["mac8-token"])
+    program = compile_program(open_model(None), params, name="mac8-token")
+    transport = VerilatedTransport(params, memory=memory)
+    device = TokenDevice(transport, params, program)
+    for position, token in enumerate(TOKENS):
+        before = transport.memory_counts().beats
+        device.step(token, position)
+        beats = transport.memory_counts().beats - before
+    transport.close()
+
+    cost = token_cost(
+        trace_token(program, params, TOKENS),
+        params,
+        MemoryModel.parse(memory),
+        token=TOKENS[-1],
+        position=len(TOKENS) - 1,
+        program=program.address,
+    )
+    assert cost.cycles == pytest.approx(device.cycles, rel=0.01)
+    assert cost.beats == pytest.approx(beats, rel=0.01)
+    for name in STALLS:
+        stalled = device.counters[f"stall_{name}"]
+        assert cost.stalls[name] == pytest.approx(stalled, abs=0.01 * device.cycles)
