@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 AREA := $(VENV)/.area
+# A file of tests shares its simulations.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: run test test-slow lint docs bench bench-area clean
 .DEFAULT_GOAL := run
@@ -16,10 +18,10 @@ run: $(READY)  ## build the hardware, run the bundled model on it, compare with 
 	$(BIN)/firstspike demo
 
 test: $(READY)  ## every test but the slow tier
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not slow"
 
 test-slow: $(READY) $(AREA)  ## real models; a skipped test is a failure here
-	FIRSTSPIKE_NO_SKIP=1 $(BIN)/python -m pytest -q -m slow
+	FIRSTSPIKE_NO_SKIP=1 $(BIN)/python -m pytest -q $(PARALLEL) -m slow
 
 lint: $(READY)  ## style, docstrings, format, types
 	$(BIN)/ruff check .
