@@ -15,18 +15,18 @@ from sw.driver.transport import Transport
 
 @dataclasses.dataclass(kw_only=True)
 class StreamCounts:
-    """Clock cycles of a simulated core since its model was loaded; the layers only.
+    """Clock cycles of a simulated core since its model was loaded.
 
     Attributes
     ----------
     load_cycles : int
         Bytes of layers were on their way to a buffer.
     compute_cycles : int
-        The core ran a program.
+        The core ran a program, of a layer or another.
     overlap_cycles : int
         Both.
     total_cycles : int
-        From the beginnings of tokens to their ends.
+        From the beginnings of tokens to their ends, what the driver reads and writes included.
     loaded_layers : int
         Layers that have arrived.
     """
