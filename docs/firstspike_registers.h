@@ -133,6 +133,31 @@
 /* WINDOW: Vector memory, a sign-extended word, to look into a token; not while one runs. */
 #define FIRSTSPIKE_VECTOR_DATA                      0x6cu
 
+/* R: What a program waits for; names the unit where one does not end. */
+#define FIRSTSPIKE_WAITING                          0x70u
+#define FIRSTSPIKE_WAITING_FETCH_SHIFT              0
+#define FIRSTSPIKE_WAITING_FETCH_MASK               0x00000001u
+#define FIRSTSPIKE_WAITING_LOADER_SHIFT             1
+#define FIRSTSPIKE_WAITING_LOADER_MASK              0x00000002u
+#define FIRSTSPIKE_WAITING_MATRIX_SHIFT             2
+#define FIRSTSPIKE_WAITING_MATRIX_MASK              0x00000004u
+#define FIRSTSPIKE_WAITING_DRAIN_SHIFT              3
+#define FIRSTSPIKE_WAITING_DRAIN_MASK               0x00000008u
+#define FIRSTSPIKE_WAITING_EMBED_SHIFT              4
+#define FIRSTSPIKE_WAITING_EMBED_MASK               0x00000010u
+#define FIRSTSPIKE_WAITING_FEED_SHIFT               5
+#define FIRSTSPIKE_WAITING_FEED_MASK                0x00000020u
+#define FIRSTSPIKE_WAITING_SOFTMAX_SHIFT            6
+#define FIRSTSPIKE_WAITING_SOFTMAX_MASK             0x00000040u
+#define FIRSTSPIKE_WAITING_ROTATE_SHIFT             7
+#define FIRSTSPIKE_WAITING_ROTATE_MASK              0x00000080u
+#define FIRSTSPIKE_WAITING_KEEP_SHIFT               8
+#define FIRSTSPIKE_WAITING_KEEP_MASK                0x00000100u
+#define FIRSTSPIKE_WAITING_WRITES_SHIFT             9
+#define FIRSTSPIKE_WAITING_WRITES_MASK              0x00000200u
+#define FIRSTSPIKE_WAITING_FORGOTTEN_SHIFT          10
+#define FIRSTSPIKE_WAITING_FORGOTTEN_MASK           0x00000400u
+
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u
 

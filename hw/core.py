@@ -145,8 +145,10 @@ class Core(wiring.Component):
         connect(m, registers.best_data, unit.best)
         connect(m, registers.vector_data, unit.vector)
         control, status, command = registers.control, registers.status, matrix.command
-        busy = unit.busy | unit.draining | matrix.busy
+        # Between an abort and what it leaves to drain lies the cycle of `stop`.
+        busy = unit.busy | unit.draining | matrix.busy | matrix.stop
         program = Signal()  # what ran last
+        start = control.start & ~control.run
         m.d.comb += [
             unit.run.eq(control.run & ~status.busy),
             unit.program.eq(registers.program),
@@ -160,7 +162,7 @@ class Core(wiring.Component):
             unit.base.eq(matrix.base),
             unit.tile_done.eq(matrix.tile_done),
             unit.accumulator.eq(matrix.accumulator),
-            matrix.start.eq(Mux(unit.busy, unit.multiply, control.start)),
+            matrix.start.eq(Mux(unit.busy, unit.multiply, start)),
             matrix.abort.eq(control.reset | unit.halt),
             matrix.address.eq(Mux(unit.busy, unit.output << 1, registers.output_data.address)),
             status.busy.eq(busy),
@@ -168,6 +170,7 @@ class Core(wiring.Component):
             status.error.eq(Mux(program, unit.error, matrix.error)),
             self.irq.eq(registers.interrupt.enable & ~busy & (status.done | status.error.any())),
             registers.instruction.eq(unit.number),
+            registers.waiting.eq(unit.waiting),
             registers.token_cycles.eq(unit.cycles),
             totals.clear.eq(unit.run),
             totals.add.eq(unit.counted),
@@ -182,7 +185,7 @@ class Core(wiring.Component):
         ]
         with m.If(unit.run):
             m.d.sync += program.eq(1)
-        with m.Elif(control.start):
+        with m.Elif(start & ~busy):
             m.d.sync += program.eq(0)
         with m.If(unit.busy):
             m.d.comb += [

@@ -41,7 +41,7 @@ FREQUENCY = 120
 SEEDS = (1, 2, 3)
 
 #: Instances behind the core's ports.
-PORTS = {PREFIX: "bus", MEMORY_PREFIX: "synapse"}
+PORTS = {PREFIX: "bus", MEMORY_PREFIX: "matrix.synapse"}
 
 #: Rows that several small instances share.
 SHARED = {
@@ -50,6 +50,7 @@ SHARED = {
     "inputs": "bus, registers",
     "check": "control",
     "controller": "control",
+    "matrix": "control",
 }
 
 #: Instances whose parts have rows of their own.
@@ -143,8 +144,8 @@ class Job:
 
 
 def plain(instance: str) -> str:
-    """Name of an instance without the numbers that tell equal names apart."""
-    return re.sub(r"\$\d+", "", instance)
+    """Name of an instance below the matrix unit, without the numbers that tell equals apart."""
+    return re.sub(r"\$\d+", "", instance).removeprefix("matrix.")
 
 
 def row(instance: str) -> str:

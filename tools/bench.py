@@ -138,6 +138,27 @@ def whole() -> list[Row]:
     return rows
 
 
+def tokens() -> list[Row]:
+    """Whole tokens that the device makes."""
+    rows = []
+    runs = [["--config", f"{integrator}8-token"] for integrator in INTEGRATORS]
+    runs += [
+        ["smollm2-135m", "--config", config, "--prompt", "The capital of France is"]
+        for config in ("mac32-token", "mac128-token")
+    ]
+    for options, memory in itertools.product(runs, PRESETS):
+        arguments = ["verify", *options, "--memory", memory, "--tokens"]
+        run(*arguments, "1")  # builds the simulation
+        lines = run(*arguments, "8").strip().splitlines()
+        command = " ".join(f'"{a}"' if " " in a else a for a in arguments)
+        figure = "; ".join([f"*{' '.join(lines[:-2])}*", *lines[-2:]])
+        what = "SmolLM2" if "smollm2-135m" in options else "bundled model"
+        config = options[options.index("--config") + 1]
+        name = f"{what}, whole tokens on `{config}`, memory `{memory}`"
+        rows.append((name, figure, f"`firstspike {command} 8`"))
+    return rows
+
+
 def faults() -> list[Row]:
     """Planted faults that `verify` finds and names."""
     found = 0
@@ -171,7 +192,7 @@ def main() -> None:
     """Measure, and write the page."""
     with tempfile.TemporaryDirectory() as name:
         rows = [*accuracy(Path(name)), *speed(), *hardware(Path(name))]
-        rows += [*memory(), *whole(), *faults()]
+        rows += [*memory(), *whole(), *tokens(), *faults()]
     table = [f"| {what} | {figure} | {command} |" for what, figure, command in rows]
     text = "\n".join(
         [

@@ -37,7 +37,9 @@ class InputWindow(wiring.Component):
         m = Module()
         window = self.window
         m.d.comb += [
-            self.input.en.eq(window.write << window.address[: exact_log2(self._params.input_width)]),
+            self.input.en.eq(
+                window.write << window.address[: exact_log2(self._params.input_width)]
+            ),
             self.input.address.eq(window.address),
             *(element.eq(window.write_data) for element in self.input.data),
         ]

@@ -9,6 +9,7 @@ from amaranth.utils import exact_log2
 
 from hw.sequence.layout import instruction_layout
 from hw.sequence.offset import ADDRESS_BITS, INDEX_BITS, Offset
+from hw.spec.codes import BLOCK
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Opcode
@@ -125,12 +126,20 @@ class Decode(wiring.Component):
         m.d.sync += heads.eq(held.count * held.inner << 1)
         m.d.comb += extent.eq(Mux(opcode == Opcode.ROTATE, heads, held.count))
         fits = Signal(4)
-        second = Mux(opcode.matches(*WITH_SECOND), held.count, 1)
+        second, third = Signal(16), Signal(16)
+        m.d.sync += [second.eq(1), third.eq(1)]
+        with m.Switch(opcode):
+            with m.Case(*WITH_SECOND):
+                m.d.sync += second.eq(held.count)
+            with m.Case(Opcode.EMBED):
+                m.d.sync += second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK))
+            with m.Case(Opcode.ROTATE):
+                m.d.sync += [second.eq(held.inner), third.eq(held.inner)]
         m.d.sync += fits.eq(
             Cat(
                 held.a + extent <= words,
                 held.b + second <= words,
-                held.c < words,
+                held.c + third <= words,
                 held.target + Mux(opcode == Opcode.ROTATE, 1, held.count) <= words,
             )
         )

@@ -52,6 +52,8 @@ class Sequencer(wiring.Component):
         Why the matrix engine did not take it, as :class:`hw.spec.registers.Error`.
     failed : In(1)
         Device memory has answered with an error.
+    unreadable : In(1)
+        It has where the next instruction is; pulses, once all before it are taken.
     draining : In(1)
         Something asked of device memory is awaited.
     task, load_task : Out(struct)
@@ -61,7 +63,9 @@ class Sequencer(wiring.Component):
     counted : Out(1)
         ``task`` is a MATVEC of weights, not of attention, and has ended; pulses.
     number : Out(32)
-        Instructions taken before the one that was reached.
+        Instructions before the one that was reached, or that was refused.
+    fetching, loading, executing : Out(1)
+        An instruction is awaited; a LOAD runs; ``task`` does.
     busy, done : Out(1)
         The program runs; it has ended well since the last ``run``.
     error : Out(8)
@@ -85,12 +89,14 @@ class Sequencer(wiring.Component):
                 "executed": In(1),
                 "refused": In(8),
                 "failed": In(1),
+                "unreadable": In(1),
                 "draining": In(1),
                 "task": Out(task_layout()),
                 "load_task": Out(task_layout()),
                 "halt": Out(1),
                 "counted": Out(1),
                 "number": Out(32),
+                **dict.fromkeys(("fetching", "loading", "executing"), Out(1)),
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(8),
@@ -104,8 +110,8 @@ class Sequencer(wiring.Component):
         m.submodules.decode = decode = Decode(self.params)
         task = decode.task
         opcode = task.instruction.opcode
-        loading, executing = Signal(), Signal()
-        encoded = Signal(16)
+        loading, executing = self.loading, self.executing
+        encoded, ends = Signal(16), Signal()
         m.d.comb += [
             decode.instruction.eq(self.instructions.payload),
             decode.token.eq(self.token),
@@ -118,6 +124,8 @@ class Sequencer(wiring.Component):
             m.d.sync += loading.eq(0)
         with m.If(self.executed):
             m.d.sync += executing.eq(0)
+        with m.If(self.unreadable):
+            m.d.sync += ends.eq(1)
         self._count(m)
 
         with m.FSM():
@@ -131,6 +139,7 @@ class Sequencer(wiring.Component):
                         self.number.eq(0),
                         self.cycles.eq(0),
                         encoded.eq(0),
+                        ends.eq(0),
                     ]
                     m.next = "take"
 
@@ -139,11 +148,15 @@ class Sequencer(wiring.Component):
 
             with m.State("take"):
                 m.d.comb += [
+                    self.fetching.eq(1),
                     self.instructions.ready.eq(1),
                     decode.start.eq(self.instructions.valid),
                 ]
                 with m.If(self.instructions.valid):
                     m.next = "decode"
+                with m.Elif(ends):  # no harm is done if it is not needed
+                    m.d.sync += self.error.eq(Error.RESPONSE)
+                    m.next = "halt"
                 self._stop(m, stopped)
 
             with m.State("decode"):
@@ -192,6 +205,8 @@ class Sequencer(wiring.Component):
     def _stop(self, m, stopped):
         with m.If(stopped):
             m.d.sync += self.error.eq(Mux(self.failed, Error.RESPONSE, self.refused))
+            with m.If(~self.failed):  # the check is faster than the next instruction
+                m.d.sync += self.number.eq(self.number - 1)
             m.next = "halt"
 
     def _next(self, m):

@@ -98,6 +98,21 @@ def _r(
     )
 
 
+#: What a program may wait for, in the order of the bits of register ``waiting``.
+WAITING: dict[str, str] = {
+    "fetch": "the next instruction",
+    "loader": "a LOAD",
+    "matrix": "the matrix engine",
+    "drain": "the drain of its outputs",
+    "embed": "EMBED",
+    "feed": "NORM, NORMALIZE or GATE",
+    "softmax": "SOFTMAX",
+    "rotate": "ROTATE",
+    "keep": "KEEP",
+    "writes": "responses to its writes",
+    "forgotten": "what a stopped program had asked of device memory",
+}
+
 #: Event counters of the last instruction, in the order of their registers.
 COUNTERS: dict[str, str] = {
     "spikes": "codes that are levels of the ladder and not silent",
@@ -268,6 +283,13 @@ REGISTERS: dict[str, Register] = {
             0x6C,
             Access.WINDOW,
             "Vector memory, a sign-extended word, to look into a token; not while one runs.",
+        ),
+        _r(
+            "waiting",
+            0x70,
+            Access.R,
+            "What a program waits for; names the unit where one does not end.",
+            *(_f(name, bit, 1, text) for bit, (name, text) in enumerate(WAITING.items())),
         ),
         *(
             _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from hw.spec.params import CoreParams
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.commands.verify_tokens import read_along, report_tokens, verify_tokens
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device
 from sw.errors import UserError
@@ -29,7 +29,6 @@ from sw.opening import (
     open_params,
     open_transport,
 )
-from sw.sample import Sampler
 from sw.verify import ComparingLinear, MismatchError
 
 #: Multiplications of a layer, and after all layers.
@@ -42,12 +41,16 @@ def command(
     text: Annotated[
         str | None, typer.Option(help="File, or novels/NAME, to read along (teacher-forced).")
     ] = None,
+    chat: Annotated[
+        bool, typer.Option("--chat", help="Put the prompt into the chat form.")
+    ] = False,
     tokens: Annotated[int, typer.Option(help="Tokens to generate, or to read.")] = 8,
     config: options.Config = options.DEFAULT_CONFIG,
     code: options.Code = None,
     integrator: options.Integrator = None,
     image: options.Image = None,
     memory: options.Memory = None,
+    vector: options.Vector = None,
     layer: Annotated[
         int | None, typer.Option(help="Run only this layer's matrices on hardware.")
     ] = None,
@@ -59,7 +62,11 @@ def command(
     ] = None,
     json: options.Json = None,
 ) -> None:
-    """Compare every accumulator and counter; exit with 1 at the first difference."""
+    """Compare every accumulator, or every token, and counter; exit with 1 at the first difference.
+
+    Where the device does all of a token, its largest logits are compared, and on a difference the
+    instruction is found after which vector memory differs.
+    """
     options.positive("--tokens", tokens)
     if prompt is not None and text is not None:
         raise UserError("give --prompt or --text, not both")
@@ -72,7 +79,24 @@ def command(
     if layer is not None and inject_fault is not None:
         raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
-    ids, generated = _tokens(converted, prompt, text, tokens)
+    ids, generated = _tokens(converted, prompt, text, tokens, chat=chat)
+    single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
+    given = [name for name, value in single.items() if value is not None]
+    chosen = options.vector(vector, params, config)
+    if vector is None and given:
+        chosen = "host"
+    if chosen == "device":
+        if given:
+            raise UserError(f"{given[0]} is for matrices one by one; give --vector host with it")
+        record, new = verify_tokens(
+            converted, ids, generated, params=params, config=config, table=table, memory=memory
+        )
+        screen = options.to_screen(json)
+        if new:
+            print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
+        report_tokens(record, screen)
+        options.write_json(json, record)
+        return
     with open_device(
         converted, params=params, config=config, table=table, image=image, memory=memory
     ) as (device, _):
@@ -87,7 +111,7 @@ def command(
             comparing.before = injector
         started = time.monotonic()
         try:
-            new = _read(golden, ids, generated)
+            new = read_along(golden, ids, generated)
         except MismatchError as error:
             print(error)
             fault = injector.fault if injector else None
@@ -139,13 +163,13 @@ def _report(record: dict, screen) -> None:
 
 
 def _tokens(
-    model: ConvertedModel, prompt: str | None, text: str | None, tokens: int
+    model: ConvertedModel, prompt: str | None, text: str | None, tokens: int, *, chat: bool
 ) -> tuple[list[int], int]:
     """Token ids to read, and how many to generate after them."""
     tokenizer, context = Tokenizer.from_spec(model.tokenizer_spec), model.config.context
     if text is None:
         prompt = "She was" if prompt is None else prompt
-        ids = encode_prompt(tokenizer, prompt, chat=False, tokens=tokens, context=context)
+        ids = encode_prompt(tokenizer, prompt, chat=chat, tokens=tokens, context=context)
         return ids, tokens
     if tokens > context:
         raise UserError(f"--tokens {tokens} exceeds the model's context of {context}")
@@ -153,22 +177,6 @@ def _tokens(
     if not ids:
         raise UserError(f"{text} is empty; name a file with text")
     return ids, 0
-
-
-def _read(golden, ids: list[int], generated: int) -> list[int]:
-    sampler = Sampler()
-    new: list[int] = []
-    with Progress(transient=True) as progress:
-        task = progress.add_task("verifying", total=len(ids) + max(generated - 1, 0))
-        for token in ids:
-            logits = golden.step(token)
-            progress.advance(task)
-        while len(new) < generated:
-            new.append(sampler(logits.numpy()))
-            if len(new) < generated:
-                logits = golden.step(new[-1])
-                progress.advance(task)
-    return new
 
 
 def _trace(

@@ -122,6 +122,7 @@ class StreamDevice(TokenDevice):
             self.counts.overlap_cycles += max(0, min(last, begin + cycles) - first)
 
     def _meanwhile(self) -> None:
+        """Let layers come until the program has ended, or both buffers are full."""
         while self._status()["busy"] and self._feed():
             pass
 

@@ -8,13 +8,16 @@ import numpy as np
 
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
-from hw.spec.registers import COUNTERS, REGISTERS, Error
+from hw.spec.registers import COUNTERS, REGISTERS, WAITING, Error
 from sw.compile.program import DeviceProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.program import Best
+
+#: Cycles in which any memory that works has answered what it was asked for.
+_LONGEST_RESET = 100_000
 
 
 class TokenDevice(Core):
@@ -35,6 +38,8 @@ class TokenDevice(Core):
         As given.
     length : int
         Tokens in the caches.
+    longest : int
+        Clock cycles after which a token is given up.
     counters : dict of str to int
         Every counter of ``hw/spec/registers.py`` for the last token, over the matrices of weights.
     cycles : int
@@ -54,6 +59,8 @@ class TokenDevice(Core):
                 f"has {params.hash:016x}; compile the model for this core"
             )
         self.program = program
+        self._running: Sequence[Instruction] = program.instructions
+        self.longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -62,6 +69,7 @@ class TokenDevice(Core):
     def load(self) -> None:
         """Put model and program into the core's memory, and forget all tokens."""
         self.transport.load(0, self.program.image)
+        self._write("program", self.program.address)
         self.length = 0
 
     def stop_before(self, number: int | None) -> None:
@@ -101,7 +109,7 @@ class TokenDevice(Core):
         UserError
             If there is no such token, or it cannot stand there.
         DeviceError
-            If the core stops the program.
+            If the core stops the program, or does not end; then ``reset`` it.
         """
         program = self.program
         if not 0 <= token < program.vocabulary:
@@ -120,6 +128,7 @@ class TokenDevice(Core):
             )
         self._write("token", token)
         self._write("position", position)
+        self.length = position  # until the token is in the caches
         self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0
         self._make_token()
         self.length = position + 1
@@ -131,13 +140,36 @@ class TokenDevice(Core):
 
     def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
         """Run the program at a byte address; add up what it counts."""
+        self._running = instructions
         self._write("program", address)
-        state = self._command("run", sum(map(self._longest_instruction, instructions)))
+        try:
+            state = self._command("run", self.longest, meanwhile=self._meanwhile)
+        except TimeoutError:
+            raise DeviceError(self._explain_hang()) from None
         if state["error"] or not state["done"]:
-            raise DeviceError(self._explain(Error(state["error"]), instructions))
+            raise DeviceError(self._explain(Error(state["error"])))
         for name, count in self._read_counters().items():
             self.counters[name] += count
         self.cycles += self._read("token_cycles")
+
+    def _meanwhile(self) -> None:
+        """Do what may be done while a program runs: nothing here."""
+
+    def reset(self) -> None:
+        """Stop what the core does; it keeps ``length`` tokens in its caches, and can run others.
+
+        Raises
+        ------
+        DeviceError
+            If device memory still owes an answer, without which the core cannot be idle.
+        """
+        try:
+            self._command("reset", _LONGEST_RESET)
+        except TimeoutError:
+            raise DeviceError(
+                f"the core does not become idle: it waits for {self._waiting()}; device memory "
+                "does not answer, reset both"
+            ) from None
 
     def _read_best(self) -> list[Best]:
         count = self.params.best
@@ -146,14 +178,26 @@ class TokenDevice(Core):
         logits = words.astype("<u4").view("<i4")
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
-    def _explain(self, error: Error, instructions: Sequence[Instruction]) -> str:
-        number = self._read("instruction")
+    def _explain(self, error: Error) -> str:
+        if error == Error.NONE:
+            return "the core was reset before the token was done; make it again"
+        return f"the core stopped at {self._reached()}: {error.name.lower()} (code {error.value})"
+
+    def _explain_hang(self) -> str:
+        return (
+            f"the core has not made a token in {self.longest} cycles: at {self._reached()} it "
+            f"waits for {self._waiting()}; reset it, and look whether device memory answers"
+        )
+
+    def _reached(self) -> str:
+        number, instructions = self._read("instruction"), self._running
         known = number < len(instructions)
         opcode = instructions[number].opcode.name if known else "beyond the program"
-        return (
-            f"the core stopped at instruction {number} ({opcode}): {error.name.lower()} "
-            f"(code {error.value})"
-        )
+        return f"instruction {number} ({opcode})"
+
+    def _waiting(self) -> str:
+        units = REGISTERS["waiting"].unpack(self._read("waiting"))
+        return ", ".join(WAITING[name] for name, waits in units.items() if waits) or "nothing"
 
     def _longest_instruction(self, instruction: Instruction) -> int:
         """Bound the cycles of an instruction at the last position."""

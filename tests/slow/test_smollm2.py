@@ -42,6 +42,17 @@ def test_paris(monkeypatch, capsys):
     assert code == 0 and printed.out.startswith("The capital of France is Paris.")
 
 
+def test_chat_on_the_device(monkeypatch, capsys):
+    """A prompt of more than 30 tokens, 64 of answer: the device makes them all."""
+    question = "Name three rivers of Europe, and say in one sentence each where it begins and ends."
+    arguments = ["smollm2-135m", "--config", "mac128-token", "--chat", "--prompt", question]
+    code, printed = run(monkeypatch, capsys, "verify", *arguments, "--tokens", "64")
+    assert code == 0
+    verdict = printed.out.splitlines()[-1]
+    made = int(verdict.split(" tokens made by the device")[0].split()[-1])
+    assert made >= 30 + 63 and verdict.endswith("0 mismatches")
+
+
 def test_one_layer_in_rtl(monkeypatch, capsys):
     arguments = ["smollm2-135m", "--config", "mac64", "--layer", "7", "--tokens", "1"]
     code, printed = run(monkeypatch, capsys, "verify", *arguments, "--prompt", "The capital of")

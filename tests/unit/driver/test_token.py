@@ -109,6 +109,40 @@ def test_a_stopped_program_names_its_instruction(device, program, change, messag
     assert len(device.step(0, 0)) == PARAMS.best
 
 
+def test_a_stopped_token_is_not_in_the_caches(device, program):
+    """Nor is what was behind it: the driver goes on from the token before."""
+    first = [device.step(token, position) for position, token in enumerate((4, 40, 14))]
+    address = program.address + INSTRUCTION_BYTES * (len(program.instructions) - 1)
+    device.transport.load(address, np.array([99], np.uint8))
+    with pytest.raises(DeviceError):
+        device.step(50, 1)
+    device.transport.load(address, np.array([int(Opcode.END)], np.uint8))
+    device.reset()
+    assert device.length == 1
+    assert [device.step(token, 1 + i) for i, token in enumerate((40, 14))] == first[1:]
+
+
+def test_a_core_that_does_not_end(device, monkeypatch):
+    """The message names the units that it waits for."""
+
+    def wait(*_):
+        raise TimeoutError
+
+    read = type(device.transport).read
+    units = REGISTERS["waiting"]
+    now = {units.address: units.pack(loader=1, matrix=1), REGISTERS["instruction"].address: 9}
+    monkeypatch.setattr(device.transport, "wait", wait)
+    monkeypatch.setattr(
+        device.transport, "read", lambda address: now.get(address, read(device.transport, address))
+    )
+    with pytest.raises(
+        DeviceError, match=r"9 \(MATVEC\) it waits for a LOAD, the matrix engine; reset"
+    ):
+        device.step(0, 0)
+    with pytest.raises(DeviceError, match="does not become idle: it waits for a LOAD, the matrix"):
+        device.reset()
+
+
 def test_programs_without_an_end_are_stopped(device, program):
     end = program.address + (len(program.instructions) - 1) * INSTRUCTION_BYTES
     device.transport.load(end, np.array([99], np.uint8))

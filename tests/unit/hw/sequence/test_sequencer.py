@@ -160,8 +160,25 @@ def test_failure(port, value, error, place):
     def check(ctx):
         assert units.log == [i.opcode for i in instructions[: len(units.log)]]
         assert place <= len(units.log) <= place + 1
+        assert ctx.get(dut.number) == len(units.log) - (port == "refused")
         assert not ctx.get(dut.done)
         assert ctx.get(dut.error) == error
         assert units.halts == 1
+
+    run(dut, units, check)
+
+
+@pytest.mark.parametrize("needed", [False, True])
+def test_unreadable_instruction(needed):
+    """It stops the program where it is needed, not behind its end."""
+    dut = Sequencer(PARAMS)
+    instructions = program(random.Random(7), 9)
+    last = instructions[:-1] if needed else instructions
+    units = Units(dut, last, 1, event=(9, "unreadable", 1))
+
+    def check(ctx):
+        assert units.log == [i.opcode for i in instructions[:-1]]
+        assert ctx.get(dut.done) != needed
+        assert ctx.get(dut.error) == (Error.RESPONSE if needed else Error.NONE)
 
     run(dut, units, check)

@@ -1,0 +1,209 @@
+"""Vector unit: vector memory, and the units that work on it."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.utils import exact_log2
+
+from hw.bus.window import WindowSignature
+from hw.encode.input_buffer import input_signature
+from hw.sequence.decode import task_layout
+from hw.sequence.output_reader import OutputReader
+from hw.sequence.sequencer import starts_layout
+from hw.sequence.storer import octet_layout
+from hw.spec.params import CoreParams
+from hw.spec.registers import REGISTERS
+from hw.vector.drain import Drain
+from hw.vector.embed import Embed
+from hw.vector.feed import Feed
+from hw.vector.keep import Keep
+from hw.vector.memory import READ_LATENCY, VectorMemory, WriteSignature
+from hw.vector.rotate import Rotate
+from hw.vector.softmax import Softmax
+
+WORD = 32
+
+#: Bit of ``mode`` that tells 8-bit weights.
+_WIDE = next(field for field in REGISTERS["mode"].fields if field.name == "format").start
+
+
+class VectorUnit(wiring.Component):
+    """Executes what is between the matrices, and drains these, one instruction at a time.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core's parameters; ``vector_words`` must not be 0.
+
+    Members
+    -------
+    starts : In(struct)
+        See :func:`hw.sequence.sequencer.starts_layout`; at most one bit pulses.
+    task : In(struct)
+        See :func:`hw.sequence.decode.task_layout`; stable from its start to its end.
+    executed : Out(1)
+        A unit has ended; pulses. A drain ends with ``drained``.
+    drained : Out(1)
+        The outputs of the matrix that was started last are where they belong.
+    clear : In(1)
+        Forgets the logits of the last token.
+    stop : In(1)
+        Forget what runs.
+    closed : In(1)
+        The host's window to vector memory is closed.
+    load, granted : In(WriteSignature), Out(1)
+        Write port for numbers from device memory; must be 0 where ``granted`` is low.
+    octets, stored : Out(stream), In(1)
+        Bytes for device memory; see :class:`hw.sequence.storer.Storer`.
+    input : Out
+        Input buffer of the encoder; see :func:`hw.encode.input_buffer.input_signature`.
+    base : In(4)
+        Base exponent of the encoded vector.
+    tile_done, output, accumulator : In(1), Out, In
+        Output buffer; see :class:`hw.sequence.output_reader.OutputReader`.
+    best, vector : In(WindowSignature)
+        The host's windows to the largest logits and to vector memory.
+    """
+
+    def __init__(self, params: CoreParams):
+        self.params = params
+        super().__init__(
+            {
+                "starts": In(starts_layout()),
+                "task": In(task_layout()),
+                **dict.fromkeys(("executed", "drained"), Out(1)),
+                **dict.fromkeys(("clear", "stop", "closed"), In(1)),
+                "load": In(WriteSignature(params)),
+                "granted": Out(1),
+                "octets": Out(stream.Signature(octet_layout())),
+                "stored": In(1),
+                "input": Out(input_signature(params)),
+                "base": In(4),
+                "tile_done": In(1),
+                "output": Out(range(params.max_outputs)),
+                "accumulator": In(signed(params.accumulator_width)),
+                "best": In(WindowSignature()),
+                "vector": In(WindowSignature()),
+            }
+        )
+
+    def elaborate(self, platform):
+        """Join the units to memory, encoder and output buffer."""
+        m = Module()
+        params = self.params
+        embed, feed, softmax = Embed(params), Feed(params), Softmax(params)
+        rotate, keep, drain = Rotate(params), Keep(params), Drain(params)
+        reader = OutputReader(params)
+        units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
+        for name, unit in {**units, "drain": drain, "reader": reader}.items():
+            m.submodules[name] = ResetInserter(self.stop)(unit)
+        m.submodules.memory = memory = VectorMemory(params)
+        self._connect_memory(m, memory, drain, list(units.values()))
+        self._connect_drain(m, feed, softmax, drain, reader)
+        self._connect_best(m, drain)
+
+        starts, task = self.starts, self.task
+        connect(m, keep.octets, flipped(self.octets))
+        m.d.comb += [
+            embed.start.eq(starts.embed),
+            feed.start.eq(starts.norm | starts.normalize | starts.gate),
+            softmax.start.eq(starts.softmax),
+            rotate.start.eq(starts.rotate),
+            keep.start.eq(starts.keep),
+            keep.origin.eq(task.origin),
+            keep.mantissa_origin.eq(task.mantissa_origin),
+            keep.scale_address.eq(task.scale_address),
+            keep.stored.eq(self.stored),
+            self.executed.eq(Cat(unit.done for unit in units.values()).any()),
+        ]
+        for unit in (*units.values(), drain):
+            m.d.comb += [
+                unit.instruction.eq(task.instruction),
+                unit.count.eq(task.instruction.count),
+            ]
+        for name in self.input.signature.members:
+            fed = [Value.cast(getattr(unit.input, name)) for unit in (feed, softmax)]
+            m.d.comb += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
+        return m
+
+    def _connect_memory(self, m, memory, drain, units):
+        """Who is idle drives 0, so that all may share a port; what is loaded steps back."""
+        users = [*units, drain]
+        writers = [user.write for user in users if hasattr(user, "write")]
+        m.d.comb += self.granted.eq(~Cat(write.mask for write in writers).any())
+        writers += [self.load, self._connect_window(m, memory)]
+        for name in ("a", "b"):
+            port = getattr(memory, name)
+            readers = [getattr(user, name) for user in users if hasattr(user, name)]
+            addresses = [reader.address for reader in readers]
+            if name == "a":
+                addresses.append(Mux(self.closed, 0, self.vector.address))
+            m.d.comb += port.address.eq(reduce(or_, addresses))
+            m.d.comb += [reader.words.eq(port.words) for reader in readers]
+        for name in memory.write.signature.members:
+            values = [Value.cast(getattr(write, name)) for write in writers]
+            m.d.comb += Value.cast(getattr(memory.write, name)).eq(reduce(or_, values))
+
+    def _connect_window(self, m, memory):
+        """Let the host read and write words; return its write port."""
+        window, width = self.vector, self.params.vector_width
+        host = WriteSignature(self.params).create()
+        inside = ~self.closed & (window.address < self.params.vector_words)
+        low = window.address[: exact_log2(width)]
+        places = [Signal.like(low, name=f"place_{stage}") for stage in range(READ_LATENCY)]
+        m.d.comb += [window.readable.eq(inside), window.writable.eq(inside)]
+        m.d.sync += [
+            *(after.eq(before) for before, after in zip([low, *places], places, strict=False)),
+            window.read_data.eq(memory.a.words[places[-1]] if width > 1 else memory.a.words[0]),
+        ]
+        with m.If(window.write):
+            m.d.comb += [
+                host.address.eq(window.address),
+                host.mask.eq(1 << low),
+                *(word.eq(window.write_data) for word in host.words),
+            ]
+        return host
+
+    def _connect_drain(self, m, feed, softmax, drain, reader):
+        task, start = self.task.instruction, self.starts.matvec
+        connect(m, reader.accumulators, drain.accumulators)
+        m.d.comb += [
+            reader.start.eq(start),
+            reader.wide.eq(task.mode[_WIDE]),
+            reader.count.eq(task.count),
+            reader.tile_done.eq(self.tile_done),
+            reader.accumulator.eq(self.accumulator),
+            self.output.eq(reader.address),
+            drain.start.eq(start),
+            drain.clear.eq(self.clear),
+            drain.base.eq(self.base),
+            drain.shift.eq(feed.shift),
+            drain.multiplier.eq(feed.multiplier),
+            drain.exponent.eq(feed.exponent),
+            drain.gain.eq(softmax.gain),
+            drain.gain_shift.eq(softmax.gain_shift),
+        ]
+        with m.If(start):
+            m.d.sync += self.drained.eq(0)
+        with m.Elif(drain.done):
+            m.d.sync += self.drained.eq(1)
+
+    def _connect_best(self, m, drain):
+        """Keep the largest logits of the last token for the host."""
+        kept = Signal.like(drain.best.payload)
+        m.d.comb += drain.best.ready.eq(1)
+        with m.If(drain.best.valid):
+            m.d.sync += kept.eq(drain.best.payload)
+        candidate = kept[self.best.address[1:]]
+        words = Signal(WORD), Signal(WORD)
+        m.d.comb += self.best.readable.eq(self.best.address < 2 * self.params.best)
+        m.d.sync += [
+            words[0].eq(Mux(self.best.address[0], candidate.logit, candidate.id)),
+            words[1].eq(words[0]),
+            self.best.read_data.eq(words[1]),
+        ]
