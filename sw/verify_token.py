@@ -155,6 +155,7 @@ def locate(device: TokenDevice, tokens: Sequence[int]) -> Place | None:
     program, params = device.program, device.params
     position = len(tokens) - 1
     device.load()
+    device.write_vector(np.zeros(params.vector_words, np.int64))
     memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
     memory.view(np.uint8)[: program.image.size] = program.image
     interpreter = Interpreter(params, memory)

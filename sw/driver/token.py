@@ -89,6 +89,12 @@ class TokenDevice(Core):
         words = self.transport.read_window(address, count)
         return words.astype("<u4").view("<i4").astype(np.int64)
 
+    def write_vector(self, words: np.ndarray) -> None:
+        """Write vector memory from address 0 on; words are signed, of 24 bits."""
+        self._write("vector_address", 0)
+        octets = words.astype("<i4").view("<u4").astype(np.uint32)
+        self.transport.write_window(REGISTERS["vector_data"].address, octets)
+
     def step(self, token: int, position: int) -> list[Best]:
         """Make one token.
 
