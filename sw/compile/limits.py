@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from hw.spec.params import CoreParams
-from sw.compile.device_memory import ALIGNMENT
 from sw.compile.vector_layout import VectorLayout
 from sw.convert.container import ConvertedModel
 from sw.errors import UserError
 
 #: Positions have 16 bits, and T = position + 1 as well.
 _LONGEST_CONTEXT = 65535
-
-#: Programs are read ahead: so many bytes behind an END must exist.
-_READ_AHEAD = ALIGNMENT
 
 
 def check_core(model: ConvertedModel, params: CoreParams, *, name: str) -> None:
@@ -89,7 +85,6 @@ def check_memory(
         The message names the field of the configuration and what is needed.
     """
     beat = params.beat_bits // 8
-    size += _READ_AHEAD
     what = "two layers" if streamed else "model"
     other = "" if streamed else ", stream the layers (generate --stream)"
     if size > params.memory_beats * beat:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hw.spec import registers
 from hw.spec.codes import BLOCK
 from hw.spec.formats import VERSION
@@ -60,19 +62,22 @@ class Core:
     def _read_counters(self) -> dict[str, int]:
         return {name: self._read(name) for name in COUNTERS}
 
-    def _command(self, command: str, longest: int) -> dict[str, int]:
-        """Give a command and wait so many cycles at most; return the fields of ``status``."""
+    def _command(
+        self, command: str, longest: int, *, meanwhile: Callable[[], None] | None = None
+    ) -> dict[str, int]:
+        """Give a command and wait so many cycles at most; return the fields of ``status``.
+
+        What is to be done ``meanwhile`` comes before the wait.
+        """
         status = REGISTERS["status"]
         self._write("control", REGISTERS["control"].pack(**{command: 1}))
-        self._meanwhile()
+        if meanwhile:
+            meanwhile()
         self.transport.wait(status.address, status.pack(busy=1), 0, longest)
         return self._status()
 
     def _status(self) -> dict[str, int]:
         return REGISTERS["status"].unpack(self._read("status"))
-
-    def _meanwhile(self) -> None:
-        """Do what may be done beside a command that has just been given: nothing here."""
 
     def _longest_product(self, inputs: int, tiles: int) -> int:
         """Bound the cycles of a matrix-vector instruction."""

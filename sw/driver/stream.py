@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Sequence
 
 from hw.spec.params import CoreParams
@@ -16,18 +15,18 @@ from sw.driver.transport import Transport
 
 @dataclasses.dataclass(kw_only=True)
 class StreamCounts:
-    """Clock cycles of a simulated core since its model was loaded; the layers only.
+    """Clock cycles of a simulated core since its model was loaded.
 
     Attributes
     ----------
     load_cycles : int
         Bytes of layers were on their way to a buffer.
     compute_cycles : int
-        The core ran a program.
+        The core ran a program, of a layer or another.
     overlap_cycles : int
         Both.
     total_cycles : int
-        From the beginnings of tokens to their ends.
+        From the beginnings of tokens to their ends, what the driver reads and writes included.
     loaded_layers : int
         Layers that have arrived.
     """
@@ -99,11 +98,6 @@ class StreamDevice(TokenDevice):
         self._link.forget()
         self._used = self._loaded = 0
 
-    def _all_instructions(self) -> Sequence[Instruction]:
-        program = self.program
-        layers = itertools.chain.from_iterable(layer.instructions for layer in program.layers)
-        return [*program.embedding, *layers, *program.head]
-
     def _make_token(self) -> None:
         program, begin = self.program, self.transport.cycles
         if self._used % len(program.layers):  # the token before has failed
@@ -128,6 +122,7 @@ class StreamDevice(TokenDevice):
             self.counts.overlap_cycles += max(0, min(last, begin + cycles) - first)
 
     def _meanwhile(self) -> None:
+        """Let layers come until the program has ended, or both buffers are full."""
         while self._status()["busy"] and self._feed():
             pass
 

@@ -59,7 +59,8 @@ class TokenDevice(Core):
                 f"has {params.hash:016x}; compile the model for this core"
             )
         self.program = program
-        self.longest = sum(map(self._longest_instruction, self._all_instructions()))
+        self._running: Sequence[Instruction] = program.instructions
+        self.longest = sum(map(self._longest_instruction, program.instructions))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -68,6 +69,7 @@ class TokenDevice(Core):
     def load(self) -> None:
         """Put model and program into the core's memory, and forget all tokens."""
         self.transport.load(0, self.program.image)
+        self._write("program", self.program.address)
         self.length = 0
 
     def stop_before(self, number: int | None) -> None:
@@ -138,6 +140,27 @@ class TokenDevice(Core):
         self.length = position + 1
         return self._read_best()
 
+    def _make_token(self) -> None:
+        """Run all programs of a token."""
+        self._run(self.program.address, self.program.instructions)
+
+    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
+        """Run the program at a byte address; add up what it counts."""
+        self._running = instructions
+        self._write("program", address)
+        try:
+            state = self._command("run", self.longest, meanwhile=self._meanwhile)
+        except TimeoutError:
+            raise DeviceError(self._explain_hang()) from None
+        if state["error"] or not state["done"]:
+            raise DeviceError(self._explain(Error(state["error"])))
+        for name, count in self._read_counters().items():
+            self.counters[name] += count
+        self.cycles += self._read("token_cycles")
+
+    def _meanwhile(self) -> None:
+        """Do what may be done while a program runs: nothing here."""
+
     def reset(self) -> None:
         """Stop what the core does; it keeps ``length`` tokens in its caches, and can run others.
 
@@ -154,27 +177,6 @@ class TokenDevice(Core):
                 "does not answer, reset both"
             ) from None
 
-    def _all_instructions(self) -> Sequence[Instruction]:
-        """Return what a token takes."""
-        return self.program.instructions
-
-    def _make_token(self) -> None:
-        """Run all programs of a token."""
-        self._run(self.program.address, self.program.instructions)
-
-    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
-        """Run the program at a byte address; add up what it counts."""
-        self._write("program", address)
-        try:
-            state = self._command("run", self.longest)
-        except TimeoutError:
-            raise DeviceError(self._explain_hang(instructions)) from None
-        if state["error"] or not state["done"]:
-            raise DeviceError(self._explain(Error(state["error"]), instructions))
-        for name, count in self._read_counters().items():
-            self.counters[name] += count
-        self.cycles += self._read("token_cycles")
-
     def _read_best(self) -> list[Best]:
         count = self.params.best
         self._write("best_address", 0)
@@ -182,21 +184,19 @@ class TokenDevice(Core):
         logits = words.astype("<u4").view("<i4")
         return [Best(int(words[2 * i]), int(logits[2 * i + 1])) for i in range(count)]
 
-    def _explain(self, error: Error, instructions: Sequence[Instruction]) -> str:
+    def _explain(self, error: Error) -> str:
         if error == Error.NONE:
             return "the core was reset before the token was done; make it again"
-        reached = self._reached(instructions)
-        return f"the core stopped at {reached}: {error.name.lower()} (code {error.value})"
+        return f"the core stopped at {self._reached()}: {error.name.lower()} (code {error.value})"
 
-    def _explain_hang(self, instructions: Sequence[Instruction]) -> str:
+    def _explain_hang(self) -> str:
         return (
-            f"the core has not made a token in {self.longest} cycles: at "
-            f"{self._reached(instructions)} it "
+            f"the core has not made a token in {self.longest} cycles: at {self._reached()} it "
             f"waits for {self._waiting()}; reset it, and look whether device memory answers"
         )
 
-    def _reached(self, instructions: Sequence[Instruction]) -> str:
-        number = self._read("instruction")
+    def _reached(self) -> str:
+        number, instructions = self._read("instruction"), self._running
         known = number < len(instructions)
         opcode = instructions[number].opcode.name if known else "beyond the program"
         return f"instruction {number} ({opcode})"

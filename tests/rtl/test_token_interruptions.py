@@ -1,5 +1,6 @@
 """Tokens disturbed at random moments; ``tests/slow`` has many more seeds."""
 
+import dataclasses
 import re
 
 import numpy as np
@@ -71,7 +72,7 @@ def test_end_of_memory(device):
     place = bench.params.memory_beats * bench.params.beat_bits // 8 - size
     octets = bench.program.image[bench.program.address :]
     transport.load(place, octets)
-    device._write("program", place)
+    device.program = dataclasses.replace(bench.program, address=place)
     errors = transport.memory_counts().errors
     expected = bench.expected(bench.tokens[3], 3)[0]
     assert device.step(bench.tokens[3], 3) == expected

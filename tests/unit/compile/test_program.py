@@ -245,8 +245,7 @@ def test_memory_that_is_just_enough():
     needed = int(str(refused.value).split("memory_beats of ")[1].split()[0])
     core = small_core(memory_beats=needed)
     program = compile_program(small_model(0), core, name="x")
-    ahead = 128  # bytes behind the END that a core reads
-    assert 0 <= needed * core.beat_bits // 8 - len(program.image) - ahead < core.beat_bits // 8
+    assert 0 <= needed * core.beat_bits // 8 - len(program.image) < core.beat_bits // 8
     with pytest.raises(UserError, match=f"{needed} or more"):
         compile_program(small_model(0), small_core(memory_beats=needed - 1), name="x")
 

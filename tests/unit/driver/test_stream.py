@@ -146,7 +146,6 @@ def test_a_core_that_has_stopped_makes_the_next_token():
     device, same = streaming(model, params), streaming(model, params)
     layer = device.program.layers[1]
     address = device.program.buffers[1] + len(layer.weights)
-    layer.programs[1].flags.writeable = False
     broken = layer.programs[1].copy()
     broken[0] = 99
     layers = list(device.program.layers)
