@@ -70,9 +70,8 @@ def _phases(vector: Vector, integrator: str):
     twice = Phase(hold={"tiles": 2}, pulse=("replay",), expect={"events": 2 * events})
     write = (
         Phase(hold=mode, send={"input": writes}),
-        Phase(),
-        Phase(),
-    )  # a start comes 3 cycles later
+        *(Phase(),) * 3,
+    )  # a start comes 4 cycles later
     yield from write
     yield Phase(pulse=("start",), expect=codes, **done)
     yield from (twice, twice)
