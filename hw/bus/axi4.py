@@ -16,6 +16,13 @@ INCR = 0b01
 NORMAL = 0b0011
 
 
+def _address_channel(prefix: str, *, address_width: int, id_width: int) -> dict:
+    widths = {"id": id_width, "addr": address_width, "len": 8, "size": 3, "burst": 2, "lock": 1}
+    widths |= {"cache": 4, "prot": 3, "qos": 4, "valid": 1}
+    members = {f"{prefix}{name}": Out(width) for name, width in widths.items()}
+    return {**members, f"{prefix}ready": In(1)}
+
+
 def AXI4ReadSignature(  # noqa: N802 - reads as a signature
     *, data_width: int, address_width: int, id_width: int
 ) -> wiring.Signature:
@@ -35,17 +42,7 @@ def AXI4ReadSignature(  # noqa: N802 - reads as a signature
     """
     return wiring.Signature(
         {
-            "arid": Out(id_width),
-            "araddr": Out(address_width),
-            "arlen": Out(8),
-            "arsize": Out(3),
-            "arburst": Out(2),
-            "arlock": Out(1),
-            "arcache": Out(4),
-            "arprot": Out(3),
-            "arqos": Out(4),
-            "arvalid": Out(1),
-            "arready": In(1),
+            **_address_channel("ar", address_width=address_width, id_width=id_width),
             "rid": In(id_width),
             "rdata": In(data_width),
             "rresp": In(2),
@@ -75,17 +72,7 @@ def AXI4WriteSignature(  # noqa: N802 - reads as a signature
     """
     return wiring.Signature(
         {
-            "awid": Out(id_width),
-            "awaddr": Out(address_width),
-            "awlen": Out(8),
-            "awsize": Out(3),
-            "awburst": Out(2),
-            "awlock": Out(1),
-            "awcache": Out(4),
-            "awprot": Out(3),
-            "awqos": Out(4),
-            "awvalid": Out(1),
-            "awready": In(1),
+            **_address_channel("aw", address_width=address_width, id_width=id_width),
             "wdata": Out(data_width),
             "wstrb": Out(data_width // 8),
             "wlast": Out(1),

@@ -8,6 +8,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import INCR, NORMAL
+from hw.bus.forget import forget
 from hw.spec.params import CoreParams
 from hw.synapse.external import axi_signature
 
@@ -81,21 +82,14 @@ class BurstReader(wiring.Component):
             axi.rready.eq(1),
             kept.w_en.eq(axi.rvalid & ~self.draining),
             kept.w_data.eq(Cat(axi.rdata, axi.rlast, axi.rresp[1])),
-            refused.eq(kept.r_rdy & error & ~self.draining),
+            refused.eq(kept.r_rdy & error),
             self.beats.valid.eq(kept.r_rdy & ~error & ~self.draining),
             self.beats.p.eq(kept.r_data[:-1]),
             kept.r_en.eq(self.beats.valid & self.beats.ready),
         ]
         coming = self._ask(m, kept.r_en)
 
-        failing = Signal()
-        with m.If(refused):
-            m.d.sync += [self.draining.eq(1), failing.eq(1)]
-        with m.If(self.draining & (coming == 0)):
-            m.d.comb += self.failed.eq(failing & ~self.abort)
-            m.d.sync += [self.draining.eq(0), failing.eq(0)]
-        with m.If(self.abort):
-            m.d.sync += [self.draining.eq(1), failing.eq(0)]
+        forget(m, self, refused=refused, quiet=coming == 0)
         return m
 
     def _ask(self, m, freed):

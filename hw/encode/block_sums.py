@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import add
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -17,6 +17,7 @@ from hw.memory import NO_COLLISIONS
 from hw.spec import scales
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
+from hw.vector.reduction import greater
 
 MAGNITUDE_BITS = scales.INPUT_MAX.bit_length()
 TOTAL_BITS = (BLOCK * scales.INPUT_MAX).bit_length()
@@ -31,10 +32,6 @@ def model(block: Sequence[int]) -> tuple[int, int]:
 def sums_layout() -> data.StructLayout:
     """Return what :func:`model` gives: ``total`` and ``largest``."""
     return data.StructLayout({"total": TOTAL_BITS, "largest": MAGNITUDE_BITS})
-
-
-def _greater(a: Value, b: Value) -> Value:
-    return Mux(a > b, a, b)
 
 
 class BlockSums(wiring.Component):
@@ -94,7 +91,7 @@ class BlockSums(wiring.Component):
         total, largest = Mux(begins, 0, sums.total), Mux(begins, 0, sums.largest)
         m.d.comb += [
             grown.total.eq(total + beat.total),
-            grown.largest.eq(_greater(beat.largest, largest)),
+            grown.largest.eq(greater(beat.largest, largest)),
         ]
         with m.If(arrived):
             m.d.sync += sums.eq(grown)
@@ -122,7 +119,7 @@ class BlockSums(wiring.Component):
         domain = m.d.comb if width == 1 else m.d.sync
         domain += [
             beat.total.eq(reduce(add, magnitudes)),
-            beat.largest.eq(reduce(_greater, magnitudes)),
+            beat.largest.eq(reduce(greater, magnitudes)),
         ]
         last = tags[0] if width == 1 else tags[1]
         return beat, last.block, last.begins, last.arrived

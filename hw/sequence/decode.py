@@ -7,19 +7,16 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from hw.sequence.layout import instruction_layout
+from hw.sequence.layout import instruction_layout, is_wide
 from hw.sequence.offset import ADDRESS_BITS, INDEX_BITS, Offset
 from hw.spec.codes import BLOCK
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Opcode
-from hw.spec.registers import REGISTERS
 
 #: Opcodes by what they have: runs or heads of ``inner``; a second operand as long as the first.
 WITH_INNER = (Opcode.LOAD, Opcode.ROTATE, Opcode.KEEP)
 WITH_SECOND = (Opcode.NORM, Opcode.GATE, Opcode.MATVEC, Opcode.SOFTMAX)
-
-_WIDE = next(field for field in REGISTERS["mode"].fields if field.name == "format").start
 
 
 def task_layout() -> data.StructLayout:
@@ -147,9 +144,7 @@ class Decode(wiring.Component):
         outputs = Signal(32)
         tile = self.params.tile_lanes
         shifts = [exact_log2(f.outputs(tile)) for f in (W4, W8)]
-        m.d.comb += outputs.eq(
-            Mux(held.mode[_WIDE], held.tiles << shifts[1], held.tiles << shifts[0])
-        )
+        m.d.comb += outputs.eq(Mux(is_wide(held), held.tiles << shifts[1], held.tiles << shifts[0]))
         known, shaped, drained = Signal(), Signal(), Signal()
         m.d.sync += [
             known.eq(opcode <= max(Opcode)),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape
+from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 
+from hw.bus.csr import register_layout
 from hw.spec.program import INSTRUCTION_BYTES, OPERANDS
+from hw.spec.registers import REGISTERS
 
 
 def instruction_layout() -> data.FlexibleLayout:
@@ -15,3 +17,8 @@ def instruction_layout() -> data.FlexibleLayout:
         for operand in OPERANDS.values()
     }
     return data.FlexibleLayout(8 * INSTRUCTION_BYTES, fields)
+
+
+def is_wide(instruction) -> Value:
+    """Tell whether the matrix of an instruction has 8-bit weights."""
+    return register_layout(REGISTERS["mode"])(instruction.mode).format

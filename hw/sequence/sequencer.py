@@ -10,7 +10,7 @@ from hw.sequence.decode import Decode, task_layout
 from hw.sequence.layout import instruction_layout
 from hw.sequence.offset import INDEX_BITS
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Opcode
+from hw.spec.program import ATTENTION, Opcode
 from hw.spec.registers import Error
 
 #: Opcodes that a unit of the vector unit, or the matrix engine, executes, one at a time.
@@ -216,6 +216,6 @@ class Sequencer(wiring.Component):
     def _count(self, m):
         """Tell when a matrix of weights is done."""
         running = self.task.instruction
-        attention = running.drain.matches(Drain.SCORES, Drain.CONTEXT)
+        attention = running.drain.matches(*ATTENTION)
         matrix = running.opcode == Opcode.MATVEC
         m.d.comb += self.counted.eq(self.executed & matrix & ~attention)

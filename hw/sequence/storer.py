@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import INCR, NORMAL, AXI4WriteSignature
+from hw.bus.forget import forget
 from hw.spec.params import CoreParams
 
 #: Writes that may wait for their response.
@@ -72,7 +73,7 @@ class Storer(wiring.Component):
         axi, octets = self.axi, self.octets
         octets_per_beat = self._params.axi_data_width // 8
         low = octets_per_beat.bit_length() - 1
-        waiting, taken, failing = Signal(range(OUTSTANDING + 1)), Signal(), Signal()
+        waiting, taken = Signal(range(OUTSTANDING + 1)), Signal()
         m.d.comb += [
             axi.awsize.eq(low),
             axi.awburst.eq(INCR),
@@ -102,11 +103,5 @@ class Storer(wiring.Component):
                 axi.wstrb.eq(1 << octets.p.address[:low]),
             ]
 
-        with m.If(axi.bvalid & axi.bresp[1] & ~self.draining):
-            m.d.sync += [self.draining.eq(1), failing.eq(1)]
-        with m.If(self.draining & (waiting == 0)):
-            m.d.comb += self.failed.eq(failing & ~self.abort)
-            m.d.sync += [self.draining.eq(0), failing.eq(0)]
-        with m.If(self.abort):
-            m.d.sync += [self.draining.eq(1), failing.eq(0)]
+        forget(m, self, refused=axi.bvalid & axi.bresp[1], quiet=waiting == 0)
         return m

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.csr import register_layout
 from hw.bus.read_arbiter import ReadArbiter
-from hw.bus.window import WindowSignature
+from hw.bus.window import WORD, WindowSignature
 from hw.encode.input_buffer import input_signature
 from hw.sequence.instruction_fetch import InstructionFetch
 from hw.sequence.layout import instruction_layout
@@ -20,8 +20,6 @@ from hw.spec.params import CoreParams
 from hw.spec.registers import REGISTERS, Error
 from hw.synapse.external import axi_signature
 from hw.vector.unit import VectorUnit
-
-WORD = 32
 
 
 class TokenUnit(wiring.Component):

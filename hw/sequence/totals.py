@@ -6,9 +6,8 @@ from amaranth.hdl import Module, Mux
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.bus.window import WORD
 from hw.spec.registers import COUNTERS, ENCODE_COUNTERS
-
-WORD = 32
 
 
 def counters_layout() -> data.StructLayout:

@@ -64,6 +64,10 @@ class Drain(enum.IntEnum):
     LOGITS = 4
 
 
+#: Drains of matrices that are caches; their events are not counted (``docs/arithmetic.md`` §13).
+ATTENTION = (Drain.SCORES, Drain.CONTEXT)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Operand:
     """Bits of an instruction; opcodes that never meet may share them."""

@@ -8,6 +8,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.axi4 import INCR, NORMAL, AXI4ReadSignature
+from hw.bus.forget import forget
 from hw.encode.classifier import code_layout
 from hw.spec.params import CoreParams
 from hw.synapse.fetch import Fetcher, burst_layout
@@ -193,16 +194,10 @@ class ExternalMemory(wiring.Component):
 
     def _drain(self, m, waiting, refused):
         """Forget an instruction that met an error or is aborted, when its data have come."""
-        failing = Signal()
-        quiet = ~self.axi.arvalid & ~waiting.r_rdy
-        with m.If(refused & ~self.draining):
-            m.d.sync += [self.draining.eq(1), failing.eq(1)]
-        with m.If(self.draining & quiet):
-            m.d.comb += self.failed.eq(failing & ~self.abort)
-            m.d.sync += [self.draining.eq(0), failing.eq(0)]
+        forget(m, self, refused=refused, quiet=~self.axi.arvalid & ~waiting.r_rdy)
         with m.If(self.failed):
             m.d.sync += self.error.eq(1)
         with m.Elif(self.start):
             m.d.sync += self.error.eq(0)
         with m.If(self.abort):
-            m.d.sync += [self.draining.eq(1), failing.eq(0), self.error.eq(0)]
+            m.d.sync += self.error.eq(0)

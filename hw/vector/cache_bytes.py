@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.sequence.layout import instruction_layout
+from hw.sequence.storer import octet_layout
 from hw.spec.program import Instruction
 from hw.vector.cache_code import CODE_BITS
 from hw.vector.weight import EXPONENT_BITS, MANTISSA_BITS
@@ -42,11 +43,6 @@ def model(
     yield scale_address + 1, exponent & 0xFF
 
 
-def octet_layout() -> data.StructLayout:
-    """Return the layout of a byte for device memory: ``address`` and ``octet``."""
-    return data.StructLayout({"address": ADDRESS_BITS, "octet": 8})
-
-
 class CacheBytes(wiring.Component):
     """Sends codes to their addresses, then the scale of their head.
 
@@ -65,7 +61,7 @@ class CacheBytes(wiring.Component):
     mantissa, exponent : In
         Scale of the head, stable from its first code on.
     octets : Out(stream)
-        See :func:`octet_layout`.
+        See :func:`hw.sequence.storer.octet_layout`.
     stored : In(1)
         All bytes that have been taken are in memory; low from the cycle after one is taken.
     done : Out(1)

@@ -15,10 +15,8 @@ from hw.vector.normalization_shift import SHIFT_BITS
 from hw.vector.rescale import MULTIPLIER, SHIFT
 from hw.vector.residual import ONE
 from hw.vector.root import scale_layout
+from hw.vector.weight import EXPONENT_AT
 from hw.vector.word import saturated
-
-#: Bits of a key's mantissa, which stands below its exponent.
-KEY_MANTISSA_BITS = 8
 
 #: Cycles from a word of b to its shift.
 LATENCY = 2
@@ -81,7 +79,7 @@ def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, i
         case Drain.RESIDUAL:
             return ONE, constant - n - base - word
         case Drain.SCORES:
-            exponent = word >> KEY_MANTISSA_BITS
+            exponent = word >> EXPONENT_AT
             return instruction["multiplier"], constant - n - base - exponent
         case Drain.CONTEXT:
             return scalars.gain, constant + scalars.gain_shift
@@ -135,7 +133,7 @@ class DrainShift(wiring.Component):
                 m.d.sync += self.factor.eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.sync += self.factor.eq(self.instruction.multiplier)
-                m.d.comb += exponent.eq(self.word >> KEY_MANTISSA_BITS)
+                m.d.comb += exponent.eq(self.word >> EXPONENT_AT)
             with m.Case(Drain.CONTEXT):
                 m.d.sync += self.factor.eq(self.gain)
                 m.d.sync += [fixed.eq(constant), vector.eq(self.gain_shift)]

@@ -15,6 +15,7 @@ from hw.vector import word
 from hw.vector.beat import WORD_BITS, delay
 from hw.vector.memory import READ_LATENCY, ReadSignature, WriteSignature
 from hw.vector.rescale import LEAST_SHIFT
+from hw.vector.single import read_word
 from hw.vector.step import step_members
 from hw.vector.walk import Walk
 
@@ -94,7 +95,6 @@ class Embed(wiring.Component):
     def elaborate(self, platform):
         """Addresses; words; product; coarse shift, fine shift, rounding, saturation."""
         m = Module()
-        low = exact_log2(self.params.vector_width)
         m.submodules.walk = walk = Walk(width=1)
         m.d.comb += [walk.begin.eq(self.start), walk.count.eq(self.count)]
         tags = delay(m, walk.places, _RESULT)
@@ -107,22 +107,15 @@ class Embed(wiring.Component):
             self.a.address.eq(Mux(tags[0].valid, self.instruction.a + offset, 0)),
             self.b.address.eq(Mux(self.start, self.instruction.c, b)),
         ]
-        weight = self._select(m, self.a, offset[:low])
-        mantissa = self._select(m, self.b, group[:low])
+        weight, mantissa = Signal(signed(FACTOR_BITS)), Signal(signed(FACTOR_BITS))
         product = Signal(signed(PRODUCT_BITS))
-        m.d.sync += product.eq(weight * mantissa)
+        m.d.sync += [
+            weight.eq(read_word(m, self.a)),
+            mantissa.eq(read_word(m, self.b)),
+            product.eq(weight * mantissa),
+        ]
         self._write(m, tags[-2:], self._shift(m, product, self._distance(m)))
         return m
-
-    def _select(self, m, port, place):
-        """Take the low bits of the word at a place of its beat."""
-        for cycle in range(_WORDS):
-            after = Signal.like(place, name=f"place_{cycle}")
-            m.d.sync += after.eq(place)
-            place = after
-        factor = Signal(signed(FACTOR_BITS))
-        m.d.sync += factor.eq(port.words[place])
-        return factor
 
     def _distance(self, m):
         """Keep the exponent; return the shift from as far left as may be needed."""

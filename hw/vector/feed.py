@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from hw.encode.input_buffer import input_signature
@@ -20,6 +20,7 @@ from hw.vector.normalization_shift import SHIFT_BITS, NormalizationShift
 from hw.vector.normalize import Normalize
 from hw.vector.root import RootMeanSquare, scale_layout
 from hw.vector.step import step_members
+from hw.vector.walk import Walk
 
 #: Cycles from an address to its words at the multipliers: they are far from vector memory.
 _FETCH = READ_LATENCY + 1
@@ -129,26 +130,16 @@ class Feed(wiring.Component):
     def _read(self, m: Module, begin, fetched) -> Signal:
         """Fetch a beat a cycle."""
         width = self.params.vector_width
-        rest = Signal.like(self.count)
-        layout = data.StructLayout({"count": range(width + 1), "last": 1})
-        asked = stream.Signature(layout, always_ready=True).create()
-        m.d.comb += [
-            asked.valid.eq(rest != 0),
-            asked.p.last.eq(rest <= width),
-            asked.p.count.eq(Mux(asked.p.last, rest, width)),
-        ]
-        with m.If(asked.valid):
-            m.d.sync += rest.eq(Mux(asked.p.last, 0, rest - width))
-        with m.If(begin):
-            m.d.sync += rest.eq(self.count)
+        m.submodules.walk = walk = Walk(width=width)
+        m.d.comb += [walk.begin.eq(begin), walk.count.eq(self.count)]
         for port, first in ((self.a, self.instruction.a), (self.b, self.instruction.b)):
             address = Signal(ADDRESS_BITS)
-            with m.If(asked.valid):
+            with m.If(walk.places.valid):
                 m.d.comb += port.address.eq(address)
                 m.d.sync += address.eq(address + width)
             with m.If(begin):
                 m.d.sync += address.eq(first)
-        tags = delay(m, asked, _FETCH)
+        tags = delay(m, walk.places, _FETCH)
         for i, words in enumerate(fetched):
             due = tags[READ_LATENCY].count > i
             m.d.sync += [words.a.eq(Mux(due, self.a.words[i], 0)), words.b.eq(self.b.words[i])]

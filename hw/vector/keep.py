@@ -8,11 +8,12 @@ from amaranth.hdl import Cat, Module, Signal, signed
 from amaranth.lib import fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction
 from hw.vector import cache_bytes, cache_code, cache_scale
 from hw.vector.beat import WORD_BITS
-from hw.vector.cache_bytes import ADDRESS_BITS, CacheBytes, octet_layout
+from hw.vector.cache_bytes import ADDRESS_BITS, CacheBytes
 from hw.vector.cache_code import CODE_BITS, CacheCode
 from hw.vector.cache_scale import CacheScale
 from hw.vector.memory import READ_LATENCY, ReadSignature
@@ -81,7 +82,7 @@ class Keep(wiring.Component):
         Byte addresses of the first code, of the first run's mantissa, and of the scale; as stable
         as the instruction.
     octets : Out(stream)
-        Bytes for device memory: see :func:`hw.vector.cache_bytes.octet_layout`.
+        Bytes for device memory: see :func:`hw.sequence.storer.octet_layout`.
     stored : In(1)
         All bytes that have been taken are in memory; low from the cycle after one is taken.
     """

@@ -11,10 +11,7 @@ from hw.vector import exponential
 from hw.vector.beat import WORD_BITS, beat_layout, delay, send
 from hw.vector.memory import ADDRESS_BITS, READ_LATENCY, ReadSignature
 from hw.vector.walk import Walk
-from hw.vector.weight import EXPONENT_BITS, MANTISSA_BITS
-
-#: Bits of a scale's word below its exponent.
-EXPONENT_AT = 8
+from hw.vector.weight import EXPONENT_AT, EXPONENT_BITS, MANTISSA_BITS
 
 #: Cycles from ``begin`` to the first scores: place, address, memory.
 SCORE_LATENCY = 2 + READ_LATENCY

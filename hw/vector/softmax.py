@@ -16,10 +16,10 @@ from hw.vector.exponential import SUM_BITS
 from hw.vector.gain import GAIN_BITS, Gain
 from hw.vector.memory import ReadSignature
 from hw.vector.probability import Probability
-from hw.vector.row_reader import EXPONENT_AT, RowReader
+from hw.vector.row_reader import RowReader
 from hw.vector.row_weights import RowWeights
 from hw.vector.step import step_members
-from hw.vector.weight import MANTISSA_BITS
+from hw.vector.weight import EXPONENT_AT, MANTISSA_BITS
 
 #: Signed bits of ``jz - j - ev``.
 GAIN_SHIFT_BITS = 7

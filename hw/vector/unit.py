@@ -8,28 +8,23 @@ from operator import or_
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
-from amaranth.utils import exact_log2
 
-from hw.bus.window import WindowSignature
+from hw.bus.window import WORD, WindowSignature
 from hw.encode.input_buffer import input_signature
 from hw.sequence.decode import task_layout
+from hw.sequence.layout import is_wide
 from hw.sequence.output_reader import OutputReader
 from hw.sequence.sequencer import starts_layout
 from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
-from hw.spec.registers import REGISTERS
 from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
 from hw.vector.keep import Keep
-from hw.vector.memory import READ_LATENCY, VectorMemory, WriteSignature
+from hw.vector.memory import VectorMemory, WriteSignature
 from hw.vector.rotate import Rotate
+from hw.vector.single import read_word, write_word
 from hw.vector.softmax import Softmax
-
-WORD = 32
-
-#: Bit of ``mode`` that tells 8-bit weights.
-_WIDE = next(field for field in REGISTERS["mode"].fields if field.name == "format").start
 
 
 class VectorUnit(wiring.Component):
@@ -151,22 +146,12 @@ class VectorUnit(wiring.Component):
 
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""
-        window, width = self.vector, self.params.vector_width
-        host = WriteSignature(self.params).create()
+        window, host = self.vector, WriteSignature(self.params).create()
         inside = ~self.closed & (window.address < self.params.vector_words)
-        low = window.address[: exact_log2(width)]
-        places = [Signal.like(low, name=f"place_{stage}") for stage in range(READ_LATENCY)]
         m.d.comb += [window.readable.eq(inside), window.writable.eq(inside)]
-        m.d.sync += [
-            *(after.eq(before) for before, after in zip([low, *places], places, strict=False)),
-            window.read_data.eq(memory.a.words[places[-1]] if width > 1 else memory.a.words[0]),
-        ]
+        m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
-            m.d.comb += [
-                host.address.eq(window.address),
-                host.mask.eq(1 << low),
-                *(word.eq(window.write_data) for word in host.words),
-            ]
+            write_word(m, host, window.address, window.write_data)
         return host
 
     def _connect_drain(self, m, feed, softmax, drain, reader):
@@ -174,7 +159,7 @@ class VectorUnit(wiring.Component):
         connect(m, reader.accumulators, drain.accumulators)
         m.d.comb += [
             reader.start.eq(start),
-            reader.wide.eq(task.mode[_WIDE]),
+            reader.wide.eq(is_wide(task)),
             reader.count.eq(task.count),
             reader.tile_done.eq(self.tile_done),
             reader.accumulator.eq(self.accumulator),

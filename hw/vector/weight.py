@@ -16,6 +16,9 @@ from hw.vector.reduction import greater, reduce, reduction_stages
 MANTISSA_BITS = 7
 EXPONENT_BITS = 6
 
+#: Bits of a scale's word in vector memory below its exponent (``docs/program.md``, KEEP).
+EXPONENT_AT = 8
+
 WEIGHT_BITS = PROBABILITY_BITS + MANTISSA_BITS
 
 #: Cycles from a beat of probabilities to its weights.

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.program import Opcode
+from hw.spec.program import ATTENTION, Opcode
 from hw.spec.registers import COUNTERS
 from sw.driver.token import TokenDevice
-from sw.golden.program import ATTENTION, NOTHING
+from sw.golden.program import NOTHING
 
 
 class TokenDecoder:

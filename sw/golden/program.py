@@ -12,6 +12,7 @@ from torch import Tensor
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.program import (
+    ATTENTION,
     INSTRUCTION_BYTES,
     Drain,
     Instruction,
@@ -39,9 +40,6 @@ class Best(NamedTuple):
 
 #: Stands in places that no logit has taken.
 NOTHING = Best(0, -(1 << WORD - 1))
-
-#: Drains of matrices that are no weights; their events are not counted (arithmetic.md §13).
-ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 
 #: Called after an instruction, with its elements and, after a MATVEC, with the vector's codes.
 Observer = Callable[[Instruction, int, Encoded | None], None]

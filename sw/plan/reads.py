@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain
+from hw.spec.program import ATTENTION, Drain
 from sw.plan.matrix import Product
-
-#: Drains of attention: its matrices are caches, not weights.
-ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 
 
 class Reads:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hw.spec.formats import FORMATS
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Index, Instruction, Opcode, mode
+from hw.spec.program import ATTENTION, Drain, Index, Instruction, Opcode, mode
 from hw.spec.token_cycles import (
     decode_cycles,
     embed_cycles,
@@ -19,7 +19,7 @@ from sw.plan.cost import TokenCost
 from sw.plan.load import Load
 from sw.plan.matrix import Multiply, Product
 from sw.plan.program_fetch import ProgramFetch
-from sw.plan.reads import ATTENTION, Reads
+from sw.plan.reads import Reads
 from sw.plan.store import store_cycles
 from sw.plan.trace import Step
 from sw.plan.vector import VectorCost

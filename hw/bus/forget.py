@@ -1,0 +1,31 @@
+"""How a manager on the bus gives its work up: nothing may vanish that was asked for."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, Value
+
+
+def forget(m: Module, manager, *, refused: Value, quiet: Value) -> None:
+    """Drain after an error response or an abort, until all answers have come.
+
+    Parameters
+    ----------
+    m : Module
+        Of the manager.
+    manager : Component
+        With the ports ``abort`` (In), ``draining`` and ``failed`` (Out). ``draining`` rises in the
+        cycle after ``refused`` or ``abort``; ``failed`` pulses in its last cycle, unless it was
+        aborted.
+    refused : Value
+        An error response has come.
+    quiet : Value
+        No answer is awaited.
+    """
+    failing = Signal()
+    with m.If(refused & ~manager.draining):
+        m.d.sync += [manager.draining.eq(1), failing.eq(1)]
+    with m.If(manager.draining & quiet):
+        m.d.comb += manager.failed.eq(failing & ~manager.abort)
+        m.d.sync += [manager.draining.eq(0), failing.eq(0)]
+    with m.If(manager.abort):
+        m.d.sync += [manager.draining.eq(1), failing.eq(0)]
