@@ -54,7 +54,7 @@ class TokenDifference:
     token : int
         Position in the text, prompt included.
     quantity : str
-        ``"logit of"`` a token id, or the name of a counter.
+        ``"logit of"`` a token id, ``"id of"`` one of the largest logits, or the name of a counter.
     expected, got : int
         Value of the golden model and of the hardware.
     place : Place or None
@@ -118,13 +118,13 @@ class ComparingDecoder:
         logits = self.golden.step(token)
         device = self.decoder.device
         self.tokens.append(token)
-        got = self.decoder.step(token)
-        order = torch.argsort(-logits.long(), stable=True)[: device.params.best]
-        expected = torch.full_like(got, int(got.min())).index_copy(0, order, logits[order])
-        wrong = torch.nonzero(expected != got)
-        if len(wrong):
-            first = int(wrong[0])
-            self._fail(f"logit of {first}", int(expected[first]), int(got[first]))
+        self.decoder.step(token)
+        order = torch.argsort(-logits.long(), stable=True)[: device.params.best].tolist()
+        for rank, (id, got) in enumerate(zip(order, self.decoder.best, strict=False)):
+            if id != got.id:
+                self._fail(f"id of logit number {rank}", id, got.id)
+            if int(logits[id]) != got.logit:
+                self._fail(f"logit of {id}", int(logits[id]), got.logit)
         for name in COUNTERS:
             total = self.golden.counters.get(name)
             if total is not None and name not in MEASURED:
@@ -156,9 +156,7 @@ def locate(device: TokenDevice, tokens: Sequence[int]) -> Place | None:
     position = len(tokens) - 1
     device.load()
     device.write_vector(np.zeros(params.vector_words, np.int64))
-    memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
-    memory.view(np.uint8)[: program.image.size] = program.image
-    interpreter = Interpreter(params, memory)
+    interpreter = Interpreter(params, program.memory(params))
     for place, token in enumerate(tokens[:-1]):
         device.step(token, place)
         interpreter.run(program.address, token=token, position=place)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -17,7 +15,7 @@ from hw.spec.formats import FORMATS, VERSION
 from hw.spec.registers import COUNTERS, MAGIC, REGISTERS, SPAN, Access, Error
 from tools.docs_interface import events_page, instantiation_page
 from tools.docs_program import instructions_page
-from tools.markdown import ranges, table
+from tools.markdown import bits, meanings, ranges, table
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -27,8 +25,7 @@ PREFIX = "FIRSTSPIKE"
 
 def error_texts() -> dict[str, str]:
     """Meaning of every error code: the comment above it in the source."""
-    found = re.findall(r"#: (.+)\n\s+(\w+) = \d+", inspect.getsource(Error))
-    return {Error.NONE.name: "no error"} | {name: text for text, name in found}
+    return {Error.NONE.name: "no error"} | meanings(Error)
 
 
 def registers_page() -> str:
@@ -41,7 +38,7 @@ def registers_page() -> str:
         if r.name not in COUNTERS
     ]
     fields = [
-        (f"`{r.name}`", _bits(f.start, f.width), f"`{f.name}`", f.text)
+        (f"`{r.name}`", bits(f), f"`{f.name}`", f.text)
         for r in REGISTERS.values()
         for f in r.fields
     ]
@@ -64,10 +61,6 @@ def registers_page() -> str:
         + "\n## Error codes\n\nOf the field `error` of `status`.\n\n"
         + table(["code", "name", "reason"], errors)
     )
-
-
-def _bits(start: int, width: int) -> str:
-    return str(start) if width == 1 else f"{start + width - 1}:{start}"
 
 
 def tables_page() -> str:

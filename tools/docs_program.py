@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-import inspect
-import re
-
 from hw.spec.program import INSTRUCTION_BYTES, OPERANDS, USES, Drain, Index, Opcode
-from tools.markdown import table
-
-
-def meanings(kind: type[enum.IntEnum]) -> dict[str, str]:
-    """Meaning of every member: the comment above it in the source."""
-    found = re.findall(r"#: (.+)\n\s+(\w+) = \d+", inspect.getsource(kind))
-    return {name: text for text, name in found}
+from tools.markdown import bits, meanings, table
 
 
 def instructions_page() -> str:
@@ -27,7 +17,7 @@ def instructions_page() -> str:
         (
             f"`{o.name}`",
             o.word,
-            str(o.start) if o.width == 1 else f"{o.start + o.width - 1}:{o.start}",
+            bits(o),
             "signed" if o.signed else "",
             o.text,
         )

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import enum
+import inspect
+import re
 from collections.abc import Iterable, Sequence
+
+from hw.spec.registers import Field
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Write a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(str(cell) for cell in line) + " |\n" for line in lines)
+
+
+def bits(field: Field) -> str:
+    """Write the bits of a field, the highest first."""
+    last = field.start + field.width - 1
+    return str(last) if field.width == 1 else f"{last}:{field.start}"
+
+
+def meanings(kind: type[enum.Enum]) -> dict[str, str]:
+    """Meaning of every member that has one: the comment above it in the source."""
+    found = re.findall(r"#: (.+)\n\s+(\w+) = \d+", inspect.getsource(kind))
+    return {name: text for text, name in found}
 
 
 def ranges(numbers: Sequence[int]) -> str:

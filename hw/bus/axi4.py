@@ -5,12 +5,6 @@ from __future__ import annotations
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-#: Bursts never cross an address that is a multiple of this.
-BOUNDARY = 4096
-
-#: Most beats of a burst.
-LONGEST = 256
-
 #: Values of the constant address fields: beats follow each other; normal, bufferable memory.
 INCR = 0b01
 NORMAL = 0b0011

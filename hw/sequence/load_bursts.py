@@ -8,16 +8,13 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.sequence.layout import instruction_layout
+from hw.spec.axi4 import LOAD_BEATS, LOAD_BYTES
 from hw.spec.params import CoreParams
-
-#: Most beats and most bytes of a burst; blocks of so much never cross AXI's boundary.
-_MOST_BEATS = 16
-_MOST_BYTES = 256
 
 
 def block_beats(params: CoreParams) -> int:
     """Beats of the aligned block that a burst stays within: its most beats."""
-    return min(_MOST_BEATS, _MOST_BYTES * 8 // params.axi_data_width)
+    return min(LOAD_BEATS, LOAD_BYTES * 8 // params.axi_data_width)
 
 
 def place_layout(params: CoreParams) -> data.StructLayout:

@@ -9,13 +9,11 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.burst_reader import BurstReader
 from hw.sequence.load_bursts import LoadBursts, block_beats, place_layout
+from hw.spec.axi4 import LOAD_DEPTH
 from hw.spec.params import CoreParams
 from hw.synapse.external import axi_signature
 from hw.vector.memory import WriteSignature
 from hw.vector.step import step_members
-
-#: Beats that are kept or on their way.
-DEPTH = 32
 
 
 class Loader(wiring.Component):
@@ -69,9 +67,11 @@ class Loader(wiring.Component):
         forget = ResetInserter(self.draining)
         addresses = LoadBursts(params)
         m.submodules.addresses = forget(addresses)
-        m.submodules.reader = reader = BurstReader(params, longest=block_beats(params), depth=DEPTH)
+        m.submodules.reader = reader = BurstReader(
+            params, longest=block_beats(params), depth=LOAD_DEPTH
+        )
         # As many as beats, so there is always room.
-        places = SyncFIFO(width=place_layout(params).size, depth=DEPTH)
+        places = SyncFIFO(width=place_layout(params).size, depth=LOAD_DEPTH)
         m.submodules.places = forget(places)
         connect(m, flipped(self.axi), reader.axi)
         bursts = addresses.bursts

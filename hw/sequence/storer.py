@@ -8,10 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import INCR, NORMAL, AXI4WriteSignature
 from hw.bus.forget import forget
+from hw.spec.axi4 import WRITES
 from hw.spec.params import CoreParams
-
-#: Writes that may wait for their response.
-OUTSTANDING = 8
 
 
 def octet_layout() -> data.StructLayout:
@@ -73,7 +71,7 @@ class Storer(wiring.Component):
         axi, octets = self.axi, self.octets
         octets_per_beat = self._params.axi_data_width // 8
         low = octets_per_beat.bit_length() - 1
-        waiting, taken = Signal(range(OUTSTANDING + 1)), Signal()
+        waiting, taken = Signal(range(WRITES + 1)), Signal()
         m.d.comb += [
             axi.awsize.eq(low),
             axi.awburst.eq(INCR),
@@ -83,7 +81,7 @@ class Storer(wiring.Component):
             octets.ready.eq(
                 (axi.awready | ~axi.awvalid)
                 & (axi.wready | ~axi.wvalid)
-                & (waiting != OUTSTANDING)
+                & (waiting != WRITES)
                 & ~self.draining
             ),
             taken.eq(octets.valid & octets.ready),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 
-from hw.spec.registers import REGISTERS
+from hw.spec.registers import REGISTERS, Field
 
 #: Bytes and 32-bit words of an instruction.
 INSTRUCTION_BYTES = 64
@@ -69,15 +69,11 @@ ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Operand:
-    """Bits of an instruction; opcodes that never meet may share them."""
+class Operand(Field):
+    """Bits of a word of an instruction; opcodes that never meet may share them."""
 
-    name: str
     word: int
-    start: int
-    width: int
     signed: bool
-    text: str
 
     @property
     def position(self) -> int:

@@ -6,8 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.bus.axi4 import BOUNDARY, LONGEST
 from hw.encode.slice import Slice
+from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.synapse.flags import count, lowest

@@ -85,28 +85,60 @@ def command(
     chosen = options.vector(vector, params, config)
     if vector is None and given:
         chosen = "host"
+    if chosen == "device" and given:
+        raise UserError(f"{given[0]} is for matrices one by one; give --vector host with it")
     if chosen == "device":
-        if given:
-            raise UserError(f"{given[0]} is for matrices one by one; give --vector host with it")
+        report = report_tokens
         record, new = verify_tokens(
             converted, ids, generated, params=params, config=config, table=table, memory=memory
         )
-        screen = options.to_screen(json)
-        if new:
-            print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
-        report_tokens(record, screen)
-        options.write_json(json, record)
-        return
+    else:
+        report = _report
+        record, new = _verify_matrices(
+            converted,
+            ids,
+            generated,
+            params=params,
+            config=config,
+            table=table,
+            memory=memory,
+            image=image,
+            layer=layer,
+            inject_fault=inject_fault,
+            trace=trace,
+        )
+    screen = options.to_screen(json)
+    if new:
+        print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
+    report(record, screen)
+    options.write_json(json, record)
+
+
+def _verify_matrices(
+    model: ConvertedModel,
+    ids: list[int],
+    generated: int,
+    *,
+    params: CoreParams,
+    config: str,
+    table: str,
+    memory: str | None,
+    image: Path | None,
+    layer: int | None,
+    inject_fault: int | None,
+    trace: Path | None,
+) -> tuple[dict, list[int]]:
+    """Compare matrix by matrix; as :func:`sw.commands.verify_tokens.verify_tokens`."""
     with open_device(
-        converted, params=params, config=config, table=table, image=image, memory=memory
+        model, params=params, config=config, table=table, image=image, memory=memory
     ) as (device, _):
-        golden = golden_model(converted, table=table, params=params)
+        golden = golden_model(model, table=table, params=params)
         only = "" if layer is None else f"layers.{layer}."
         comparing = ComparingLinear(golden.golden, device, only=only)
         golden.linear = comparing
         injector = None
         if inject_fault is not None:
-            calls = _PER_LAYER * converted.config.layers + _AFTER
+            calls = _PER_LAYER * model.config.layers + _AFTER
             injector = FaultInjector(golden.golden, device, calls=calls, seed=inject_fault)
             comparing.before = injector
         started = time.monotonic()
@@ -118,15 +150,10 @@ def command(
             if fault:
                 print(f"injected: {fault.text}")
             if trace is not None:
-                _trace(trace, error, fault, converted, params, table, config, image)
+                _trace(trace, error, fault, model, params, table, config, image)
             sys.exit(1)
         seconds = time.monotonic() - started
-    screen = options.to_screen(json)
-    if new:
-        print(Tokenizer.from_spec(converted.tokenizer_spec).decode(ids + new), file=screen)
-    record = _record(comparing, tokens=comparing.token, seconds=seconds)
-    _report(record, screen)
-    options.write_json(json, record)
+    return _record(comparing, tokens=comparing.token, seconds=seconds), new
 
 
 def _record(comparing: ComparingLinear, *, tokens: int, seconds: float) -> dict:

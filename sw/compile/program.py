@@ -54,6 +54,12 @@ class DeviceProgram:
     address: int
     instructions: tuple[Instruction, ...]
 
+    def memory(self, params: CoreParams) -> np.ndarray:
+        """Return all of a core's device memory, uint32, with the image in it."""
+        memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
+        memory.view(np.uint8)[: len(self.image)] = self.image
+        return memory
+
 
 def compile_program(
     model: ConvertedModel,

@@ -11,7 +11,7 @@ from hw.spec.codes import BLOCK, TABLES
 from hw.spec.program import ATTENTION, Opcode
 from hw.spec.registers import COUNTERS
 from sw.driver.token import TokenDevice
-from sw.golden.program import NOTHING
+from sw.golden.program import NOTHING, Best
 
 
 class TokenDecoder:
@@ -28,10 +28,13 @@ class TokenDecoder:
         Totals of all tokens: those of the device, ``window_steps`` and ``token_cycles``.
     position : int
         Tokens in the cache.
+    best : list of Best
+        The largest logits of the last token, the largest first.
     """
 
     def __init__(self, device: TokenDevice):
         self.device, self.position = device, 0
+        self.best: list[Best] = []
         program = device.program
         encoded = [
             instruction["inputs"]
@@ -53,13 +56,13 @@ class TokenDecoder:
 
         The device keeps its largest ``params.best`` logits; all others are the least word.
         """
-        best = self.device.step(token, self.position)
+        self.best = self.device.step(token, self.position)
         self.position += 1
         steps = {"window_steps": self._window_steps, "token_cycles": self.device.cycles}
         for name, count in (self.device.counters | steps).items():
             self.counters[name] += count
         logits = torch.full((self.device.program.vocabulary,), NOTHING.logit, dtype=torch.int32)
-        logits[[candidate.id for candidate in best]] = torch.tensor(
-            [candidate.logit for candidate in best], dtype=torch.int32
-        )
+        for id, logit in self.best:
+            if logit != NOTHING.logit:
+                logits[id] = logit
         return logits

@@ -75,12 +75,11 @@ class TokenDevice(Core):
     def stop_before(self, number: int | None) -> None:
         """Let tokens end before an instruction, to look into them; None lets them run whole."""
         program = self.program
-        octets = b"".join(instruction.encode() for instruction in program.instructions)
-        whole = np.frombuffer(octets, np.uint8).copy()
+        octets = program.image[program.address :].copy()
         if number is not None:
-            end = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
-            whole[INSTRUCTION_BYTES * number :][: len(end)] = end
-        self.transport.load(program.address, whole)
+            place = slice(INSTRUCTION_BYTES * number, INSTRUCTION_BYTES * (number + 1))
+            octets[place] = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
+        self.transport.load(program.address, octets)
 
     def read_vector(self) -> np.ndarray:
         """Read vector memory as the last token left it, int64, shape (vector_words,)."""

@@ -13,6 +13,9 @@ from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Instruction, Opcode
 from hw.spec.registers import Error
 
+#: Bytes that addresses reach.
+SPACE = 1 << 32
+
 
 class ProgramError(Exception):
     """The core stops the program; ``error`` is the code of register ``status``."""
@@ -106,10 +109,7 @@ class Machine:
     def moved(self, address: int, instruction: Instruction, offsets: np.ndarray) -> np.ndarray:
         """Addresses behind one that moves by the instruction's index."""
         index = {Index.NONE: 0, Index.TOKEN: self.token, Index.POSITION: self.position}
-        i, shift = index[Index(instruction["index"])], instruction["shift"]
-        high, low = i >> shift, i & (1 << shift) - 1
-        origin = address + high * instruction["stride_high"] + low * instruction["stride_low"]
-        return (origin + offsets) % (1 << 32)
+        return (moved(address, instruction, index[Index(instruction["index"])]) + offsets) % SPACE
 
     def check(self, instruction: Instruction) -> None:
         """Refuse an instruction without elements, or with operands beyond vector memory."""
@@ -117,6 +117,13 @@ class Machine:
         used = operands(instruction, count)
         if count == 0 or any(instruction[n] + c > len(self.words) for n, c in used.items()):
             raise ProgramError(Error.PROGRAM)
+
+
+def moved(address: int, instruction: Instruction, index: int) -> int:
+    """Byte address that an instruction moves by a token or position."""
+    shift = instruction["shift"]
+    high, low = index >> shift, index & (1 << shift) - 1
+    return (address + high * instruction["stride_high"] + low * instruction["stride_low"]) % SPACE
 
 
 def operands(instruction: Instruction, count: int) -> dict[str, int]:

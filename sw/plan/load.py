@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from hw.spec.axi4 import LOAD_BEATS, LOAD_BYTES, LOAD_DEPTH
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction
 from sw.plan.bus import Ask, Requests
-
-#: Longest burst, and beats that are kept or on their way.
-_MOST_BEATS = 16
-_MOST_BYTES = 256
-_DEPTH = 32
 
 #: Cycles from the start to the first burst, from there to the bus, and from a beat to its number.
 _FIRST = 5
@@ -68,7 +64,7 @@ class Load:
     ) -> None:
         self._instruction, self._count, self._origin = instruction, count, origin
         self._bus = params.axi_data_width // 8
-        self._block = min(_MOST_BEATS * self._bus, _MOST_BYTES)
+        self._block = min(LOAD_BEATS * self._bus, LOAD_BYTES)
         self._start, self._granted = start, granted
         self.end, self.useful = start, 0
 
@@ -80,8 +76,8 @@ class Load:
         for piece in self._pieces():
             asked += 1
             beats += piece.beats
-            if beats > _DEPTH:
-                asked = max(asked, freed[beats - _DEPTH - 1] + 1)
+            if beats > LOAD_DEPTH:
+                asked = max(asked, freed[beats - LOAD_DEPTH - 1] + 1)
             burst = yield Ask(asked + _TO_BUS, piece.address, piece.beats)
             left, place = piece.numbers, piece.first
             for beat in range(piece.beats):

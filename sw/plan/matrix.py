@@ -6,6 +6,7 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator
 
+from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.cycles import CHECK, LAUNCH
 from hw.spec.formats import WeightFormat
@@ -22,10 +23,6 @@ _TO_BUS = 2
 #: Cycles from a run of rows to its burst, and from a group's end to the room that it leaves.
 _TO_BURST = 2
 _ROOM = 2
-
-#: Bursts stay within so many bytes, and so many beats (AXI4).
-_BOUNDARY = 4096
-_LONGEST = 256
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -149,7 +146,7 @@ class Multiply:
     def _split(self, address: int, beats: int) -> Iterator[tuple[int, int]]:
         """Cut a run of the core's beats into bursts of the bus's beats."""
         beat, bus = self._params.beat_bits // 8, self._params.axi_data_width // 8
-        page, end = min(_BOUNDARY, _LONGEST * bus), address + beats * beat
+        page, end = min(BOUNDARY, LONGEST * bus), address + beats * beat
         if beats == 0:
             yield address, 0
         while address < end:

@@ -14,6 +14,7 @@ from hw.spec.token_cycles import (
     rotate_cycles,
     softmax_cycles,
 )
+from sw.golden.machine import moved
 from sw.plan.bus import Bus, Manager, Timing
 from sw.plan.cost import TokenCost
 from sw.plan.load import Load
@@ -150,13 +151,11 @@ class Sequencer:
 
     def _start_load(self, step: Step, start: int, index: int) -> None:
         i = step.instruction
-        high, low = index >> i["shift"], index & (1 << i["shift"]) - 1
-        origin = i["address"] + high * i["stride_high"] + low * i["stride_low"]
         load = Load(
             self._params,
             i,
             count=step.count,
-            origin=origin % (1 << 32),
+            origin=moved(i["address"], i, index),
             start=start,
             granted=self._free if self._kind == Opcode.EMBED.name else 0,
         )

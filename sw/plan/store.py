@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from hw.spec.axi4 import WRITES
 from hw.spec.token_cycles import keep_cycles
 
-#: Writes that may wait for their response, and cycles that each takes beside the memory's latency.
-_OUTSTANDING = 8
+#: Cycles that a response takes beside the memory's latency.
 _RESPONSE = 2
 
 
@@ -14,6 +14,6 @@ def store_cycles(count: int, octets: int, *, latency: int) -> int:
     first = keep_cycles(count, 0)
     sent: list[int] = []
     for octet in range(octets):
-        room = sent[octet - _OUTSTANDING] + latency + _RESPONSE if octet >= _OUTSTANDING else 0
+        room = sent[octet - WRITES] + latency + _RESPONSE if octet >= WRITES else 0
         sent.append(max(first if octet == 0 else sent[-1] + 1, room))
     return sent[-1] + latency + _RESPONSE

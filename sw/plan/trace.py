@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-import numpy as np
-
 from hw.spec.params import CoreParams
-from hw.spec.program import INSTRUCTION_BYTES, Drain, Instruction, Opcode
+from hw.spec.program import Drain, Instruction, Opcode
 from sw.compile.program import DeviceProgram
 from sw.golden.codes import Encoded
 from sw.golden.program import Interpreter
@@ -43,21 +41,16 @@ def trace_token(
     report : callable
         Called with every position that is done.
     """
-    memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
-    octets = memory.view(np.uint8)
-    octets[: program.image.size] = program.image
     steps: list[Step] = []
-    interpreter = Interpreter(params, memory, observe=lambda *step: steps.append(Step(*step)))
+    interpreter = Interpreter(
+        params, program.memory(params), observe=lambda *step: steps.append(Step(*step))
+    )
     logits = next(k for k, i in enumerate(program.instructions) if Drain.LOGITS == _drain(i))
-    start = program.address + logits * INSTRUCTION_BYTES
-    place = slice(start, start + INSTRUCTION_BYTES)
-    # Tokens that are given need no logits.
-    octets[place] = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
     for position, token in enumerate(tokens):
-        if position + 1 == len(tokens):
-            octets[place] = np.frombuffer(program.instructions[logits].encode(), np.uint8)
         steps.clear()
-        interpreter.run(program.address, token=token, position=position)
+        # Tokens that are given need no logits.
+        until = None if position + 1 == len(tokens) else logits
+        interpreter.run(program.address, token=token, position=position, until=until)
         report(position)
     return steps
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import numpy as np
-
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import INSTRUCTION_BYTES
 from sw.compile.program import DeviceProgram
@@ -46,13 +44,6 @@ def with_silent_levels(model: ConvertedModel, table: str, level: int) -> Convert
     return dataclasses.replace(model, quantizers=quantizers)
 
 
-def memory_of(program: DeviceProgram, params: CoreParams) -> np.ndarray:
-    """Device memory with the program in it."""
-    memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)
-    memory.view(np.uint8)[: len(program.image)] = program.image
-    return memory
-
-
 def golden_of(
     model: ConvertedModel, params: CoreParams, *, table: str | None = None
 ) -> GoldenModel:
@@ -79,7 +70,7 @@ def assert_tokens_equal(
     program: DeviceProgram, model: ConvertedModel, params: CoreParams, tokens: list[int]
 ) -> None:
     """Run tokens by the program and by the golden model; logits and counters must be equal."""
-    interpreter = Interpreter(params, memory_of(program, params))
+    interpreter = Interpreter(params, program.memory(params))
     golden = golden_of(model, params, table=program.table)
     for position, token in enumerate(tokens):
         golden.golden.reset()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections import defaultdict, deque
 
-from hw.bus.axi4 import BOUNDARY, INCR
+from hw.bus.axi4 import INCR
+from hw.spec.axi4 import BOUNDARY
 
 PAUSE = 0.4
 

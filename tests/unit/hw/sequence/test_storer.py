@@ -5,7 +5,8 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.sequence.storer import OUTSTANDING, Storer
+from hw.sequence.storer import Storer
+from hw.spec.axi4 import WRITES
 from tests.unit.hw.bus.memory import AxiMemory
 from tests.unit.hw.sequence.cores import params
 
@@ -47,7 +48,7 @@ class Bench:
         """Check what must hold in every cycle."""
         if ctx.get(self.dut.stored):
             assert self.memory.written == self.taken and self.memory.due == 0
-        assert self.memory.due <= OUTSTANDING
+        assert self.memory.due <= WRITES
         await ctx.tick()
 
     async def settle(self, ctx):

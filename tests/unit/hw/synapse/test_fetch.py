@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.sim import Simulator
 
-from hw.bus.axi4 import BOUNDARY, LONGEST
+from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.params import CoreConfig, CoreParams
 from hw.synapse.fetch import Fetcher, page_beats
 
