@@ -27,7 +27,7 @@ class InstructionCheck(wiring.Component):
 
     Attributes
     ----------
-    inputs, tiles, weight_base, table, wide, codes, fixed, sums, silent_level
+    inputs, tiles, weight_base, table, wide, codes, fixed, sums, vector, silent_level
         Fields of the instruction's registers.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
@@ -47,6 +47,7 @@ class InstructionCheck(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "sums": In(1),
+                **({"vector": In(6)} if params.batch > 1 else {}),
                 "silent_level": In(8),
                 "error": Out(8),
                 "silent": Out(signed(8)),
@@ -85,7 +86,10 @@ class InstructionCheck(wiring.Component):
         if params.alignment > 1:
             misplaced |= self.weight_base % params.alignment != 0
 
-        with m.If(~(known_table & known_format)):
+        known = known_table & known_format
+        if params.batch > 1:
+            known &= self.vector < params.batch
+        with m.If(~known):
             m.d.sync += self.error.eq(Error.MODE)
         with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
             m.d.sync += self.error.eq(Error.INPUTS)

@@ -1,4 +1,4 @@
-"""Matrix unit: multiplies one matrix by one vector, from the input buffer to the output buffer."""
+"""Matrix unit: multiplies a matrix by vectors, from the input buffer to the output buffer."""
 
 from __future__ import annotations
 
@@ -67,7 +67,9 @@ class MatrixUnit(wiring.Component):
     input : In
         Input buffer; see :func:`hw.encode.block_sums.input_signature`.
     base : Out(4)
-        Base exponent of the encoded vector.
+        Base exponent of the vector that ``command`` names, once it is encoded.
+    bases : Out(ArrayLayout(4, batch))
+        Those of all vectors of a batch; only where ``batch`` is above 1.
     address, word, accumulator, tile_done
         Output buffer; see :class:`hw.integrate.output_buffer.OutputBuffer`.
     counters : Out(struct)
@@ -93,7 +95,8 @@ class MatrixUnit(wiring.Component):
                 **dict.fromkeys(("draining", "failed"), Out(1)),
                 "input": In(input_signature(params)),
                 "base": Out(4),
-                "address": In(range(2 * params.max_outputs)),
+                **({"bases": Out(data.ArrayLayout(4, params.batch))} if params.batch > 1 else {}),
+                "address": In(range(2 * params.batch * params.max_outputs)),
                 "word": Out(32),
                 "accumulator": Out(signed(params.accumulator_width)),
                 "tile_done": Out(1),
@@ -110,7 +113,7 @@ class MatrixUnit(wiring.Component):
         memory = self.external_memory if params.external else OnChipMemory
         m.submodules.synapse = synapse = memory(params)
         abort = ResetInserter(self.stop)  # a register, as it reaches everything
-        controller, encoder = Controller(), self.encoder(params)
+        controller, encoder = Controller(batch=params.batch), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
@@ -141,6 +144,8 @@ class MatrixUnit(wiring.Component):
         ]
         if params.external:
             self._connect_external(m, synapse, encoder, controller)
+            if params.batch > 1:
+                self._connect_batch(m, check, controller, encoder, engine, synapse, scaler, outputs)
         else:
             m.d.sync += self.stop.eq(self.abort)
             m.d.comb += [
@@ -181,6 +186,26 @@ class MatrixUnit(wiring.Component):
             synapse.blocks.eq((command.inputs + BLOCK - 1) // BLOCK),
             synapse.head_beats.eq(scale_beats + Mux(command.mode.sums, SUM_BEATS, 0)),
         ]
+
+    def _connect_batch(self, m, check, controller, encoder, engine, synapse, scaler, outputs):
+        """Encode one vector after the other, and multiply when the last one is at hand."""
+        mode, launch = self.command.mode, controller.launch
+        last = Signal()
+        m.d.comb += [
+            check.vector.eq(mode.vector),
+            controller.encode.eq(mode.encode),
+            controller.encoded.eq(encoder.encoded),
+            last.eq(scaler.vector == mode.vector),
+            controller.tile_done.eq(outputs.tile_done & last),
+            encoder.vector.eq(mode.vector),
+            engine.vector.eq(mode.vector),
+            synapse.joins.eq(mode.vector != 0),
+            synapse.encode.eq(mode.encode),
+            self.bases.eq(encoder.bases),
+            self.base.eq(encoder.bases[mode.vector]),
+        ]
+        with m.If(mode.encode):
+            m.d.comb += [engine.start.eq(0), outputs.clear.eq(0)]
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)

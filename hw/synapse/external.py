@@ -47,6 +47,9 @@ class ExternalMemory(wiring.Component):
         An instruction begins; pulses when its vector begins to be encoded, not while ``draining``.
     reuse : In(1)
         Its vector is the one before, which is not encoded again; as stable as ``tiles``.
+    joins, encode : In(1)
+        Its vector is not the first of its batch; it is only encoded, and nothing fetched. As stable
+        as ``tiles``; only where ``batch`` is above 1.
     abort : In(1)
         Forget the instruction.
     tiles, blocks, weight_base, head_beats
@@ -76,6 +79,7 @@ class ExternalMemory(wiring.Component):
             {
                 "start": In(1),
                 "reuse": In(1),
+                **(dict.fromkeys(("joins", "encode"), In(1)) if params.batch > 1 else {}),
                 "abort": In(1),
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
@@ -98,12 +102,17 @@ class ExternalMemory(wiring.Component):
         m = Module()
         params = self._params
         m.submodules.masks = masks = RowMasks(params)
+        fetches = self.start
+        if params.batch > 1:
+            fetches &= ~self.encode
+            m.d.comb += masks.joins.eq(self.joins)
         fetcher, ring = self.fetcher(params), Ring(params)
         m.submodules.fetcher = ResetInserter(self.draining)(fetcher)
         m.submodules.ring = ResetInserter(self.draining | self.start)(ring)
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [
+            fetcher.start.eq(fetches),
             masks.clear.eq(self.start & ~self.reuse),
             masks.block.eq(fetcher.block),
             fetcher.known.eq(masks.known),
@@ -112,7 +121,7 @@ class ExternalMemory(wiring.Component):
             ring.claim.eq(fetcher.claim),
             *(
                 getattr(fetcher, name).eq(getattr(self, name))
-                for name in ("start", "tiles", "blocks", "weight_base", "head_beats")
+                for name in ("tiles", "blocks", "weight_base", "head_beats")
             ),
             *(
                 getattr(self, name).eq(getattr(fetcher, name))
