@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.bus.csr import register_layout
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
-from hw.spec.registers import Error
+from hw.spec.registers import REGISTERS, Error
 
 WORD = 32
+
+
+def command_layout() -> data.StructLayout:
+    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
+
+    ``reuse`` says that the vector is encoded already.
+    """
+    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
+    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
 
 
 class InstructionCheck(wiring.Component):

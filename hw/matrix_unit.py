@@ -11,7 +11,7 @@ from hw.bus.window import WindowSignature
 from hw.controller import Controller
 from hw.encode.block_sums import input_signature
 from hw.encode.vector_encoder import VectorEncoder
-from hw.instruction import InstructionCheck
+from hw.instruction import InstructionCheck, command_layout
 from hw.integrate.mac import MacLanes
 from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
@@ -29,15 +29,6 @@ from hw.synapse.onchip import OnChipMemory
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
-def command_layout() -> data.StructLayout:
-    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
-
-    ``reuse`` says that the vector is encoded already.
-    """
-    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
-    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
-
-
 class MatrixUnit(wiring.Component):
     """Encoder, synapse memory, lanes, scaler and output buffer.
 
@@ -51,7 +42,7 @@ class MatrixUnit(wiring.Component):
     start : In(1)
         Execute ``command``; pulses. Not while ``busy``, or it is refused.
     command : In(struct)
-        See :func:`command_layout`; stable while ``busy``.
+        See :func:`hw.instruction.command_layout`; stable while ``busy``.
     fault : In(struct)
         The ``fault`` register.
     abort : In(1)
@@ -66,10 +57,8 @@ class MatrixUnit(wiring.Component):
         External memory has answered with an error; pulses.
     input : In
         Input buffer; see :func:`hw.encode.block_sums.input_signature`.
-    base : Out(4)
-        Base exponent of the vector that ``command`` names, once it is encoded.
-    bases : Out(ArrayLayout(4, batch))
-        Those of all vectors of a batch; only where ``batch`` is above 1.
+    base, bases : Out(4), Out(ArrayLayout(4, batch))
+        Base exponent of the vector that ``command`` names; those of all, if ``batch`` is above 1.
     address, word, accumulator, tile_done
         Output buffer; see :class:`hw.integrate.output_buffer.OutputBuffer`.
     counters : Out(struct)
@@ -188,21 +177,15 @@ class MatrixUnit(wiring.Component):
         ]
 
     def _connect_batch(self, m, check, controller, encoder, engine, synapse, scaler, outputs):
-        """Encode one vector after the other, and multiply when the last one is at hand."""
-        mode, launch = self.command.mode, controller.launch
-        last = Signal()
+        """Encode vectors one after the other; multiply all with the last."""
+        mode = self.command.mode
         m.d.comb += [
-            check.vector.eq(mode.vector),
-            controller.encode.eq(mode.encode),
+            *(part.vector.eq(mode.vector) for part in (check, encoder, engine)),
+            *(part.encode.eq(mode.encode) for part in (controller, synapse)),
             controller.encoded.eq(encoder.encoded),
-            last.eq(scaler.vector == mode.vector),
-            controller.tile_done.eq(outputs.tile_done & last),
-            encoder.vector.eq(mode.vector),
-            engine.vector.eq(mode.vector),
+            controller.tile_done.eq(outputs.tile_done & (scaler.vector == mode.vector)),
             synapse.joins.eq(mode.vector != 0),
-            synapse.encode.eq(mode.encode),
             self.bases.eq(encoder.bases),
-            self.base.eq(encoder.bases[mode.vector]),
         ]
         with m.If(mode.encode):
             m.d.comb += [engine.start.eq(0), outputs.clear.eq(0)]

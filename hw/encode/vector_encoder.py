@@ -81,9 +81,9 @@ class VectorEncoder(wiring.Component):
     events : Out(stream)
         See :func:`hw.encode.event.event_layout`.
     base : Out(4)
-        Base exponent E of the vector that was encoded last.
+        Base exponent E of the vector.
     bases : Out(ArrayLayout(4, batch))
-        Those of all; only where ``batch`` is above 1.
+        Those of all vectors; only where ``batch`` is above 1.
     spikes, silent, integer_events, steps : Out(32)
         Counters of the encoding, right when ``encoded``.
     """
@@ -164,7 +164,7 @@ class VectorEncoder(wiring.Component):
             memory.fault.eq(self.fault),
             memory.replay.eq(self.replay),
             memory.tiles.eq(self.tiles),
-            self.base.eq(scales.base),
+            self.base.eq(scales.base if params.batch == 1 else self.bases[self.vector]),
             *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
         ]
         for part in (scales, counters, memory):

@@ -27,8 +27,7 @@ class Error(enum.IntEnum):
     OUTPUTS = 2
     #: weight_base plus the instruction's tiles exceed the memory, or it is amid a bus beat
     MEMORY = 3
-    #: unknown or unsupported code table or weight format, or a silent level that does not suit
-    #: them, or a vector beyond the configuration's batch
+    #: unsupported code table, weight format or vector, or a silent level that does not suit them
     MODE = 4
     #: start while busy
     BUSY = 5

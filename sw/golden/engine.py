@@ -80,6 +80,8 @@ class Engine:
             return Error.MODE
         if not _suits(instruction, table):
             return Error.MODE
+        if instruction.mode["vector"] >= params.batch > 1:
+            return Error.MODE
         end = instruction.weight_base + self._beats(instruction)
         if end > params.memory_beats or instruction.weight_base % params.alignment:
             return Error.MEMORY
@@ -118,7 +120,7 @@ class Engine:
         )
 
     def memory_counters(self, encoded: Encoded, instruction: MatrixInstruction) -> dict[str, int]:
-        """Count the reads of memory."""
+        """Count the reads of memory; vectors in a first dimension are a batch."""
         params, layout = self.params, instruction.layout
         return memory_counters(
             encoded,
@@ -129,6 +131,7 @@ class Engine:
             integrator=params.integrator,
             memory=params.config.memory,
             hole=params.hole,
+            batch=params.batch,
         )
 
     def _beats(self, instruction: MatrixInstruction) -> int:
