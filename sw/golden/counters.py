@@ -195,6 +195,7 @@ def bound_cycles(
     lanes: int,
     tile_lanes: int | None = None,
     integrator: str,
+    batch: int = 1,
 ) -> int:
     """Sum up for every group the cycles of memory or of the lanes, whichever needs more.
 
@@ -203,8 +204,9 @@ def bound_cycles(
     :func:`memory_counters`.
     """
     sums = encoded.silent_level != encoded.table.zero
-    beats = row_events(encoded, "mac") + weight_format.head_beats(sums=sums)
-    lane = lane_cycles(encoded, integrator)
+    beats = fetched_rows(encoded, batch).sum(-1) + weight_format.head_beats(sums=sums)
+    vectors = lane_cycles(encoded, integrator).reshape(-1, beats.shape[-1])
+    lane = torch.stack([each.sum(0) for each in vectors.split(batch)])
     tiles = _tiles(weight_format, rows, lanes, tile_lanes)
     return tiles * int(torch.maximum(beats, lane).sum())
 
