@@ -201,3 +201,27 @@ def test_driver(host):
         assert core.bases == golden.bases
         for name in (*ENCODE_COUNTERS, "rows_read", "beats_read", "beats_hole"):
             assert core.counters[name] == golden.counters[name]
+
+
+def test_faults(host, random_matrix):
+    """A struck event changes its vector's outputs only, a struck accumulator one output."""
+    params = host.params
+    rng = np.random.default_rng(6)
+    matrix = random_matrix(rng, W4, 2 * params.tile_lanes, 70)
+    vectors = np.maximum(_vectors(rng, 3, 70), 300)
+    tiles = _prepare(host, matrix, "companded")
+    size = params.tile_lanes
+    for kind, struck in ((1, 0), (1, 1), (1, 2), (2, 4 * size + 3)):
+        found = []
+        for faulty in (False, True):
+            for number, vector in enumerate(vectors):
+                if faulty and (kind == 2 or number == struck):
+                    host.write("fault", kind=kind, bit=3, index=9 if kind == 1 else struck)
+                _encode(host, vector, number, alone=number < 2)
+                host.write("fault", 0)
+            found.append(_outputs(host, matrix, 3, tiles))
+        changed = np.argwhere(found[0] != found[1])
+        if kind == 1:
+            assert len(changed) and set(changed[:, 0]) == {struck}
+        else:  # the second tile's, of the second of three vectors
+            assert changed.tolist() == [[1, size + 3]]
