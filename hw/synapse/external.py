@@ -112,13 +112,13 @@ class ExternalMemory(wiring.Component):
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [
-            fetcher.start.eq(fetches),
             masks.clear.eq(self.start & ~self.reuse),
             masks.block.eq(fetcher.block),
             fetcher.known.eq(masks.known),
             fetcher.mask.eq(masks.mask),
             fetcher.free.eq(ring.free),
             ring.claim.eq(fetcher.claim),
+            fetcher.start.eq(fetches),
             *(
                 getattr(fetcher, name).eq(getattr(self, name))
                 for name in ("tiles", "blocks", "weight_base", "head_beats")
