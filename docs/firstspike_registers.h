@@ -79,6 +79,10 @@
 #define FIRSTSPIKE_MODE_SUMS_MASK                   0x00000040u
 #define FIRSTSPIKE_MODE_FIXED_SHIFT                 7
 #define FIRSTSPIKE_MODE_FIXED_MASK                  0x00000080u
+#define FIRSTSPIKE_MODE_VECTOR_SHIFT                8
+#define FIRSTSPIKE_MODE_VECTOR_MASK                 0x00003f00u
+#define FIRSTSPIKE_MODE_ENCODE_SHIFT                14
+#define FIRSTSPIKE_MODE_ENCODE_MASK                 0x00004000u
 
 /* RW: Quantizer of the input tensor. */
 #define FIRSTSPIKE_QUANTIZER                        0x3cu
@@ -89,7 +93,7 @@
 #define FIRSTSPIKE_QUANTIZER_SILENT_SHIFT           20
 #define FIRSTSPIKE_QUANTIZER_SILENT_MASK            0x0ff00000u
 
-/* R: Base exponent of the encoded vector. */
+/* R: Base exponent of the vector that `mode` names. */
 #define FIRSTSPIKE_SCALE_BASE                       0x40u
 
 /* RW: Fault injection for tests; acts in the next instruction. */

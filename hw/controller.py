@@ -13,7 +13,13 @@ from hw.spec.registers import Error
 class Controller(wiring.Component):
     """Check, encode and integrate all tiles, done.
 
-    Both begin together: the tile engine's first replay chases the encoder.
+    Both begin together: the tile engine's first replay chases the encoder. Of a batch, all vectors
+    but the last are encoded alone.
+
+    Parameters
+    ----------
+    batch : int
+        Most vectors of an instruction.
 
     Attributes
     ----------
@@ -21,12 +27,14 @@ class Controller(wiring.Component):
         The host's command.
     tiles : In(16)
         Tiles of the instruction.
+    encode, encoded : In(1)
+        The vector is only encoded; it has been. Only where ``batch`` is above 1.
     refused : In(8)
         Result of the instruction check.
     draining : In(1)
         Memory still answers an instruction that was stopped; none may start.
     tile_done : In(1)
-        The outputs of a tile have been written.
+        The outputs of a tile have been written, for all vectors.
     launch : Out(1)
         Starts encoder and tile engine; pulses.
     busy, done : Out(1)
@@ -37,9 +45,11 @@ class Controller(wiring.Component):
         Clock cycles of the instruction so far.
     """
 
-    def __init__(self):
+    def __init__(self, *, batch: int = 1):
+        self._batch = batch
         super().__init__(
             {
+                **(dict.fromkeys(("encode", "encoded"), In(1)) if batch > 1 else {}),
                 "start": In(1),
                 "tiles": In(16),
                 "refused": In(8),
@@ -87,6 +97,9 @@ class Controller(wiring.Component):
                     with m.If(self.refused == Error.NONE):
                         m.d.sync += self.launch.eq(1)
                         m.next = "integrate"
+                        if self._batch > 1:
+                            with m.If(self.encode):
+                                m.next = "encode"
                     with m.Else():
                         m.d.sync += [self.error.eq(self.refused), self.busy.eq(0)]
                         m.next = "idle"
@@ -95,6 +108,12 @@ class Controller(wiring.Component):
                 with m.If(self.tile_done):
                     m.d.sync += tiles.eq(tiles - 1)
                     with m.If(tiles == 1):
+                        m.d.sync += [self.busy.eq(0), self.done.eq(1)]
+                        m.next = "idle"
+
+            if self._batch > 1:
+                with m.State("encode"):
+                    with m.If(self.encoded & ~self.launch):
                         m.d.sync += [self.busy.eq(0), self.done.eq(1)]
                         m.next = "idle"
         return m

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.bus.csr import register_layout
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
-from hw.spec.registers import Error
+from hw.spec.registers import REGISTERS, Error
 
 WORD = 32
+
+
+def command_layout() -> data.StructLayout:
+    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
+
+    ``reuse`` says that the vector is encoded already.
+    """
+    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
+    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
 
 
 class InstructionCheck(wiring.Component):
@@ -27,7 +37,7 @@ class InstructionCheck(wiring.Component):
 
     Attributes
     ----------
-    inputs, tiles, weight_base, table, wide, codes, fixed, sums, silent_level
+    inputs, tiles, weight_base, table, wide, codes, fixed, sums, vector, silent_level
         Fields of the instruction's registers.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
@@ -47,6 +57,7 @@ class InstructionCheck(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "sums": In(1),
+                **({"vector": In(6)} if params.batch > 1 else {}),
                 "silent_level": In(8),
                 "error": Out(8),
                 "silent": Out(signed(8)),
@@ -85,7 +96,10 @@ class InstructionCheck(wiring.Component):
         if params.alignment > 1:
             misplaced |= self.weight_base % params.alignment != 0
 
-        with m.If(~(known_table & known_format)):
+        known = known_table & known_format
+        if params.batch > 1:
+            known &= self.vector < params.batch
+        with m.If(~known):
             m.d.sync += self.error.eq(Error.MODE)
         with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
             m.d.sync += self.error.eq(Error.INPUTS)

@@ -1,4 +1,4 @@
-"""Matrix unit: multiplies one matrix by one vector, from the input buffer to the output buffer."""
+"""Matrix unit: multiplies a matrix by vectors, from the input buffer to the output buffer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hw.bus.window import WindowSignature
 from hw.controller import Controller
 from hw.encode.input_buffer import input_signature
 from hw.encode.vector_encoder import VectorEncoder
-from hw.instruction import InstructionCheck
+from hw.instruction import InstructionCheck, command_layout
 from hw.integrate.mac import MacLanes
 from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
@@ -29,15 +29,6 @@ from hw.synapse.onchip import OnChipMemory
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 
-def command_layout() -> data.StructLayout:
-    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
-
-    ``reuse`` says that the vector is encoded already.
-    """
-    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
-    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
-
-
 class MatrixUnit(wiring.Component):
     """Encoder, synapse memory, lanes, scaler and output buffer.
 
@@ -51,7 +42,7 @@ class MatrixUnit(wiring.Component):
     start : In(1)
         Execute ``command``; pulses. Not while ``busy``, or it is refused.
     command : In(struct)
-        See :func:`command_layout`; stable while ``busy``.
+        See :func:`hw.instruction.command_layout`; stable while ``busy``.
     fault : In(struct)
         The ``fault`` register.
     abort : In(1)
@@ -66,8 +57,8 @@ class MatrixUnit(wiring.Component):
         External memory has answered with an error; pulses.
     input : In
         Input buffer; see :func:`hw.encode.input_buffer.input_signature`.
-    base : Out(4)
-        Base exponent of the encoded vector.
+    base, bases : Out(4), Out(ArrayLayout(4, batch))
+        Base exponent of the vector that ``command`` names; those of all, if ``batch`` is above 1.
     address, word, accumulator, tile_done
         Output buffer; see :class:`hw.integrate.output_buffer.OutputBuffer`.
     counters : Out(struct)
@@ -93,7 +84,8 @@ class MatrixUnit(wiring.Component):
                 **dict.fromkeys(("draining", "failed"), Out(1)),
                 "input": In(input_signature(params)),
                 "base": Out(4),
-                "address": In(range(2 * params.max_outputs)),
+                **({"bases": Out(data.ArrayLayout(4, params.batch))} if params.batch > 1 else {}),
+                "address": In(range(2 * params.batch * params.max_outputs)),
                 "word": Out(32),
                 "accumulator": Out(signed(params.accumulator_width)),
                 "tile_done": Out(1),
@@ -110,7 +102,7 @@ class MatrixUnit(wiring.Component):
         memory = self.external_memory if params.external else OnChipMemory
         m.submodules.synapse = synapse = memory(params)
         abort = ResetInserter(self.stop)  # a register, as it reaches everything
-        controller, encoder = Controller(), self.encoder(params)
+        controller, encoder = Controller(batch=params.batch), self.encoder(params)
         engine, lanes = TileEngine(params), LANES[params.integrator](params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
@@ -141,6 +133,8 @@ class MatrixUnit(wiring.Component):
         ]
         if params.external:
             self._connect_external(m, synapse, encoder, controller)
+            if params.batch > 1:
+                self._connect_batch(m, check, controller, encoder, engine, synapse, scaler, outputs)
         else:
             m.d.sync += self.stop.eq(self.abort)
             m.d.comb += [
@@ -181,6 +175,20 @@ class MatrixUnit(wiring.Component):
             synapse.blocks.eq((command.inputs + BLOCK - 1) // BLOCK),
             synapse.head_beats.eq(scale_beats + Mux(command.mode.sums, SUM_BEATS, 0)),
         ]
+
+    def _connect_batch(self, m, check, controller, encoder, engine, synapse, scaler, outputs):
+        """Encode vectors one after the other; multiply all with the last."""
+        mode = self.command.mode
+        m.d.comb += [
+            *(part.vector.eq(mode.vector) for part in (check, encoder, engine)),
+            *(part.encode.eq(mode.encode) for part in (controller, synapse)),
+            controller.encoded.eq(encoder.encoded),
+            controller.tile_done.eq(outputs.tile_done & (scaler.vector == mode.vector)),
+            synapse.joins.eq(mode.vector != 0),
+            self.bases.eq(encoder.bases),
+        ]
+        with m.If(mode.encode):
+            m.d.comb += [engine.start.eq(0), outputs.clear.eq(0)]
 
     def _connect_data(self, m, engine, encoder, synapse, lanes, scaler, outputs):
         connect(m, engine.read, synapse.read)

@@ -27,6 +27,10 @@ class DenseParams(CoreParams):
     code_width = 8
 
     def __init__(self, config: CoreConfig):
+        if config.batch != 1:
+            raise ValueError(
+                f"the plain engine has no batches; batch must be 1, not {config.batch}"
+            )
         super().__init__(config)
         self.accumulator_width -= 1
 

@@ -1,7 +1,7 @@
-"""Encodes a vector of integers once, and replays its events for every tile of outputs."""
+"""Encodes vectors of integers once, and replays their events for every tile of outputs."""
 
 from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode.block_scale import BlockScale
@@ -35,7 +35,8 @@ class VectorEncoder(wiring.Component):
     rows. :func:`hw.spec.encoder_cycles.stored_cycles` is the exact time of every block.
     A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
     chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
-    last replay's end.
+    last replay's end; of a batch all vectors but the last are encoded before, at ports that differ
+    in ``vector``.
 
     Parameters
     ----------
@@ -50,8 +51,11 @@ class VectorEncoder(wiring.Component):
     start : In(1)
         Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
         or 5 where several elements are written at once.
+    vector : In
+        Its number in a batch; a replay streams the vectors up to it, each one block by block in
+        turn.
     inputs : In(16)
-        Elements of the vector, 1 to ``max_inputs``.
+        Elements of the vector, 1 to ``max_inputs``; as many of every vector of a batch.
     table : In(4)
         Number of a table of ``SUPPORTED_TABLES``.
     constant : In(12)
@@ -79,6 +83,8 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.event.event_layout`.
     base : Out(4)
         Base exponent E of the vector.
+    bases : Out(ArrayLayout(4, batch))
+        Those of all vectors; only where ``batch`` is above 1.
     spikes, silent, integer_events, steps : Out(32)
         Counters of the encoding, right when ``encoded``.
     """
@@ -89,6 +95,7 @@ class VectorEncoder(wiring.Component):
             {
                 "input": In(input_signature(params)),
                 "start": In(1),
+                "vector": In(range(params.batch)),
                 "inputs": In(16),
                 "table": In(4),
                 "constant": In(CONSTANT_BITS),
@@ -104,6 +111,7 @@ class VectorEncoder(wiring.Component):
                 "events": Out(EventSignature(params)),
                 "base": Out(4),
                 **{name: Out(32) for name in Counts._fields},
+                **({"bases": Out(data.ArrayLayout(4, params.batch))} if params.batch > 1 else {}),
             }
         )
 
@@ -149,14 +157,18 @@ class VectorEncoder(wiring.Component):
             classifier.threshold.eq(self.threshold),
             classifier.silent.eq(self.silent_level),
             classifier.codes.eq(self.codes),
+            memory.vector.eq(self.vector),
             memory.fault.eq(self.fault),
             memory.replay.eq(self.replay),
             memory.tiles.eq(self.tiles),
-            self.base.eq(scales.base),
+            self.base.eq(scales.base if params.batch == 1 else self.bases[self.vector]),
             *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
         ]
         for part in (scales, counters, memory):
             m.d.comb += part.clear.eq(self.start)
+        if params.batch > 1:
+            with m.If(~self.encoded):
+                m.d.sync += self.bases[self.vector].eq(scales.base)
 
         position = Signal(range(params.max_inputs))
         final = Signal()

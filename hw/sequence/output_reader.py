@@ -18,6 +18,8 @@ DEPTH = 2 * READ_LATENCY + 2
 class OutputReader(wiring.Component):
     """Reads the output buffer in order, an output a cycle, behind the tiles that are complete.
 
+    Of a batch it hands on the outputs of the first vector, then those of the next, and so on.
+
     Parameters
     ----------
     params : CoreParams
@@ -30,7 +32,10 @@ class OutputReader(wiring.Component):
     wide : In(1)
         Its weights have 8 bits: half as many outputs as lanes. Stable until its last tile.
     count : In(16)
-        Outputs to hand on, at most those that are computed; read with ``start``.
+        Outputs to hand on, at most those that are computed; read with ``start``. Of each vector of
+        a batch, and stable until the last one's.
+    vector : In
+        Number of the last vector of the batch; as stable. Only where ``batch`` is above 1.
     tile_done : In(1)
         The outputs of a tile have been written, but for the last; pulses.
     address : Out
@@ -50,7 +55,8 @@ class OutputReader(wiring.Component):
                 "wide": In(1),
                 "count": In(16),
                 "tile_done": In(1),
-                "address": Out(range(params.max_outputs)),
+                **({"vector": In(range(params.batch))} if params.batch > 1 else {}),
+                "address": Out(range(params.batch * params.max_outputs)),
                 "accumulator": In(shape),
                 "accumulators": Out(stream.Signature(shape)),
             }
@@ -63,7 +69,8 @@ class OutputReader(wiring.Component):
             width=self.params.accumulator_width, depth=DEPTH
         )
         # Tiles as the lanes see them: parts of a tile of memory count by themselves.
-        tiles, asked, left = Signal(16), Signal(17), Signal(16)
+        more = (self.params.batch - 1).bit_length()
+        tiles, asked, left = Signal(16 + more), Signal(17 + more), Signal(16)
         room = Signal(range(DEPTH + 1), init=DEPTH)
         tile = exact_log2(self.params.lanes)
         complete = Signal()
@@ -88,6 +95,24 @@ class OutputReader(wiring.Component):
             asked.eq(asked + ask),
             left.eq(left - ask),
         ]
+        if self.params.batch > 1:
+            self._skip_vectors(m, ask, asked, left)
         with m.If(self.start):
             m.d.sync += [tiles.eq(0), asked.eq(0), left.eq(self.count)]
         return m
+
+    def _skip_vectors(self, m, ask, asked, left):
+        """Skip, behind a tile's outputs, those of the other vectors; begin anew for the next."""
+        vector = Signal.like(self.vector)
+        size = exact_log2(self.params.tile_lanes)
+        tile_ends = asked[: size - 1].all() & (asked[size - 1] | self.wide)
+        with m.If(ask & tile_ends):
+            m.d.sync += asked.eq(asked + (self.vector << size >> self.wide) + 1)
+        with m.If(ask & (left == 1) & (vector != self.vector)):
+            m.d.sync += [
+                vector.eq(vector + 1),
+                asked.eq((vector + 1) << size >> self.wide),
+                left.eq(self.count),
+            ]
+        with m.If(self.start):
+            m.d.sync += vector.eq(0)

@@ -48,6 +48,9 @@ class ExternalMemory(wiring.Component):
         An instruction begins; pulses when its vector begins to be encoded, not while ``draining``.
     reuse : In(1)
         Its vector is the one before, which is not encoded again; as stable as ``tiles``.
+    joins, encode : In(1)
+        Its vector is not the first of its batch; it is only encoded, and nothing fetched. As stable
+        as ``tiles``; only where ``batch`` is above 1.
     abort : In(1)
         Forget the instruction.
     tiles, blocks, weight_base, head_beats
@@ -77,6 +80,7 @@ class ExternalMemory(wiring.Component):
             {
                 "start": In(1),
                 "reuse": In(1),
+                **(dict.fromkeys(("joins", "encode"), In(1)) if params.batch > 1 else {}),
                 "abort": In(1),
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
@@ -99,6 +103,10 @@ class ExternalMemory(wiring.Component):
         m = Module()
         params = self._params
         m.submodules.masks = masks = RowMasks(params)
+        fetches = self.start
+        if params.batch > 1:
+            fetches &= ~self.encode
+            m.d.comb += masks.joins.eq(self.joins)
         fetcher, ring = self.fetcher(params), Ring(params)
         m.submodules.fetcher = ResetInserter(self.draining)(fetcher)
         m.submodules.ring = ResetInserter(self.draining | self.start)(ring)
@@ -111,9 +119,10 @@ class ExternalMemory(wiring.Component):
             fetcher.mask.eq(masks.mask),
             fetcher.free.eq(ring.free),
             ring.claim.eq(fetcher.claim),
+            fetcher.start.eq(fetches),
             *(
                 getattr(fetcher, name).eq(getattr(self, name))
-                for name in ("start", "tiles", "blocks", "weight_base", "head_beats")
+                for name in ("tiles", "blocks", "weight_base", "head_beats")
             ),
             *(
                 getattr(self, name).eq(getattr(fetcher, name))

@@ -41,7 +41,10 @@ def mask_layout() -> data.StructLayout:
 
 
 class RowMasks(wiring.Component):
-    """Mask memory of one vector, filled while the vector is encoded, one code a cycle.
+    """Mask memory of a batch, filled while its vectors are encoded, one code a cycle.
+
+    A row fires if it does in any vector of the batch: the mask of a block is that of all vectors
+    up to the one that is encoded last, and known when that one's is.
 
     Parameters
     ----------
@@ -51,7 +54,9 @@ class RowMasks(wiring.Component):
     Members
     -------
     clear : In(1)
-        Forgets the vector; no code may be on its way.
+        A vector begins; no code may be on its way, of a batch neither in the next cycle.
+    joins : In(1)
+        It is not the first of its batch; stable until its last code.
     classified : In(stream)
         See :func:`hw.encode.classifier.code_layout`; always ready.
     block : In
@@ -67,6 +72,7 @@ class RowMasks(wiring.Component):
         super().__init__(
             {
                 "clear": In(1),
+                **({"joins": In(1)} if params.batch > 1 else {}),
                 "classified": In(stream.Signature(code_layout(), always_ready=True)),
                 "block": In(range(params.max_blocks)),
                 "known": Out(1),
@@ -88,8 +94,12 @@ class RowMasks(wiring.Component):
         gap = Signal(range(params.hole + 1))  # stays at `hole` once it is reached
         fires, filled = Signal(), Signal(range(params.hole + 1))
         place = Signal(BLOCK)
+        received = Signal(range(params.max_blocks + 1))
+        fired = ~code.silent
+        if params.batch > 1:
+            fired |= self._join(m, received, place)
         m.d.comb += [
-            fires.eq(~code.silent),
+            fires.eq(fired),
             place.eq(Mux(fires, 1 << code.place.row, 0)),
             filled.eq(Mux(fires & (gap != params.hole), gap, 0)),
         ]
@@ -110,7 +120,6 @@ class RowMasks(wiring.Component):
             with m.If(code.place.last):
                 m.d.sync += [collected.eq(0), gap.eq(0)]
 
-        received = Signal(range(params.max_blocks + 1))
         m.d.comb += [
             write.addr.eq(received),
             write.data.eq(grown),
@@ -124,3 +133,23 @@ class RowMasks(wiring.Component):
         with m.Elif(write.en):
             m.d.sync += received.eq(received + 1)
         return m
+
+    def _join(self, m, block, place):
+        """Keep the rows that fire in any vector; tell whether the one at hand did before."""
+        m.submodules.joined = joined = memory.Memory(
+            shape=BLOCK, depth=self._params.max_blocks, init=[]
+        )
+        write, read = joined.write_port(), joined.read_port()
+        code = self.classified.p
+        rows = Signal(BLOCK)
+        m.d.comb += [
+            write.addr.eq(block),
+            write.data.eq(rows | place),
+            write.en.eq(self.classified.valid & code.place.last),
+            read.addr.eq(block + write.en),
+        ]
+        with m.If(self.clear | write.en):
+            m.d.sync += rows.eq(0)
+        with m.Elif(self.classified.valid):
+            m.d.sync += rows.eq(rows | place)
+        return self.joins & read.data.bit_select(code.place.row, 1)

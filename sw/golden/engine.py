@@ -76,6 +76,8 @@ class Engine:
             return Error.MODE
         if not _suits(instruction, table):
             return Error.MODE
+        if instruction.mode["vector"] >= params.batch > 1:
+            return Error.MODE
         if not 0 < instruction.inputs <= params.max_inputs:
             return Error.INPUTS
         if not 0 < instruction.tiles * layout.outputs(params.tile_lanes) <= params.max_outputs:
@@ -118,7 +120,7 @@ class Engine:
         )
 
     def memory_counters(self, encoded: Encoded, instruction: MatrixInstruction) -> dict[str, int]:
-        """Count the reads of memory."""
+        """Count the reads of memory; vectors in a first dimension are a batch."""
         params, layout = self.params, instruction.layout
         return memory_counters(
             encoded,
@@ -129,6 +131,7 @@ class Engine:
             integrator=params.integrator,
             memory=params.config.memory,
             hole=params.hole,
+            batch=params.batch,
         )
 
     def _beats(self, instruction: MatrixInstruction) -> int:

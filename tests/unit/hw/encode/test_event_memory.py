@@ -151,6 +151,51 @@ def test_parts(simulate, integrator, parts):
     simulate(dut, bench)
 
 
+def interleaved(vectors, parts):
+    """Items of a batch: a block for every part of the tile, vector after vector, then the next."""
+    blocks = []
+    for blocks_of_one in vectors:
+        runs, run = [], []
+        for item in items(blocks_of_one):
+            run.append(item)
+            if item["last"]:
+                runs, run = [*runs, run], []
+        blocks.append(runs)
+    return [item for runs in zip(*blocks, strict=True) for run in runs for item in parts * run]
+
+
+@BOTH
+@pytest.mark.parametrize(("batch", "parts"), [(2, 1), (3, 1), (5, 2)])
+def test_batch(simulate, integrator, batch, parts):
+    """Each block comes for one vector after the other, again for every tile and replay."""
+    config = PARAMS[integrator].config.replace(memory="axi", batch=batch)
+    dut = EventMemory(CoreParams(config.replace(tile_lanes=parts * config.lanes)))
+
+    async def bench(ctx):
+        rng = random.Random(batch)
+        for number_of_blocks in (1, 4, 5):
+            for count in (batch, 1, batch - 1):
+                counts = [
+                    [rng.choice([0, 1, 7, 32]) for _ in range(number_of_blocks)]
+                    for _ in range(count)
+                ]
+                vectors = [vector(rng, counts_of_one, integrator) for counts_of_one in counts]
+                for number, blocks in enumerate(vectors):
+                    ctx.set(dut.vector, number)
+                    await ctx.tick()
+                    await write(ctx, dut, blocks)
+                expected = interleaved(vectors, parts)
+                for stalls, tiles in ((None, 1), (rng, 2), (None, 2)):
+                    ctx.set(dut.tiles, tiles)
+                    cycles = tiles * 3 * len(expected) + 30
+                    taken = await replay(ctx, dut, cycles=cycles, rng=stalls)
+                    assert meaning(taken) == tiles * expected
+                    if stalls is None:
+                        assert [c for c, _ in taken] == [3 + i for i in range(len(taken))]
+
+    simulate(dut, bench)
+
+
 @BOTH
 @pytest.mark.parametrize(("bit", "index"), [(0, 0), (8, 36), (9, 35), (63, 4), (3, 70), (3, 71)])
 def test_fault(simulate, bit, index, integrator):
