@@ -64,15 +64,16 @@ class Report:
         """Lines of the kinds of instructions, the most expensive first."""
         table = Table(title=f"{self.model} on {self.configuration}, memory {self.memory}")
         table.add_column("instruction")
-        for column in ("count", "cycles", "share", "bytes read"):
+        for column in ("count", "cycles", "share", "busy", "bytes read"):
             table.add_column(column, justify="right")
         cost = self.cost
         for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
             share = f"{kind.cycles / cost.cycles:.1%}"
             count = str(kind.count) if kind.count else ""
-            table.add_row(name, count, f"{kind.cycles:,}", share, f"{kind.octets:,}")
+            busy = f"{kind.busy:,}" if kind.count else ""
+            table.add_row(name, count, f"{kind.cycles:,}", share, busy, f"{kind.octets:,}")
         table.add_section()
-        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", f"{cost.octets:,}")
+        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", "", f"{cost.octets:,}")
         return table
 
     def lines(self) -> list[str]:
@@ -111,7 +112,12 @@ class Report:
             "bound_bytes": self.bound,
             "stalls": dict(cost.stalls),
             "instructions": {
-                name: {"count": kind.count, "cycles": kind.cycles, "bytes": kind.octets}
+                name: {
+                    "count": kind.count,
+                    "cycles": kind.cycles,
+                    "busy": kind.busy,
+                    "bytes": kind.octets,
+                }
                 for name, kind in cost.kinds.items()
             },
             "dense_bytes": self.dense._asdict(),

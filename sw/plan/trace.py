@@ -16,11 +16,11 @@ from sw.plan.caches import fill_caches
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An instruction, its elements, and after a MATVEC the codes of its vector."""
+    """An instruction, its elements, and the codes of the vectors that it encodes or multiplies."""
 
     instruction: Instruction
     count: int
-    encoded: Encoded | None
+    encoded: Sequence[Encoded] = ()
 
 
 def trace_token(
