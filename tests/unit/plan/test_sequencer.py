@@ -76,7 +76,8 @@ def test_units_wait_for_what_is_after():
     beside = cost(*first, step(Opcode.NORMALIZE, 40))
     behind = cost(*first, step(Opcode.NORMALIZE, 40, after=MATVEC))
     normalize = feed_cycles(Opcode.NORMALIZE, 40, PARAMS.vector_width) + 2
-    assert behind.cycles == beside.cycles + normalize
+    fetched = 16  # beside it, instructions take beats of the matrix
+    assert normalize - fetched <= behind.cycles - beside.cycles <= normalize
     assert beside.kinds["NORMALIZE"].cycles == 0
     assert behind.kinds["NORMALIZE"].cycles == normalize
     assert beside.kinds["NORMALIZE"].busy == behind.kinds["NORMALIZE"].busy == normalize
