@@ -77,7 +77,8 @@ class VectorUnit(wiring.Component):
                 "starts": In(starts_layout()),
                 "task": In(task_layout()),
                 "product": In(task_layout()),
-                **dict.fromkeys(("executed", "drained"), Out(1)),
+                "executed": Out(1),
+                "drained": Out(1, init=1),
                 **dict.fromkeys(("clear", "stop", "closed"), In(1)),
                 "load": In(WriteSignature(params)),
                 "granted": Out(1),
@@ -195,7 +196,7 @@ class VectorUnit(wiring.Component):
         ]
         with m.If(start):
             m.d.sync += self.drained.eq(0)
-        with m.Elif(drain.done):
+        with m.Elif(drain.done | self.stop):
             m.d.sync += self.drained.eq(1)
 
     def _connect_best(self, m, drain):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count as count_from
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,12 @@ from hw.spec.registers import COUNTERS, Error
 from sw.golden import vector
 from sw.golden.attention import probabilities, weigh
 from sw.golden.cache import code_heads
-from sw.golden.codes import Encoded
+from sw.golden.codes import Encoded, stack
 from sw.golden.counters import event_counters
 from sw.golden.engine import Engine, MatrixInstruction
 from sw.golden.integers import WORD, normalize, rescale, saturate
 from sw.golden.machine import Machine, ProgramError
+from sw.golden.sums import relative_levels
 
 
 class Best(NamedTuple):
@@ -41,8 +43,9 @@ class Best(NamedTuple):
 #: Stands in places that no logit has taken.
 NOTHING = Best(0, -(1 << WORD - 1))
 
-#: Called after an instruction, with its elements and, after a MATVEC, with the vector's codes.
-Observer = Callable[[Instruction, int, Encoded | None], None]
+#: Called after an instruction, with its elements and the codes of the vectors that it encoded or
+#: multiplied.
+Observer = Callable[[Instruction, int, Sequence[Encoded]], None]
 
 _HALF = 1 << 15
 
@@ -77,7 +80,6 @@ class Interpreter:
         self._observe = observe
         self._engine = Engine(params, memory)
         self._machine = Machine(params, memory)
-        self._encoded: Encoded | None = None
         self._logits: list[Tensor] = []
         self.best = [NOTHING] * params.best
         self.instruction = 0
@@ -112,8 +114,8 @@ class Interpreter:
             count = machine.count(instruction)
             self._execute(instruction, count)
             if self._observe:
-                multiplied = instruction.opcode == Opcode.MATVEC
-                self._observe(instruction, count, self._encoded if multiplied else None)
+                coded = instruction.opcode in (Opcode.ENCODE, Opcode.MATVEC)
+                self._observe(instruction, count, self._coded(instruction) if coded else ())
             self.instruction += 1
 
     def _fetch(self, address: int) -> Instruction:
@@ -134,6 +136,7 @@ class Interpreter:
             Opcode.ROTATE: self._rotate,
             Opcode.KEEP: self._keep,
             Opcode.SOFTMAX: self._softmax,
+            Opcode.ENCODE: self._encode,
         }
         actions[instruction.opcode](instruction, count)
 
@@ -157,64 +160,87 @@ class Interpreter:
     def _norm(self, i: Instruction, count: int) -> None:
         machine = self._machine
         h = machine.read(i["a"], count)
-        self._give(h * machine.read(i["b"], count))
+        self._give(i, h * machine.read(i["b"], count))
         epsilon = i["epsilon_low"] + (i["epsilon_high"] << 32)
         root = vector.Scaled(i["multiplier"], 0)
-        machine.multiplier, machine.u = vector.inverse_rms(h, epsilon=epsilon, root=root)
+        multiplier, u = vector.inverse_rms(h, epsilon=epsilon, root=root)
+        machine.multiplier[i["vector"]], machine.u[i["vector"]] = multiplier, u
 
     def _normalize(self, i: Instruction, count: int) -> None:
-        self._give(self._machine.read(i["a"], count))
+        self._give(i, self._machine.read(i["a"], count))
 
     def _gate(self, i: Instruction, count: int) -> None:
         g, u = (self._machine.read(i[name], count) for name in "ab")
-        self._give(vector.gate(g, u))
+        self._give(i, vector.gate(g, u))
 
-    def _give(self, y: Tensor) -> None:
-        x, self._machine.n = normalize(y)
+    def _give(self, i: Instruction, y: Tensor) -> None:
+        x, self._machine.n[i["vector"]] = normalize(y)
         self._machine.give(x)
+
+    def _encode(self, i: Instruction, count: int) -> None:
+        machine, bank = self._machine, self._machine.marks[i["bank"]]
+        matrix = self._matrix(i, tiles=1)
+        encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
+        machine.encoded[i["vector"]] = encoded
+        if not i["join"]:
+            bank[:] = False
+        fires = relative_levels(encoded) != 0
+        bank[: len(fires)] |= fires
+        if not i["uncounted"]:
+            machine.counters.update(event_counters(encoded))
 
     def _matvec(self, i: Instruction, count: int) -> None:
         machine = self._machine
-        tiles = machine.length + (1 << i["shift"]) - 1 >> i["shift"]
+        _, tiles = machine.shape(i)
+        matrix = self._matrix(i, tiles=tiles)
+        if i["drain"] not in ATTENTION:
+            marks = machine.marks[i["bank"]]
+            machine.counters.update(self._engine.fetch_counters(marks, matrix))
+        vectors = stack(self._coded(i))
+        self._drain(i, self._engine.multiply(vectors, matrix)[:, :count], vectors.base)
+
+    def _matrix(self, i: Instruction, *, tiles: int) -> MatrixInstruction:
+        """Return what an ENCODE or a MATVEC says of its matrix, if that can be."""
         matrix = MatrixInstruction(
-            inputs=machine.length if i["inputs_by_position"] else i["inputs"],
-            tiles=tiles if i["tiles_by_position"] else i["tiles"],
+            inputs=self._machine.shape(i)[0],
+            tiles=tiles,
             weight_base=i["weight_base"],
             mode=mode(i),
             quantizer=quantizer(i),
         )
         if error := self._engine.check(matrix):
             raise ProgramError(error)
-        encoded = self._encoded
-        if encoded is None or not i["reuse"]:
-            encoded = self._encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
-        if i["drain"] not in ATTENTION:
-            machine.counters.update(self._engine.memory_counters(encoded, matrix))
-            if not i["reuse"]:
-                machine.counters.update(event_counters(encoded))
-        accumulators = self._engine.multiply(encoded, matrix)[:count]
-        self._drain(i, accumulators, encoded.base)
+        return matrix
+
+    def _coded(self, i: Instruction) -> list[Encoded]:
+        """Vectors that an ENCODE made or a MATVEC takes."""
+        numbers = range(i["vector"], i["vector"] + max(i["vectors"], 1))
+        return [self._machine.encoded[number] for number in numbers]
 
     def _drain(self, i: Instruction, accumulators: Tensor, base: Tensor) -> None:
-        machine, count = self._machine, len(accumulators)
-        per_output, shift = machine.read(i["b"], count), i["constant"]
+        """Drain accumulators of shape (vectors, count)."""
+        machine, (vectors, count) = self._machine, accumulators.shape
+        mine = slice(i["vector"], i["vector"] + vectors)
+        n, u, context_shift = (s[mine, None] for s in (machine.n, machine.u, machine.context_shift))
+        multiplier, gain = (s[mine, None] for s in (machine.multiplier, machine.gain))
+        per_output, shift = machine.read(i["b"], count), i["constant"] - base[:, None]
         match Drain(i["drain"]):
             case Drain.NORMED | Drain.LOGITS as drain:
-                k = shift + machine.u - machine.n - base - per_output
-                words = rescale(accumulators, machine.multiplier, k)
+                words = rescale(accumulators, multiplier, shift + u - n - per_output)
                 if drain == Drain.LOGITS:
-                    self._choose(words, final=bool(i["final"]))
+                    self._choose(words[0], final=bool(i["final"]))
                     return
             case Drain.RESIDUAL:
-                k = shift - machine.n - base - per_output
-                sums = machine.read(i["a"], count) + rescale(accumulators, _HALF, k)
+                sums = rescale(accumulators, _HALF, shift - n - per_output)
+                for sum_, start in zip(sums, count_from(i["a"], i["stride"]), strict=False):
+                    sum_ += machine.read(start, count)
                 words = saturate(sums, WORD)
             case Drain.SCORES:
-                k = shift - machine.n - base - (per_output >> 8)
-                words = rescale(accumulators, i["multiplier"], k)
+                words = rescale(accumulators, i["multiplier"], shift - n - (per_output >> 8))
             case Drain.CONTEXT:
-                words = rescale(accumulators, machine.gain, shift + machine.context_shift)
-        machine.write(i["target"], words)
+                words = rescale(accumulators, gain, i["constant"] + context_shift)
+        for word, start in zip(words, count_from(i["target"], i["stride"]), strict=False):
+            machine.write(start, word)
 
     def _choose(self, logits: Tensor, *, final: bool) -> None:
         self._logits.append(logits)
@@ -239,7 +265,8 @@ class Interpreter:
         if i["keys"]:
             groups = np.arange(-(-count // i["inner"])) * i["outer_stride"]
             machine.store(machine.moved(i["mantissas"], i, groups), scale[:1])
-        machine.store(i["scales"] + 2 * machine.position + np.arange(2), scale)
+        place = i["scales"] + 2 * (machine.position + i["ahead"])
+        machine.store(place + np.arange(2), scale)
 
     def _softmax(self, i: Instruction, count: int) -> None:
         machine = self._machine
@@ -248,5 +275,6 @@ class Interpreter:
         mantissa, exponent = scales & 255, scales >> 8
         ev = exponent.amax(-1, keepdim=True)
         weighted = (p * mantissa) >> (ev - exponent).clamp_max(31)
-        codes, machine.gain, machine.context_shift = weigh(weighted, p.sum(-1, keepdim=True), ev)
+        codes, gain, shift = weigh(weighted, p.sum(-1, keepdim=True), ev)
+        machine.gain[i["vector"]], machine.context_shift[i["vector"]] = gain, shift
         machine.give(codes)
