@@ -24,6 +24,9 @@ from sw.plan.units import vector_cycles
 #: Cycles from the issue of END until the core is idle.
 _HALT = 5
 
+#: Instructions of the vector unit that write words in every cycle.
+_WRITING = (Opcode.EMBED.name, Opcode.ROTATE.name)
+
 
 class Work(Protocol):
     """What a unit executes, until the cycle ``end``."""
@@ -193,7 +196,7 @@ class Sequencer:
 
     def _load(self, step: Step, start: int, index: int) -> Load:
         i, vector = step.instruction, self._running.get(Unit.VECTOR)
-        writes = vector is not None and vector.issued.kind == Opcode.EMBED.name
+        writes = vector is not None and vector.issued.kind in _WRITING
         return Load(
             self._params,
             i,

@@ -27,7 +27,7 @@ def vector_cycles(i: Instruction, count: int, params: CoreParams, *, latency: in
         case Opcode.EMBED:
             return embed_cycles(count)
         case Opcode.ROTATE:
-            return rotate_cycles(count * i["inner"])
+            return rotate_cycles(count, i["inner"], width)
         case Opcode.KEEP:
             mantissas = -(-count // i["inner"]) if i["keys"] else 0
             return store_cycles(count, count + mantissas + 2, latency=latency)
