@@ -10,19 +10,52 @@ from hw.bus.csr import register_layout
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
-from hw.spec.params import CoreParams
+from hw.spec.params import MOST_VECTORS, CoreParams
 from hw.spec.registers import REGISTERS, Error
 
 WORD = 32
 
 
+#: Bits of a vector's number.
+VECTOR_BITS = (MOST_VECTORS - 1).bit_length()
+
+
+def _mode_layouts() -> dict[str, data.StructLayout]:
+    return {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
+
+
+def encoding_layout() -> data.StructLayout:
+    """Return the layout of what is to be encoded: fields of registers, or of an instruction.
+
+    Members
+    -------
+    inputs, mode, quantizer
+        As the registers.
+    vector : unsigned(6)
+        Number under which its events are kept.
+    join, bank : unsigned(1)
+        Where its rows are marked; see :class:`hw.synapse.row_masks.RowMasks`.
+    """
+    return data.StructLayout(
+        {"inputs": 16, **_mode_layouts(), "vector": VECTOR_BITS, "join": 1, "bank": 1}
+    )
+
+
 def command_layout() -> data.StructLayout:
     """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
 
-    ``reuse`` says that the vector is encoded already.
+    Members
+    -------
+    inputs, tiles, weight_base, mode, quantizer
+        As the registers.
+    first, last : unsigned(6)
+        Numbers of the first vector and of the last.
+    bank : unsigned(1)
+        Where their rows are marked.
     """
-    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
-    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
+    vectors = dict.fromkeys(("first", "last"), VECTOR_BITS)
+    shape = {"inputs": 16, "tiles": 16, "weight_base": 32}
+    return data.StructLayout({**shape, **_mode_layouts(), **vectors, "bank": 1})
 
 
 class InstructionCheck(wiring.Component):
@@ -57,7 +90,7 @@ class InstructionCheck(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "sums": In(1),
-                **({"vector": In(6)} if params.batch > 1 else {}),
+                **({"vector": In(VECTOR_BITS)} if params.batch > 1 else {}),
                 "silent_level": In(8),
                 "error": Out(8),
                 "silent": Out(signed(8)),

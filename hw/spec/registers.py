@@ -102,6 +102,7 @@ def _r(
 WAITING: dict[str, str] = {
     "fetch": "the next instruction",
     "loader": "a LOAD",
+    "encoder": "an ENCODE",
     "matrix": "the matrix engine",
     "drain": "the drain of its outputs",
     "embed": "EMBED",
