@@ -90,17 +90,17 @@ class _Attention:
     def project(self) -> None:
         """Multiply k and v first, so that values are kept beside the multiplication of q."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
-        operands = {"norm": f"{self._prefix}attn_norm", "stride": writer.vectors.qkv_stride}
+        norm, stride = f"{self._prefix}attn_norm", writer.vectors.qkv_stride
         tile_rows = writer.tables.matrices[name].tile_rows
         border = c.heads * c.head_width // tile_rows * tile_rows
         for chunk in writer.chunks(name, first=border):
-            writer.project(name, chunk, **operands)
+            writer.project(name, chunk, norm=norm, stride=stride)
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
         values = [(group, token) for group in range(c.kv_heads) for token in self._tokens]
         self._keep_value(*values[0])
         for chunk in writer.chunks(name, end=border):
-            writer.project(name, chunk, **operands)
+            writer.project(name, chunk, norm=norm, stride=stride)
         for value in values[1:]:
             self._keep_value(*value)
 
@@ -118,7 +118,6 @@ class _Attention:
                 inner=c.head_width // 2,
                 interleaved=int(c.rope_interleaved),
             )
-        writer.load_exponents(f"{self._prefix}gate_up")
 
     def mix(self) -> None:
         """Put the context in place of q, run by run."""
@@ -128,15 +127,15 @@ class _Attention:
                 self._keep_keys(run.group)
             self._scores(run, number, vectors=behind if number else 0)
             if run.first:
-                address = self._caches[run.group].value_scales
-                self._load_scales(self._writer.vectors.value_scales, address, run.group)
+                self._load_scales("value_scales", run.group)
             if number:
                 self._context(runs[number - 1], number - 1, vectors=0)
         last = len(runs) - 1
         self._context(runs[last], last, vectors=behind if last else 0)
 
     def finish(self) -> None:
-        """Encode the context of all heads."""
+        """Encode the context of all heads; load for the next norm's matrix, which is long."""
+        self._writer.load_exponents(f"{self._prefix}gate_up")
         count = self._config.heads * self._config.head_width
         for token in self._tokens:
             self._writer.add(Opcode.NORMALIZE, a=self._head(0, token), count=count, vector=token)
@@ -149,23 +148,23 @@ class _Attention:
         self._writer.add(Opcode.KEEP, a=value, count=c.head_width, ahead=token, **cache)
 
     def _keep_keys(self, group: int) -> None:
-        """Keep the keys of all tokens, and load the scales of those in the cache."""
+        """Keep the keys of all tokens."""
         c, cache = self._config, self._caches[group]
         for token in self._tokens:
             key = self._head(c.heads + group, token)
             self._writer.add(
                 Opcode.KEEP, a=key, count=c.head_width, ahead=token, **cache.keep_key()
             )
-        self._load_scales(self._writer.vectors.key_scales, cache.key_scales, group)
 
-    def _load_scales(self, regions: tuple[int, int], address: int, group: int) -> None:
+    def _load_scales(self, kind: str, group: int) -> None:
+        """Load the scales of a key head's keys or values, of all tokens."""
         self._writer.add(
             Opcode.LOAD,
-            target=regions[group % 2],
+            target=getattr(self._writer.vectors, kind)[group % 2],
             size=2,
             count_by_position=1,
             ahead=self._tokens[-1],
-            address=address,
+            address=getattr(self._caches[group], kind),
             inner=self._caches[group].shape.context,
             inner_stride=2,
         )
@@ -178,6 +177,8 @@ class _Attention:
             vector = {"vector": first + head}
             query = run.query + head * head_width
             writer.add(Opcode.NORMALIZE, a=query, count=head_width, **vector)
+            if run.first and head == 0:  # the keys have been kept
+                self._load_scales("key_scales", run.group)
             coding = self._query | {"inputs": head_width}
             writer.add(Opcode.ENCODE, **vector, **_marks(head, vectors), **coding)
         multiplier, exponent = score_scale(head_width)

@@ -144,7 +144,7 @@ class Engine:
         )
 
     def _rows(self, instruction: MatrixInstruction) -> int:
-        """Outputs of all tiles."""
+        """Return the outputs of all tiles."""
         return instruction.tiles * instruction.layout.outputs(self.params.tile_lanes)
 
     def _beats(self, instruction: MatrixInstruction) -> int:
