@@ -45,9 +45,9 @@ def rotate_cycles(heads: int, inner: int, width: int) -> int:
     return 2 * heads * steps + 11
 
 
-def keep_cycles(count: int, octets: int) -> int:
+def keep_cycles(count: int, octets: int, width: int) -> int:
     """Cycles of KEEP for ``count`` words that become so many bytes, where no byte waits."""
-    return count + octets + 25
+    return ceil(count / width) + octets + 25 + int(log2(width))
 
 
 def decode_cycles(index: int) -> int:

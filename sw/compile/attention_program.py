@@ -90,17 +90,17 @@ class _Attention:
     def project(self) -> None:
         """Multiply k and v first, so that values are kept beside the multiplication of q."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
-        operands = {"norm": f"{self._prefix}attn_norm", "stride": writer.vectors.qkv_stride}
+        norm, stride = f"{self._prefix}attn_norm", writer.vectors.qkv_stride
         tile_rows = writer.tables.matrices[name].tile_rows
         border = c.heads * c.head_width // tile_rows * tile_rows
         for chunk in writer.chunks(name, first=border):
-            writer.project(name, chunk, **operands)
+            writer.project(name, chunk, norm=norm, stride=stride)
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
         values = [(group, token) for group in range(c.kv_heads) for token in self._tokens]
         self._keep_value(*values[0])
         for chunk in writer.chunks(name, end=border):
-            writer.project(name, chunk, **operands)
+            writer.project(name, chunk, norm=norm, stride=stride)
         for value in values[1:]:
             self._keep_value(*value)
 

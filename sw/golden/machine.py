@@ -72,7 +72,7 @@ class Machine:
         return counted(instruction, "count", self.position)
 
     def shape(self, instruction: Instruction) -> tuple[int, int]:
-        """Inputs and tiles of an instruction."""
+        """Return the inputs and tiles of an instruction."""
         return counted(instruction, "inputs", self.position), tiles(instruction, self.position)
 
     def vector(self, inputs: int) -> Tensor:

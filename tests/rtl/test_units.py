@@ -173,3 +173,55 @@ def test_refusals(host, random_matrix, opcode):
     assert host.read("instruction") == {Opcode.ENCODE: 3, Opcode.MATVEC: 6}[opcode]
     status = _prepare(host, matrix, vectors, lambda tiles: program(tiles, wrong=0))
     assert status == {"busy": 0, "done": 1, "error": 0}
+
+
+def _four(tiles, *, encodes=True):
+    """Return a program of four encodings and two products, which may overlap."""
+    instructions = []
+    for first in (0, SET):
+        for w in range(SET if encodes else 0):
+            instructions += _encode(w, first + w, serial=False)
+        operands = {"drain": Drain.NORMED, "count": 29, "target": 1024}
+        instructions.append(_product(first, tiles, serial=False, **operands))
+    return [*instructions, Instruction(Opcode.END)]
+
+
+def test_vectors_that_were_never_encoded(host, random_matrix):
+    """Their product means nothing, but ends."""
+    rng = np.random.default_rng(4)
+    matrix = random_matrix(rng, W4, 29, INPUTS)
+    for encodes in (False, True):
+        host.write("control", reset=1)
+        host.wait()
+        status = _prepare(host, matrix, [], lambda tiles, e=encodes: _four(tiles, encodes=e))
+        assert status == {"busy": 0, "done": 1, "error": 0}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_interruptions(host, random_matrix, seed):
+    """After an abort, or an error of memory, at any time a program runs as if nothing had been."""
+    rng = np.random.default_rng(seed)
+    matrix = random_matrix(rng, W4, 29, INPUTS)
+    vectors = rng.integers(-(1 << 20), 1 << 20, (SET, INPUTS))
+    done = {"busy": 0, "done": 1, "error": 0}
+    assert _prepare(host, matrix, vectors, _four) == done
+    words, counters = _words(host, 1024, SET * STRIDE).tolist(), host.counters()
+    whole = host.read("token_cycles")
+    for delay in rng.integers(0, whole, 12).tolist():
+        host.write("control", run=1)
+        host.transport.tick(delay)
+        host.write("control", reset=1)
+        host.wait()
+        assert host.status() == {"busy": 0, "done": 0, "error": 0}
+        assert host.read("waiting") == 0
+    for burst in rng.integers(1, 40, 8).tolist():
+        host.transport.fail(burst, 2)
+        host.write("control", run=1)
+        host.wait()
+        assert host.status() in (done, {"busy": 0, "done": 0, "error": Error.RESPONSE})
+        host.transport.heal()
+    assert _prepare(host, matrix, vectors, _four) == done
+    assert _words(host, 1024, SET * STRIDE).tolist() == words
+    again = host.counters()
+    for name in (*ENCODE_COUNTERS, "rows_read", "beats_read"):
+        assert again[name] == counters[name]

@@ -10,8 +10,8 @@ from hw.spec.params import CoreParams
 from hw.spec.program import Opcode
 from sim.memory import MemoryModel
 from sw.compile.program import compile_program
-from sw.opening import open_model
 from sw.golden.program import Interpreter
+from sw.opening import open_model
 from sw.plan.caches import fill_caches
 from sw.plan.dense import dense_bytes
 from sw.plan.sequencer import token_cost
