@@ -165,8 +165,9 @@ class Writer:
 
     def chunks(self, name: str, *, first: int = 0, end: int | None = None) -> list[Chunk]:
         """First row and count of a matrix's runs of whole tiles that one instruction takes."""
-        matrix = self.tables.matrices[name]
-        return matrix.chunks(self._params.max_outputs, first=first, end=end)
+        vectors = 1 if name == "head" else self.tokens
+        most = self._params.max_outputs // vectors
+        return self.tables.matrices[name].chunks(most, first=first, end=end)
 
     def coding(self, name: str) -> dict[str, int]:
         """Return the operands by which a matrix's vectors are encoded."""

@@ -102,6 +102,11 @@ class GoldenModel:
         """Totals of the golden product since the last `reset`."""
         return self.golden.counters
 
+    @property
+    def caches(self) -> list[tuple[HeadCache, HeadCache]]:
+        """Keys and values of every layer."""
+        return self._caches
+
     def reset(self) -> None:
         """Forget all tokens and set the counters to zero."""
         self.reset_cache()

@@ -63,6 +63,7 @@ class Products:
             weight_base=i["weight_base"],
             mode=mode(i),
             quantizer=quantizer(i),
+            vectors=max(i["vectors"], 1),
         )
         if error := self._engine.check(matrix):
             raise ProgramError(error)

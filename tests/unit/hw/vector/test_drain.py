@@ -146,8 +146,8 @@ def run(width, cases, *, seed, pausing, take=True, batch=BATCH):
 
     async def give_scalars(ctx):
         """Show the scalars of the vector that is asked for, and only its."""
-        async for (vector,) in ctx.changed(dut.vector):
-            ctx.set(dut.scalars, current.get(vector, Scalars())._asdict())
+        async for (number,) in ctx.changed(dut.vector):
+            ctx.set(dut.scalars, current.get(number, Scalars())._asdict())
 
     async def feed(ctx):
         """Offer outputs, even more than are due; take or clear what is chosen in the end."""
