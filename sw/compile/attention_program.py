@@ -8,13 +8,14 @@ numbers, with a bank of marks each, and scores in two regions.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
 from hw.spec.formats import W8
 from hw.spec.program import Drain, Opcode
 from hw.spec.scales import SCALE_FRACTION
+from sw.compile.attention_runs import AttentionRun, HeadPlaces
 from sw.compile.cache_layout import HeadCaches
+from sw.compile.products import project
 from sw.compile.writer import Writer, mode
 from sw.golden.attention import (
     CONTEXT_SHIFT,
@@ -26,27 +27,6 @@ from sw.golden.attention import (
 from sw.golden.integers import FRACTION
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class _Run:
-    """Query heads of one token that share a key head.
-
-    Attributes
-    ----------
-    group, token : int
-        Number of the key head, and of the token among those that are made at once.
-    query, heads : int
-        Address of the first head, where its context goes too, and how many there are.
-    first : bool
-        No other run of the group is before.
-    """
-
-    group: int
-    token: int
-    query: int
-    heads: int
-    first: bool
-
-
 class _Attention:
     """Writes the attention of a layer; see :func:`write_attention`."""
 
@@ -54,6 +34,7 @@ class _Attention:
         self._writer, self._prefix, self._caches = writer, f"layers.{layer}.", caches
         self._config, self._tokens = writer.model.config, range(writer.tokens)
         c = self._config
+        self._places = HeadPlaces(c, writer.vectors, tokens=writer.tokens)
         self._shared = min(c.heads // c.kv_heads, writer.batch)
         self._sets = 2 if writer.batch >= 2 * self._shared else 1
         query, probability = query_table(writer.table), probability_table(writer.table)
@@ -66,27 +47,6 @@ class _Attention:
             "quantizer": writer.quantizer(f"{self._prefix}probability", probability),
         }
 
-    def _head(self, number: int, token: int) -> int:
-        """Return the address of a head; those of q are before those of k and v."""
-        vectors = self._writer.vectors
-        return vectors.work + token * vectors.qkv_stride + number * self._config.head_width
-
-    def _runs(self) -> list[_Run]:
-        """Return all, those of a key head behind each other."""
-        heads = self._config.heads // self._config.kv_heads
-        return [
-            _Run(
-                group=group,
-                token=token,
-                query=self._head(group * heads + start, token),
-                heads=min(self._shared, heads - start),
-                first=token == start == 0,
-            )
-            for group in range(self._config.kv_heads)
-            for token in self._tokens
-            for start in range(0, heads, self._shared)
-        ]
-
     def project(self) -> None:
         """Multiply k and v first, so that values are kept beside the multiplication of q."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
@@ -94,13 +54,13 @@ class _Attention:
         tile_rows = writer.tables.matrices[name].tile_rows
         border = c.heads * c.head_width // tile_rows * tile_rows
         for chunk in writer.chunks(name, first=border):
-            writer.project(name, chunk, norm=norm, stride=stride)
+            project(writer, name, chunk, norm=norm, stride=stride)
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
         values = [(group, token) for group in range(c.kv_heads) for token in self._tokens]
         self._keep_value(*values[0])
         for chunk in writer.chunks(name, end=border):
-            writer.project(name, chunk, norm=norm, stride=stride)
+            project(writer, name, chunk, norm=norm, stride=stride)
         for value in values[1:]:
             self._keep_value(*value)
 
@@ -111,7 +71,7 @@ class _Attention:
             cosines = writer.vectors.rotary + 2 * token * writer.vectors.rotary_stride
             writer.add(
                 Opcode.ROTATE,
-                a=self._head(0, token),
+                a=self._places.query(0, token),
                 b=cosines + writer.vectors.rotary_stride,
                 c=cosines,
                 count=c.heads + c.kv_heads,
@@ -121,7 +81,7 @@ class _Attention:
 
     def mix(self) -> None:
         """Put the context in place of q, run by run."""
-        runs, behind = self._runs(), self._sets - 1
+        runs, behind = self._places.runs(self._shared), self._sets - 1
         for number, run in enumerate(runs):
             if run.first:
                 self._keep_keys(run.group)
@@ -138,12 +98,14 @@ class _Attention:
         self._writer.load_exponents(f"{self._prefix}gate_up")
         count = self._config.heads * self._config.head_width
         for token in self._tokens:
-            self._writer.add(Opcode.NORMALIZE, a=self._head(0, token), count=count, vector=token)
+            self._writer.add(
+                Opcode.NORMALIZE, a=self._places.query(0, token), count=count, vector=token
+            )
             self._writer.encode(f"{self._prefix}attn_output", token)
 
     def _keep_value(self, group: int, token: int) -> None:
         c = self._config
-        value = self._head(c.heads + c.kv_heads + group, token)
+        value = self._places.value(group, token)
         cache = self._caches[group].keep_value()
         self._writer.add(Opcode.KEEP, a=value, count=c.head_width, ahead=token, **cache)
 
@@ -151,7 +113,7 @@ class _Attention:
         """Keep the keys of all tokens."""
         c, cache = self._config, self._caches[group]
         for token in self._tokens:
-            key = self._head(c.heads + group, token)
+            key = self._places.key(group, token)
             self._writer.add(
                 Opcode.KEEP, a=key, count=c.head_width, ahead=token, **cache.keep_key()
             )
@@ -169,7 +131,7 @@ class _Attention:
             inner_stride=2,
         )
 
-    def _scores(self, run: _Run, number: int, *, vectors: int) -> None:
+    def _scores(self, run: AttentionRun, number: int, *, vectors: int) -> None:
         """Multiply the queries of a run by the keys, as vectors of a set."""
         writer, head_width = self._writer, self._config.head_width
         cache, first = self._caches[run.group], vectors * self._shared
@@ -202,7 +164,7 @@ class _Attention:
             **self._query,
         )
 
-    def _context(self, run: _Run, number: int, *, vectors: int) -> None:
+    def _context(self, run: AttentionRun, number: int, *, vectors: int) -> None:
         """Multiply the probabilities of a run by the values, as vectors of a set."""
         writer, shape = self._writer, self._caches[run.group].shape
         first, scores = vectors * self._shared, writer.vectors.scores[number % 2]

@@ -9,6 +9,7 @@ from hw.spec.formats import W8
 from hw.spec.program import Index, Opcode
 from sw.compile.attention_program import write_attention
 from sw.compile.cache_layout import HeadCaches
+from sw.compile.products import accumulate, choose, project
 from sw.compile.writer import Writer
 from sw.golden.integers import FRACTION
 
@@ -76,11 +77,11 @@ def write_layer(
     norm, gate_up, down = (f"{prefix}{name}" for name in ("ffn_norm", "gate_up", "ffn_down"))
     writer.norm(*first_of(layer))
     write_attention(writer, layer, caches)
-    writer.accumulate(f"{prefix}attn_output", fraction=FRACTION)
+    accumulate(writer, f"{prefix}attn_output", fraction=FRACTION)
 
     writer.norm(norm, gate_up)
     for number, chunk in enumerate(writer.chunks(gate_up)):
-        writer.project(gate_up, chunk, norm=norm, stride=vectors.hidden_stride)
+        project(writer, gate_up, chunk, norm=norm, stride=vectors.hidden_stride)
         if number == 0:
             writer.load_exponents(down)
             if after:
@@ -90,7 +91,7 @@ def write_layer(
         count = config.ffn_width
         writer.add(Opcode.GATE, a=gate, b=gate + count, count=count, vector=token)
         writer.encode(down, token)
-    writer.accumulate(down, fraction=2 * FRACTION)
+    accumulate(writer, down, fraction=2 * FRACTION)
     if after:
         writer.load_exponents(after[1])
 
@@ -98,7 +99,7 @@ def write_layer(
 def write_head(writer: Writer) -> None:
     """Write what is behind the last layer, up to the largest logits of the last token."""
     writer.norm(*HEAD, only=writer.tokens - 1)
-    writer.choose(HEAD[0])
+    choose(writer, HEAD[0])
 
 
 def write_embedding(writer: Writer, token: int = 0) -> None:

@@ -11,19 +11,18 @@ import numpy as np
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W8
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Instruction, Opcode
+from hw.spec.program import Instruction, Opcode
 from hw.spec.registers import REGISTERS
 from hw.spec.scales import SCALE_FRACTION
 from sw.compile.hazards import with_waits
 from sw.compile.tables import Chunk, Tables
 from sw.compile.vector_layout import VectorLayout
 from sw.convert.container import ConvertedModel
-from sw.golden.integers import FRACTION, LOGIT_FRACTION
 from sw.golden.linear import input_site
 from sw.golden.vector import Norm
 
 #: Part of the shifts that a multiplier of 16 bits and the scales' fraction bits make.
-_SCALED = 15 + SCALE_FRACTION
+SCALED = 15 + SCALE_FRACTION
 
 
 class Writer:
@@ -119,17 +118,19 @@ class Writer:
     def load_exponents(self, name: str) -> None:
         """Load the row exponents of a layer's matrix; of the head, of its first chunk."""
         if name == "head":
-            self._load_chunk(0)
+            self.load_chunk(0)
         else:
             matrix = self.tables.matrices[name]
-            self.load(self._exponents(name), matrix.exponents, matrix.rows)
+            self.load(self.exponents(name), matrix.exponents, matrix.rows)
 
-    def _load_chunk(self, chunk: int) -> None:
-        first, count = self.chunks("head", vectors=1)[chunk]
+    def load_chunk(self, chunk: int) -> None:
+        """Load the row exponents of a chunk of the head, in turns to two regions."""
+        first, count = self.chunks("head")[chunk]
         address = self.tables.matrices["head"].exponents + first
         self.load(self.vectors.head_exponents[chunk % 2], address, count)
 
-    def _exponents(self, name: str) -> int:
+    def exponents(self, name: str) -> int:
+        """Return where the row exponents of a layer's matrix are."""
         into_residual = name.endswith(("attn_output", "ffn_down"))
         vectors = self.vectors
         return vectors.residual_exponents if into_residual else vectors.work_exponents
@@ -154,89 +155,22 @@ class Writer:
         """Encode a vector for a matrix, beside those with lower numbers."""
         inputs = self.tables.matrices[name].inputs
         self.add(
-            Opcode.ENCODE, inputs=inputs, vector=vector, join=int(vector > 0), **self._coding(name)
+            Opcode.ENCODE, inputs=inputs, vector=vector, join=int(vector > 0), **self.coding(name)
         )
 
     def norm_constant(self, name: str, fraction: int) -> int:
         """Return the shift's constant for results with so many fraction bits (§6, §11)."""
         norm = self._norms[name]
-        return _SCALED + norm.gamma_fraction - fraction - norm.root.exponent
+        return SCALED + norm.gamma_fraction - fraction - norm.root.exponent
 
-    def chunks(
-        self, name: str, *, vectors: int | None = None, first: int = 0, end: int | None = None
-    ) -> list[Chunk]:
-        """First row and count of a matrix's runs of whole tiles that one instruction takes.
+    def chunks(self, name: str, *, first: int = 0, end: int | None = None) -> list[Chunk]:
+        """First row and count of a matrix's runs of whole tiles that one instruction takes."""
+        vectors = 1 if name == "head" else self.tokens
+        most = self._params.max_outputs // vectors
+        return self.tables.matrices[name].chunks(most, first=first, end=end)
 
-        It multiplies so many ``vectors``, those of all tokens if none are given.
-        """
-        matrix = self.tables.matrices[name]
-        most = self._params.max_outputs // (vectors or self.vectors.tokens)
-        return matrix.chunks(most, first=first, end=end)
-
-    def project(
-        self, name: str, chunk: Chunk, *, norm: str, stride: int, fraction: int = FRACTION
-    ) -> None:
-        """Multiply behind a norm, into the work region."""
-        first, _ = chunk
-        self._matvec(
-            name,
-            chunk,
-            drain=Drain.NORMED,
-            b=self._exponents(name) + first,
-            target=self.vectors.work + first,
-            stride=stride,
-            constant=self.norm_constant(norm, fraction),
-        )
-
-    def accumulate(self, name: str, *, fraction: int) -> None:
-        """Multiply vectors with so many fraction bits and add to the residuals (§11)."""
-        for chunk in self.chunks(name):
-            first, _ = chunk
-            residual = self.vectors.residual + first
-            self._matvec(
-                name,
-                chunk,
-                drain=Drain.RESIDUAL,
-                a=residual,
-                b=self._exponents(name) + first,
-                target=residual,
-                stride=self.vectors.residual_stride,
-                constant=_SCALED + fraction - self.model.residual_fraction,
-            )
-
-    def choose(self, norm: str) -> None:
-        """Multiply the first vector by the head; its first exponents are loaded."""
-        chunks = self.chunks("head", vectors=1)
-        for number, chunk in enumerate(chunks):
-            self._matvec(
-                "head",
-                chunk,
-                vectors=1,
-                drain=Drain.LOGITS,
-                final=int(number + 1 == len(chunks)),
-                b=self.vectors.head_exponents[number % 2],
-                constant=self.norm_constant(norm, LOGIT_FRACTION),
-            )
-            if number + 1 < len(chunks):
-                self._load_chunk(number + 1)
-
-    def _matvec(self, name: str, chunk: Chunk, **operands: int) -> None:
-        """Multiply all vectors by some tiles."""
-        matrix, (first, count) = self.tables.matrices[name], chunk
-        tile = first // matrix.tile_rows
-        operands.setdefault("vectors", self.tokens)
-        self.add(
-            Opcode.MATVEC,
-            inputs=matrix.inputs,
-            tiles=-(-count // matrix.tile_rows),
-            weight_base=self.beat(matrix.address + tile * matrix.tile_bytes),
-            count=count,
-            **self._coding(name),
-            **operands,
-        )
-
-    def _coding(self, name: str) -> dict[str, int]:
-        """Operands by which a matrix's vectors are encoded."""
+    def coding(self, name: str) -> dict[str, int]:
+        """Return the operands by which a matrix's vectors are encoded."""
         matrix = self.tables.matrices[name]
         return {
             "mode": mode(self.table, matrix.format.number, sums=int(matrix.sums)),

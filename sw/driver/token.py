@@ -12,6 +12,7 @@ from hw.spec.registers import COUNTERS, REGISTERS, WAITING, Error
 from sw.compile.program import DeviceProgram, PlacedProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
+from sw.driver.token_check import check_tokens
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.program import Best
@@ -161,23 +162,7 @@ class TokenDevice(Core):
 
     def _begin(self, tokens: Sequence[int], position: int) -> None:
         """Check tokens and position; nothing is counted so far."""
-        program = self.program
-        for token in tokens:
-            if not 0 <= token < program.vocabulary:
-                raise UserError(
-                    f"token ids must be 0..{program.vocabulary - 1}, not {token}: use the model's "
-                    "own tokenizer"
-                )
-        last = position + len(tokens) - 1
-        if last >= program.context:
-            raise UserError(
-                f"position {last} is beyond the context of {program.context} tokens: shorten the "
-                "text or start anew"
-            )
-        if not 0 <= position <= self.length:
-            raise UserError(
-                f"position must be 0..{self.length}, not {position}: tokens follow each other"
-            )
+        check_tokens(self.program, tokens, position=position, length=self.length)
         self._write("position", position)
         self.length = position  # until the tokens are in the caches
         self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0

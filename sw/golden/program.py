@@ -13,24 +13,20 @@ from torch import Tensor
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.program import (
-    ATTENTION,
     INSTRUCTION_BYTES,
     Drain,
     Instruction,
     Opcode,
-    mode,
-    quantizer,
 )
 from hw.spec.registers import COUNTERS, Error
 from sw.golden import vector
 from sw.golden.attention import probabilities, weigh
 from sw.golden.cache import code_heads
-from sw.golden.codes import Encoded, stack
-from sw.golden.counters import event_counters
-from sw.golden.engine import Engine, MatrixInstruction
-from sw.golden.integers import WORD, normalize, rescale, saturate
+from sw.golden.codes import Encoded
+from sw.golden.engine import Engine
+from sw.golden.integers import WORD, normalize
 from sw.golden.machine import Machine, ProgramError
-from sw.golden.sums import relative_levels
+from sw.golden.products import Products
 
 
 class Best(NamedTuple):
@@ -78,8 +74,8 @@ class Interpreter:
     ) -> None:
         self.params = params
         self._observe = observe
-        self._engine = Engine(params, memory)
         self._machine = Machine(params, memory)
+        self._products = Products(Engine(params, memory), self._machine)
         self._logits: list[Tensor] = []
         self.best = [NOTHING] * params.best
         self.instruction = 0
@@ -115,7 +111,8 @@ class Interpreter:
             self._execute(instruction, count)
             if self._observe:
                 coded = instruction.opcode in (Opcode.ENCODE, Opcode.MATVEC)
-                self._observe(instruction, count, self._coded(instruction) if coded else ())
+                vectors = self._products.vectors(instruction) if coded else ()
+                self._observe(instruction, count, vectors)
             self.instruction += 1
 
     def _fetch(self, address: int) -> Instruction:
@@ -178,70 +175,15 @@ class Interpreter:
         self._machine.give(x)
 
     def _encode(self, i: Instruction, count: int) -> None:
-        machine, bank = self._machine, self._machine.marks[i["bank"]]
-        matrix = self._matrix(i, tiles=1)
-        encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
-        machine.encoded[i["vector"]] = encoded
-        if not i["join"]:
-            bank[:] = False
-        fires = relative_levels(encoded) != 0
-        bank[: len(fires)] |= fires
-        if not i["uncounted"]:
-            machine.counters.update(event_counters(encoded))
+        self._products.encode(i)
 
     def _matvec(self, i: Instruction, count: int) -> None:
-        machine = self._machine
-        _, tiles = machine.shape(i)
-        matrix = self._matrix(i, tiles=tiles)
-        if i["drain"] not in ATTENTION:
-            marks = machine.marks[i["bank"]]
-            machine.counters.update(self._engine.fetch_counters(marks, matrix))
-        vectors = stack(self._coded(i))
-        self._drain(i, self._engine.multiply(vectors, matrix)[:, :count], vectors.base)
-
-    def _matrix(self, i: Instruction, *, tiles: int) -> MatrixInstruction:
-        """Return what an ENCODE or a MATVEC says of its matrix, if that can be."""
-        matrix = MatrixInstruction(
-            inputs=self._machine.shape(i)[0],
-            tiles=tiles,
-            weight_base=i["weight_base"],
-            mode=mode(i),
-            quantizer=quantizer(i),
-            vectors=max(i["vectors"], 1),
-        )
-        if error := self._engine.check(matrix):
-            raise ProgramError(error)
-        return matrix
-
-    def _coded(self, i: Instruction) -> list[Encoded]:
-        """Vectors that an ENCODE made or a MATVEC takes."""
-        numbers = range(i["vector"], i["vector"] + max(i["vectors"], 1))
-        return [self._machine.encoded[number] for number in numbers]
-
-    def _drain(self, i: Instruction, accumulators: Tensor, base: Tensor) -> None:
-        """Drain accumulators of shape (vectors, count)."""
-        machine, (vectors, count) = self._machine, accumulators.shape
-        mine = slice(i["vector"], i["vector"] + vectors)
-        n, u, context_shift = (s[mine, None] for s in (machine.n, machine.u, machine.context_shift))
-        multiplier, gain = (s[mine, None] for s in (machine.multiplier, machine.gain))
-        per_output, shift = machine.read(i["b"], count), i["constant"] - base[:, None]
-        match Drain(i["drain"]):
-            case Drain.NORMED | Drain.LOGITS as drain:
-                words = rescale(accumulators, multiplier, shift + u - n - per_output)
-                if drain == Drain.LOGITS:
-                    self._choose(words[0], final=bool(i["final"]))
-                    return
-            case Drain.RESIDUAL:
-                sums = rescale(accumulators, _HALF, shift - n - per_output)
-                for sum_, start in zip(sums, count_from(i["a"], i["stride"]), strict=False):
-                    sum_ += machine.read(start, count)
-                words = saturate(sums, WORD)
-            case Drain.SCORES:
-                words = rescale(accumulators, i["multiplier"], shift - n - (per_output >> 8))
-            case Drain.CONTEXT:
-                words = rescale(accumulators, gain, i["constant"] + context_shift)
+        words = self._products.multiply(i, count)
+        if i["drain"] == Drain.LOGITS:
+            self._choose(words[0], final=bool(i["final"]))
+            return
         for word, start in zip(words, count_from(i["target"], i["stride"]), strict=False):
-            machine.write(start, word)
+            self._machine.write(start, word)
 
     def _choose(self, logits: Tensor, *, final: bool) -> None:
         self._logits.append(logits)

@@ -133,10 +133,9 @@ def test_a_row_is_read_once_for_all_tokens():
 def test_batches_as_large_as_vector_memory_allows():
     tokens = [
         compile_program(small_model(1), small_core(batch=6, vector_words=words), name="x").batch
-        for words in (1600, 1800, 2000, 4096)
+        for words in (1100, 1400, 2100, 4096)
     ]
-    assert tokens[0] == 1 and tokens[-1] == 6
-    assert sorted(tokens) == tokens and len(set(tokens)) > 2
+    assert tokens == [1, 2, 5, 6]
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 6])
