@@ -96,7 +96,7 @@ class Core(wiring.Component):
 
         outputs = registers.output_data
         m.d.comb += [
-            outputs.readable.eq(outputs.address < 2 * params.batch * params.max_outputs),
+            outputs.readable.eq(outputs.address < 2 * params.max_outputs),
             outputs.read_data.eq(matrix.word),
             matrix.fault.eq(registers.fault),
             registers.scale_base.eq(matrix.bases[registers.mode.vector]),

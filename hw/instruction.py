@@ -72,6 +72,8 @@ class InstructionCheck(wiring.Component):
     ----------
     inputs, tiles, weight_base, table, wide, codes, fixed, sums, vector, silent_level
         Fields of the instruction's registers.
+    more : In
+        Vectors that are multiplied beside that one. Both only where ``batch`` is above 1.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
     silent : Out(signed(8))
@@ -90,7 +92,7 @@ class InstructionCheck(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "sums": In(1),
-                **({"vector": In(VECTOR_BITS)} if params.batch > 1 else {}),
+                **(dict.fromkeys(("vector", "more"), In(VECTOR_BITS)) if params.batch > 1 else {}),
                 "silent_level": In(8),
                 "error": Out(8),
                 "silent": Out(signed(8)),
@@ -129,14 +131,19 @@ class InstructionCheck(wiring.Component):
         if params.alignment > 1:
             misplaced |= self.weight_base % params.alignment != 0
 
+        most = Mux(self.wide, most_wide_tiles, most_tiles)
+        many = self.tiles > most
         known = known_table & known_format
         if params.batch > 1:
             known &= self.vector < params.batch
+            wanted = Signal(len(tiles) + VECTOR_BITS + 1)
+            m.d.sync += wanted.eq(tiles * (self.more + 1))
+            many |= wanted > most
         with m.If(~known):
             m.d.sync += self.error.eq(Error.MODE)
         with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
             m.d.sync += self.error.eq(Error.INPUTS)
-        with m.Elif((self.tiles == 0) | (self.tiles > Mux(self.wide, most_wide_tiles, most_tiles))):
+        with m.Elif((self.tiles == 0) | many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
         with m.Elif(misplaced):
             m.d.sync += self.error.eq(Error.MEMORY)

@@ -100,7 +100,7 @@ class MatrixUnit(wiring.Component):
                 **dict.fromkeys(("encode_refused", "draining", "failed"), Out(1)),
                 "input": In(input_signature(params)),
                 "bases": Out(data.ArrayLayout(4, params.batch)),
-                "address": In(range(2 * params.batch * params.max_outputs)),
+                "address": In(range(2 * params.max_outputs)),
                 "word": Out(32),
                 "accumulator": Out(signed(params.accumulator_width)),
                 "tile_done": Out(1),
@@ -244,6 +244,8 @@ class MatrixUnit(wiring.Component):
                 check.tiles.eq(self.command.tiles),
                 check.weight_base.eq(self.command.weight_base),
             ]
+            if self._params.batch > 1:
+                m.d.comb += check.more.eq(self.command.last - self.command.first)
 
     def _connect_encoding(self, m, encoder):
         mode, quantizer = self.encoding.mode, self.encoding.quantizer

@@ -98,7 +98,7 @@ class TokenUnit(wiring.Component):
                 "refused": In(8),
                 "bases": In(data.ArrayLayout(4, params.batch)),
                 "tile_done": In(1),
-                "output": Out(range(params.batch * params.max_outputs)),
+                "output": Out(range(params.max_outputs)),
                 "accumulator": In(signed(params.accumulator_width)),
                 "input": Out(input_signature(params)),
                 "best": In(WindowSignature()),

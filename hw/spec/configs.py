@@ -25,14 +25,14 @@ def _token(*, lanes: int, **changes) -> CoreConfig:
     return _outside(lanes=lanes, vector_width=8, **changes)
 
 
-_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=34816)
+_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=16384)
 
 _SMALL_TOKEN = CoreConfig(
     lanes=8,
     tile_lanes=16,
     memory_beats=1 << 18,
     max_inputs=256,
-    max_outputs=512,
+    max_outputs=1024,
     memory="axi",
     batch=8,
     vector_words=4608,

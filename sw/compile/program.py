@@ -87,6 +87,16 @@ class DeviceProgram:
     instructions: tuple[Instruction, ...]
     prefill: Prefill | None = None
 
+    @property
+    def single(self) -> PlacedProgram:
+        """The program that makes one token."""
+        return PlacedProgram(self.address, self.instructions)
+
+    @property
+    def batch(self) -> int:
+        """Tokens that can be made at once, at least 1."""
+        return self.prefill.tokens if self.prefill else 1
+
     def memory(self, params: CoreParams) -> np.ndarray:
         """Return all of a core's device memory, uint32, with the image in it."""
         memory = np.zeros(params.memory_beats * params.words_per_beat, np.uint32)

@@ -125,7 +125,7 @@ class Writer:
             self.load(self._exponents(name), matrix.exponents, matrix.rows)
 
     def _load_chunk(self, chunk: int) -> None:
-        first, count = self.chunks("head")[chunk]
+        first, count = self.chunks("head", vectors=1)[chunk]
         address = self.tables.matrices["head"].exponents + first
         self.load(self.vectors.head_exponents[chunk % 2], address, count)
 
@@ -162,10 +162,16 @@ class Writer:
         norm = self._norms[name]
         return _SCALED + norm.gamma_fraction - fraction - norm.root.exponent
 
-    def chunks(self, name: str, *, first: int = 0, end: int | None = None) -> list[Chunk]:
-        """First row and count of a matrix's runs of whole tiles that one instruction takes."""
+    def chunks(
+        self, name: str, *, vectors: int | None = None, first: int = 0, end: int | None = None
+    ) -> list[Chunk]:
+        """First row and count of a matrix's runs of whole tiles that one instruction takes.
+
+        It multiplies so many ``vectors``, those of all tokens if none are given.
+        """
         matrix = self.tables.matrices[name]
-        return matrix.chunks(self._params.max_outputs, first=first, end=end)
+        most = self._params.max_outputs // (vectors or self.vectors.tokens)
+        return matrix.chunks(most, first=first, end=end)
 
     def project(
         self, name: str, chunk: Chunk, *, norm: str, stride: int, fraction: int = FRACTION
@@ -200,7 +206,7 @@ class Writer:
 
     def choose(self, norm: str) -> None:
         """Multiply the first vector by the head; its first exponents are loaded."""
-        chunks = self.chunks("head")
+        chunks = self.chunks("head", vectors=1)
         for number, chunk in enumerate(chunks):
             self._matvec(
                 "head",

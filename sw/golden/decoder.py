@@ -43,7 +43,7 @@ class GoldenModel:
     integrator, memory, hole : str, str, int
         That core's integrator, where its weights are, and which holes it reads through.
     batch : int
-        Tokens of a call that share what that core reads.
+        Tokens of a call that share what that core reads, at most 64.
 
     Attributes
     ----------
@@ -85,7 +85,7 @@ class GoldenModel:
             hole=hole,
             batch=batch,
         )
-        self.linear = linear
+        self.linear, self.batch = linear, batch
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
         self._matrices.setdefault("head", self._matrices["embedding"])
         self._norms = {

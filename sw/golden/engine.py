@@ -31,6 +31,8 @@ class MatrixInstruction:
         Size and beat address of the matrix.
     mode, quantizer : mapping of str to int
         Fields of these registers.
+    vectors : int
+        Vectors that are multiplied.
     """
 
     inputs: int
@@ -38,6 +40,7 @@ class MatrixInstruction:
     weight_base: int
     mode: Fields
     quantizer: Fields
+    vectors: int = 1
 
     @property
     def layout(self) -> WeightFormat:
@@ -80,7 +83,7 @@ class Engine:
             return Error.MODE
         if not 0 < instruction.inputs <= params.max_inputs:
             return Error.INPUTS
-        if not 0 < self._rows(instruction) <= params.max_outputs:
+        if not 0 < instruction.vectors * self._rows(instruction) <= params.max_outputs:
             return Error.OUTPUTS
         end = instruction.weight_base + self._beats(instruction)
         if end > params.memory_beats or instruction.weight_base % params.alignment:

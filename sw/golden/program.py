@@ -207,6 +207,7 @@ class Interpreter:
             weight_base=i["weight_base"],
             mode=mode(i),
             quantizer=quantizer(i),
+            vectors=max(i["vectors"], 1),
         )
         if error := self._engine.check(matrix):
             raise ProgramError(error)

@@ -30,7 +30,7 @@ def vector_cycles(i: Instruction, count: int, params: CoreParams, *, latency: in
             return rotate_cycles(count, i["inner"], width)
         case Opcode.KEEP:
             mantissas = -(-count // i["inner"]) if i["keys"] else 0
-            return store_cycles(count, count + mantissas + 2, latency=latency)
+            return store_cycles(count, count + mantissas + 2, width=width, latency=latency)
         case Opcode.SOFTMAX:
             return softmax_cycles(count, width)
     return feed_cycles(i.opcode, count, width)
