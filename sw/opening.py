@@ -230,7 +230,7 @@ def load_matching_image(
 
 
 def golden_model(
-    model: ConvertedModel, *, table: str, params: CoreParams, linear=None
+    model: ConvertedModel, *, table: str, params: CoreParams, linear=None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
     return GoldenModel(
@@ -242,4 +242,5 @@ def golden_model(
         memory=params.config.memory,
         hole=params.hole,
         linear=linear,
+        batch=batch,
     )

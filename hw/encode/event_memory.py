@@ -40,13 +40,13 @@ def replay_layout(params: CoreParams) -> data.StructLayout:
 
 
 class EventMemory(wiring.Component):
-    """Event memory of a batch of vectors, at one event per input, or two of them for ``spike``.
+    """Event memory of several vectors, at one event per input, or two of them for ``spike``.
 
-    A replay streams the vectors for every tile: each block of the first, of the second and so on,
+    A replay streams some of them for every tile: each block of the first, of the second and so on,
     and every one of these as often as a tile has parts; one item a cycle as long as they are taken,
-    without gaps. The first item is offered 3 cycles after ``replay``. The first tile may chase the
-    encoder: a block of the vector that is encoded last is offered 4 cycles after ``complete`` at
-    the earliest.
+    without gaps. Meanwhile others may be stored. The first item is offered 3 cycles after
+    ``replay``. The first tile may chase the encoder: a block of the vector that is being stored is
+    offered 4 cycles after ``complete`` at the earliest.
 
     Parameters
     ----------
@@ -56,9 +56,11 @@ class EventMemory(wiring.Component):
     Members
     -------
     vector : In
-        Number of the vector that is stored; a replay streams those up to it.
+        Number of the vector that is stored.
     clear : In(1)
         Forgets that vector.
+    storing : In(1)
+        It is being stored, from the cycle after ``clear`` on until all its blocks are.
     fired : In(stream)
         Events in order, block after block; always ready.
     header : In(stream)
@@ -67,15 +69,17 @@ class EventMemory(wiring.Component):
         One more block is stored, header and events, this cycle's included; pulses.
     completed : Out
         Blocks that have been stored since ``clear``.
-    blocks : In
-        Blocks of the vector, at the latest when the first one is complete.
     fault : In(struct)
         Fault to inject into the codes (``spike``: levels) that are written; see
         :func:`hw.integrate.fault.fault_layout`.
     replay : In(1)
         Starts a replay; earlier ones must have ended. Not together with ``clear``.
+    first, final : In
+        Numbers of the vectors from which and up to which it goes; stable to its end.
+    blocks : In
+        Blocks of each of them; as stable.
     tiles : In(16)
-        How often it streams the vector, at least once; read with ``replay``.
+        How often it streams the vectors, at least once; read with ``replay``.
     events : Out(stream)
         See :func:`replay_layout`.
     """
@@ -85,8 +89,9 @@ class EventMemory(wiring.Component):
         self._depth = params.max_inputs * (2 if params.integrator == "spike" else 1)
         super().__init__(
             {
-                "vector": In(range(params.batch)),
+                **dict.fromkeys(("vector", "first", "final"), In(range(params.batch))),
                 "clear": In(1),
+                "storing": In(1),
                 "fired": In(stream.Signature(fired_layout(params), always_ready=True)),
                 "header": In(stream.Signature(summary_layout(), always_ready=True)),
                 "complete": In(1),
@@ -187,10 +192,8 @@ class EventMemory(wiring.Component):
         start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        moves, stored = last_part, following < readable  # to the block after; what is loaded is
-        if self.params.batch > 1:
-            newest = vector == self.vector  # it is encoded last, and its blocks are awaited
-            moves, stored = last_part & newest, stored | ~newest
+        moves = last_part & (vector == self.final)  # to the block after
+        stored = (following < readable) | ~self.storing | (vector != self.vector)
         step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
@@ -210,9 +213,11 @@ class EventMemory(wiring.Component):
             upcoming, whose = Signal.like(following), Signal.like(vector)
             m.d.comb += [
                 upcoming.eq(Mux(load & moves, Mux(final, 0, following + 1), following)),
-                whose.eq(Mux(load & last_part, Mux(newest, 0, vector + 1), vector)),
+                whose.eq(Mux(load & last_part, Mux(moves, self.first, vector + 1), vector)),
                 header.addr.eq(Cat(whose, upcoming)),
             ]
+            with m.If(~self.replay & ~more):
+                m.d.comb += whose.eq(self.first)
             m.d.sync += vector.eq(whose)
 
         m.d.sync += [

@@ -64,7 +64,7 @@ class OutputBuffer(wiring.Component):
                 "clear": In(1),
                 "fault": In(fault_layout()),
                 "tile_done": Out(1),
-                "address": In(range(2 * params.batch * params.max_outputs)),
+                "address": In(range(2 * params.max_outputs)),
                 "word": Out(WORD),
                 "accumulator": Out(self._shape),
             }
@@ -117,11 +117,11 @@ class OutputBuffer(wiring.Component):
         return m
 
     def _words(self):
-        """Words of a bank: as many tiles as there may be, for every vector."""
+        """Words of a bank: as many tiles as there may be, of all vectors together."""
         lanes, most = self._params.lanes, self._params.max_outputs
         formats = [f for f in (W4, W8) if lanes % f.lanes_per_output == 0]
         words = max(most // f.outputs(lanes) * f.outputs(self._depth) for f in formats)
-        return max(2, self._params.batch * words)
+        return max(2, words)
 
     def _locate(self, wide):
         """Bank and word of the host's output: 8-bit weights count by pairs of lanes."""

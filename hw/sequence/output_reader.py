@@ -81,7 +81,7 @@ class OutputReader(wiring.Component):
                 "count": In(16),
                 "vectors": In(range(MOST_VECTORS + 1)),
                 "tile_done": In(1),
-                "address": Out(range(params.batch * params.max_outputs)),
+                "address": Out(range(params.max_outputs)),
                 "accumulator": In(signed(params.accumulator_width)),
                 "outputs": Out(stream.Signature(output_layout(params))),
             }

@@ -43,7 +43,7 @@ class CoreConfig:
     max_inputs : int
         Longest input vector, a multiple of 32.
     max_outputs : int
-        Most outputs of one instruction.
+        Most outputs of one instruction, of all its vectors together.
     integrator : str
         ``"mac"``: event-driven multiply-accumulate. ``"spike"``: two adders a lane, which sum up
         the weights that have fired, and that current over the time steps.
@@ -160,9 +160,11 @@ class CoreParams:
             raise ValueError(
                 f"tile_lanes must be 1, 2, 4 or 8 times the {lanes} lanes, not {tile_lanes}"
             )
-        if config.max_outputs < tile_lanes:
+        if config.max_outputs < tile_lanes * max(config.batch, 1):
+            each = f" for each of {config.batch} vectors" if config.batch > 1 else ""
             raise ValueError(
-                f"max_outputs must be at least the {tile_lanes} lanes, not {config.max_outputs}"
+                f"max_outputs must be at least the {tile_lanes} lanes{each}, not "
+                f"{config.max_outputs}"
             )
         self.sub_tiles = tile_lanes // lanes
         least = formats.W4.beats * self.sub_tiles

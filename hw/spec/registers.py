@@ -23,7 +23,7 @@ class Error(enum.IntEnum):
     NONE = 0
     #: inputs is 0 or above the configuration's max_inputs
     INPUTS = 1
-    #: tiles is 0, or its outputs exceed max_outputs
+    #: tiles is 0, or the outputs of all vectors exceed max_outputs
     OUTPUTS = 2
     #: weight_base plus the instruction's tiles exceed the memory, or it is amid a bus beat
     MEMORY = 3
@@ -102,6 +102,7 @@ def _r(
 WAITING: dict[str, str] = {
     "fetch": "the next instruction",
     "loader": "a LOAD",
+    "encoder": "an ENCODE",
     "matrix": "the matrix engine",
     "drain": "the drain of its outputs",
     "embed": "EMBED",

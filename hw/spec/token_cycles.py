@@ -56,6 +56,6 @@ def decode_cycles(index: int) -> int:
     Parameters
     ----------
     index : int
-        Token or position that moves the instruction's address; 0 if none does.
+        Token, or position + ``ahead``, that moves the instruction's address; 0 if none does.
     """
     return max(_DECODE, index.bit_length() + 3)

@@ -87,7 +87,7 @@ class VectorUnit(wiring.Component):
                 "input": Out(input_signature(params)),
                 "bases": In(data.ArrayLayout(BASE_BITS, params.batch)),
                 "tile_done": In(1),
-                "output": Out(range(params.batch * params.max_outputs)),
+                "output": Out(range(params.max_outputs)),
                 "accumulator": In(signed(params.accumulator_width)),
                 "best": In(WindowSignature()),
                 "vector": In(WindowSignature()),

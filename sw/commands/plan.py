@@ -68,7 +68,9 @@ def command(
     console = Console(file=options.to_screen(json))
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("running the golden model", total=len(tokens))
-        steps = trace_token(program, params, tokens, report=lambda _: progress.advance(task))
+        steps = trace_token(
+            converted, program, params, tokens, report=lambda _: progress.advance(task)
+        )
     cost = token_cost(
         steps, params, timing, token=tokens[-1], position=position, program=program.address
     )

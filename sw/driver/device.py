@@ -42,7 +42,7 @@ class Device(Core):
         self._memory = SynapseMemory(transport, params)
         self.loaded_words = 0
         self._image: DeviceImage | None = None
-        self._resident: dict[tuple[str, int], int] = {}
+        self._resident: dict[tuple[str, int, int], int] = {}
         self._free = 0
         self._fault = False
 
@@ -185,7 +185,7 @@ class Device(Core):
     ) -> np.ndarray:
         """Multiply the encoded vectors; return their outputs, and add to the counters."""
         per_tile = matrix.format.outputs(self.params.tile_lanes)
-        chunk = self._chunk_tiles(matrix)
+        chunk = self._chunk_tiles(matrix, vectors)
         parts = []
         for first in range(0, len(matrix.words), chunk):
             base = self._ensure_resident(name, matrix, first, chunk)
@@ -202,7 +202,7 @@ class Device(Core):
             self._count(counters, [c for c in COUNTERS if not first or c not in ENCODE_COUNTERS])
         return np.concatenate(parts, axis=1)
 
-    def _chunk_tiles(self, matrix: MatrixImage) -> int:
+    def _chunk_tiles(self, matrix: MatrixImage, vectors: int = 1) -> int:
         """Tiles that one instruction takes: as many as memory and output buffer hold."""
         beats = matrix.words.shape[1] * matrix.words.shape[2]
         fit = self.params.memory_beats // beats
@@ -211,11 +211,12 @@ class Device(Core):
                 f"one tile of {matrix.inputs} inputs needs {beats} beats, the core's memory has "
                 f"{self.params.memory_beats}; choose a larger configuration"
             )
-        return min(fit, self.params.max_outputs // matrix.format.outputs(self.params.tile_lanes))
+        outputs = vectors * matrix.format.outputs(self.params.tile_lanes)
+        return min(fit, self.params.max_outputs // outputs)
 
     def _ensure_resident(self, name: str, matrix: MatrixImage, first: int, chunk: int) -> int:
         """Beat address of some tiles, loading them if they are not in memory."""
-        key = (name, first)
+        key = (name, first, chunk)
         if key not in self._resident:
             words = matrix.words[first : first + chunk]
             beats = words.size // words.shape[-1]

@@ -44,7 +44,7 @@ class GoldenTransport(Transport):
         self._windows = {
             "memory": np.zeros(params.memory_beats * params.words_per_beat, np.uint32),
             "input": np.zeros(params.max_inputs, np.uint32),
-            "output": np.zeros(2 * params.batch * params.max_outputs, np.uint32),
+            "output": np.zeros(2 * params.max_outputs, np.uint32),
         }
         self._engine = Engine(params, self._windows["memory"])
         self._vectors: dict[int, Encoded] = {}
@@ -139,24 +139,26 @@ class GoldenTransport(Transport):
         return error
 
     def _execute(self) -> Error:
-        shape = self._fields("shape")
+        shape, mode = self._fields("shape"), self._fields("mode")
+        multiplies = not mode["encode"]
+        vector = mode["vector"] if self.params.batch > 1 else 0
         instruction = MatrixInstruction(
             inputs=shape["inputs"],
-            tiles=shape["tiles"],
-            weight_base=self._registers["weight_base"],
-            mode=self._fields("mode"),
+            tiles=shape["tiles"] if multiplies else 1,
+            weight_base=self._registers["weight_base"] * multiplies,
+            mode=mode,
             quantizer=self._fields("quantizer"),
+            vectors=vector + 1 if multiplies else 1,
         )
         if error := self._engine.check(instruction):
             return error
         elements = self._windows["input"][: instruction.inputs]
         x = torch.from_numpy(elements.astype(np.uint16).view(np.int16)).long()
-        vector = instruction.mode["vector"] if self.params.batch > 1 else 0
         encoded = self._engine.encode(x, instruction)
         counts = event_counters(encoded)
         self._vectors[vector] = encoded
         self._registers["scale_base"] = int(encoded.base)
-        if self.params.batch == 1 or not instruction.mode["encode"]:
+        if multiplies:
             counts |= self._multiply([self._vectors[v] for v in range(vector + 1)], instruction)
         self._registers |= {name: counts[name] for name in COUNTERS if name in counts}
         return Error.NONE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,7 +73,9 @@ class Encoded:
 def stack(vectors: Sequence[Encoded]) -> Encoded:
     """Join vectors of one table, silent level and length; shapes get a first dimension."""
     parts = ("decoded", "classes", "scales", "base")
-    joined = {name: torch.stack([getattr(vector, name) for vector in vectors]) for name in parts}
+    joined: dict[str, Any] = {
+        name: torch.stack([getattr(vector, name) for vector in vectors]) for name in parts
+    }
     return dataclasses.replace(vectors[0], **joined)
 
 

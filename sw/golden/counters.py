@@ -179,12 +179,35 @@ def memory_counters(
     """
     tiles = _tiles(weight_format, rows, lanes, tile_lanes)
     fires = fetched_rows(encoded, batch)
-    onchip = memory == "onchip"
-    rows_read = tiles * int((row_events(encoded, integrator) if onchip else fires).sum())
     sums = encoded.silent_level != encoded.table.zero
-    head_beats = tiles * fires[..., 0].numel() * weight_format.head_beats(sums=sums)
-    holes = 0 if onchip else tiles * hole_rows(fires, hole)
-    return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}
+    head_beats = weight_format.head_beats(sums=sums)
+    if memory == "axi":
+        return fetch_counters(fires, tiles=tiles, head_beats=head_beats, hole=hole)
+    rows_read = tiles * int(row_events(encoded, integrator).sum())
+    beats_read = rows_read + tiles * fires[..., 0].numel() * head_beats
+    return {"rows_read": rows_read, "beats_read": beats_read, "beats_hole": 0}
+
+
+def fetch_counters(fires: Tensor, *, tiles: int, head_beats: int, hole: int) -> dict[str, int]:
+    """Predict the reads of external memory.
+
+    Parameters
+    ----------
+    fires : Tensor
+        Rows that fire, bool, shape (..., G, 32).
+    tiles : int
+        Tiles of the core's width.
+    head_beats : int
+        Beats of a group before its rows.
+    hole : int
+        As of :func:`memory_counters`, whose result this is too.
+    """
+    rows_read = tiles * int(fires.sum())
+    return {
+        "rows_read": rows_read,
+        "beats_read": rows_read + tiles * fires[..., 0].numel() * head_beats,
+        "beats_hole": tiles * hole_rows(fires, hole),
+    }
 
 
 def bound_cycles(

@@ -40,8 +40,10 @@ class GoldenModel:
         Lanes of the core whose memory reads are predicted.
     tile_lanes : int, optional
         Lanes of that core's tiles in memory, if they are wider.
-    integrator, memory : str
-        That core's integrator, and where its weights are.
+    integrator, memory, hole : str, str, int
+        That core's integrator, where its weights are, and which holes it reads through.
+    batch : int
+        Tokens of a call that share what that core reads, at most 64.
 
     Attributes
     ----------
@@ -69,6 +71,7 @@ class GoldenModel:
         integrator: str = "mac",
         memory: str = "onchip",
         hole: int = 1,
+        batch: int = 1,
     ) -> None:
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
@@ -80,8 +83,9 @@ class GoldenModel:
             integrator=integrator,
             memory=memory,
             hole=hole,
+            batch=batch,
         )
-        self.linear = linear
+        self.linear, self.batch = linear, batch
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
         self._matrices.setdefault("head", self._matrices["embedding"])
         self._norms = {
@@ -98,6 +102,11 @@ class GoldenModel:
         """Totals of the golden product since the last `reset`."""
         return self.golden.counters
 
+    @property
+    def caches(self) -> list[tuple[HeadCache, HeadCache]]:
+        """Keys and values of every layer."""
+        return self._caches
+
     def reset(self) -> None:
         """Forget all tokens and set the counters to zero."""
         self.reset_cache()
@@ -110,18 +119,21 @@ class GoldenModel:
         self._caches = [(HeadCache(**shape), HeadCache(**shape)) for _ in range(c.layers)]
         self.position = 0
 
-    def prefill(self, tokens: Sequence[int]) -> Tensor:
+    def prefill(self, tokens: Sequence[int], *, last_only: bool = False) -> Tensor:
         """Append tokens and return the logits after each.
 
         Parameters
         ----------
         tokens : sequence of int
             At least one token id; what was said before stays in the cache.
+        last_only : bool
+            Of up to 64 tokens only the last one meets the head.
 
         Returns
         -------
         Tensor
-            int32, shape (tokens, vocabulary), 12 fraction bits; equal to those of `step`.
+            int32, shape (tokens, vocabulary), 12 fraction bits; equal to those of `step`. With
+            ``last_only`` one row for every 64 tokens.
 
         Raises
         ------
@@ -143,13 +155,13 @@ class GoldenModel:
                 f"{self.config.context}: shorten it or start anew"
             )
         batches = range(0, len(ids), _BATCH)
-        return torch.cat([self._run(ids[start : start + _BATCH]) for start in batches])
+        return torch.cat([self._run(ids[start : start + _BATCH], last_only) for start in batches])
 
     def step(self, token: int) -> Tensor:
         """Append one token and return its logits: int32, shape (vocabulary,)."""
         return self.prefill([token])[0]
 
-    def _run(self, ids: np.ndarray) -> Tensor:
+    def _run(self, ids: np.ndarray, last_only: bool) -> Tensor:
         embedding = self._matrices["embedding"]
         h = vector.embed(
             embedding.rows(ids),
@@ -159,6 +171,8 @@ class GoldenModel:
         for layer in range(self.config.layers):
             h = self._layer(layer, h)
         self.position += len(ids)
+        if last_only:
+            h = h[-1:]
         return self._normed_matrix("output_norm", "head", h, LOGIT_FRACTION).int()
 
     def _layer(self, layer: int, h: Tensor) -> Tensor:

@@ -10,6 +10,9 @@ from rich.table import Table
 from sw.plan.cost import TokenCost
 from sw.plan.dense import DenseBytes
 
+#: What a token may read beside codes that are not silent, scales, keys and values: a share of all.
+ALLOWANCE = 0.02
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Report:
@@ -50,19 +53,27 @@ class Report:
         """Cycles of the dense decoder."""
         return self.dense.total / self.bytes_per_cycle
 
+    @property
+    def bound(self) -> float:
+        """Bytes that a token may read: codes that are not silent and all else, and 2 % more."""
+        dense = self.dense
+        codes = dense.codes * (1 - self.cost.silent_share)
+        return (1 + ALLOWANCE) * (codes + dense.scales + dense.cache)
+
     def table(self) -> Table:
         """Lines of the kinds of instructions, the most expensive first."""
         table = Table(title=f"{self.model} on {self.configuration}, memory {self.memory}")
         table.add_column("instruction")
-        for column in ("count", "cycles", "share", "bytes read"):
+        for column in ("count", "cycles", "share", "busy", "bytes read"):
             table.add_column(column, justify="right")
         cost = self.cost
         for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
             share = f"{kind.cycles / cost.cycles:.1%}"
             count = str(kind.count) if kind.count else ""
-            table.add_row(name, count, f"{kind.cycles:,}", share, f"{kind.octets:,}")
+            busy = f"{kind.busy:,}" if kind.count else ""
+            table.add_row(name, count, f"{kind.cycles:,}", share, busy, f"{kind.octets:,}")
         table.add_section()
-        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", f"{cost.octets:,}")
+        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", "", f"{cost.octets:,}")
         return table
 
     def lines(self) -> list[str]:
@@ -75,7 +86,9 @@ class Report:
             f"lanes wait in matrices of weights: {stalls} (cycles)",
             f"{cost.beats / cost.cycles:.1%} of the cycles move a beat, "
             f"{cost.useful_beats / cost.cycles:.1%} a useful one",
-            f"{cost.silent_share:.1%} of the multiplications by weights are silent",
+            f"{cost.silent_share:.1%} of the multiplications by weights are silent; codes without "
+            f"them, scales, keys and values are {self.bound:,.0f} bytes with {ALLOWANCE:.0%} more, "
+            f"of which this token reads {cost.octets / self.bound:.1%}",
             f"a dense decoder reads {dense.total:,} bytes ({dense.codes:,} codes, {dense.scales:,} "
             f"scales, {dense.cache:,} keys and values) in {self.dense_cycles:,.0f} cycles at best; "
             f"this token has {self.dense_cycles / cost.cycles:.3f} times its rate",
@@ -96,9 +109,15 @@ class Report:
             "beats": cost.beats,
             "useful_beats": cost.useful_beats,
             "silent_share": cost.silent_share,
+            "bound_bytes": self.bound,
             "stalls": dict(cost.stalls),
             "instructions": {
-                name: {"count": kind.count, "cycles": kind.cycles, "bytes": kind.octets}
+                name: {
+                    "count": kind.count,
+                    "cycles": kind.cycles,
+                    "busy": kind.busy,
+                    "bytes": kind.octets,
+                }
                 for name, kind in cost.kinds.items()
             },
             "dense_bytes": self.dense._asdict(),

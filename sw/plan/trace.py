@@ -6,54 +6,51 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Instruction, Opcode
+from hw.spec.program import Instruction
 from sw.compile.program import DeviceProgram
+from sw.convert.container import ConvertedModel
 from sw.golden.codes import Encoded
 from sw.golden.program import Interpreter
+from sw.plan.caches import fill_caches
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An instruction, its elements, and after a MATVEC the codes of its vector."""
+    """An instruction, its elements, and the codes of the vectors that it encodes or multiplies."""
 
     instruction: Instruction
     count: int
-    encoded: Encoded | None
+    encoded: Sequence[Encoded] = ()
 
 
 def trace_token(
+    model: ConvertedModel,
     program: DeviceProgram,
     params: CoreParams,
     tokens: Sequence[int],
     *,
     report: Callable[[int], None] = lambda position: None,
 ) -> list[Step]:
-    """Run a program on the golden model; tell what it did for the last token, END excluded.
+    """Run a program for the last of some tokens; tell what it did, END excluded.
 
     Parameters
     ----------
+    model : ConvertedModel
+        What the program was compiled from.
     program : DeviceProgram
-        Model and program.
+        The program.
     params : CoreParams
         The core that it was compiled for.
     tokens : sequence of int
-        Token ids; those before the last one fill the caches.
+        Token ids; those before the last one are in the caches.
     report : callable
         Called with every position that is done.
     """
+    *before, token = tokens
+    memory = program.memory(params)
+    fill_caches(memory, model, program, params, before, report=report)
     steps: list[Step] = []
-    interpreter = Interpreter(
-        params, program.memory(params), observe=lambda *step: steps.append(Step(*step))
-    )
-    logits = next(k for k, i in enumerate(program.instructions) if Drain.LOGITS == _drain(i))
-    for position, token in enumerate(tokens):
-        steps.clear()
-        # Tokens that are given need no logits.
-        until = None if position + 1 == len(tokens) else logits
-        interpreter.run(program.address, token=token, position=position, until=until)
-        report(position)
+    interpreter = Interpreter(params, memory, observe=lambda *step: steps.append(Step(*step)))
+    interpreter.run(program.address, token=token, position=len(before))
+    report(len(before))
     return steps
-
-
-def _drain(instruction: Instruction) -> Drain | None:
-    return Drain(instruction["drain"]) if instruction.opcode == Opcode.MATVEC else None

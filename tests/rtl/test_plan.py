@@ -21,7 +21,8 @@ STALLS = ("encoder", "scaler", "memory")
 @pytest.mark.parametrize("memory", ["ideal", "dram", "dram,jitter=4"])
 def test_within_one_per_cent(memory):
     params = CoreParams(CONFIGS["mac8-token"])
-    program = compile_program(open_model(None), params, name="mac8-token")
+    model = open_model(None)
+    program = compile_program(model, params, name="mac8-token")
     transport = VerilatedTransport(params, memory=memory)
     device = TokenDevice(transport, params, program)
     for position, token in enumerate(TOKENS):
@@ -31,7 +32,7 @@ def test_within_one_per_cent(memory):
     transport.close()
 
     cost = token_cost(
-        trace_token(program, params, TOKENS),
+        trace_token(model, program, params, TOKENS),
         params,
         MemoryModel.parse(memory),
         token=TOKENS[-1],

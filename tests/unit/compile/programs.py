@@ -45,7 +45,7 @@ def with_silent_levels(model: ConvertedModel, table: str, level: int) -> Convert
 
 
 def golden_of(
-    model: ConvertedModel, params: CoreParams, *, table: str | None = None
+    model: ConvertedModel, params: CoreParams, *, table: str | None = None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the reads of a core."""
     return GoldenModel(
@@ -56,6 +56,7 @@ def golden_of(
         integrator=params.integrator,
         memory="axi",
         hole=params.hole,
+        batch=batch,
     )
 
 

@@ -2,13 +2,17 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
+from hw.spec.program import Opcode
 from sim.memory import MemoryModel
 from sw.compile.program import compile_program
+from sw.golden.program import Interpreter
 from sw.opening import open_model
+from sw.plan.caches import fill_caches
 from sw.plan.dense import dense_bytes
 from sw.plan.sequencer import token_cost
 from sw.plan.trace import trace_token
@@ -25,7 +29,7 @@ def model():
 def core(request, model):
     params = CoreParams(CONFIGS[request.param])
     program = compile_program(model, params, name=request.param)
-    return params, program, trace_token(program, params, TOKENS)
+    return params, program, trace_token(model, program, params, TOKENS)
 
 
 def cost(core, memory="ideal"):
@@ -57,20 +61,38 @@ def test_everything_adds_up(core, memory):
     assert 0 < token.useful_beats < token.beats < token.cycles
 
 
-def test_beats_of_weights_are_the_golden_models(core):
+def test_caches_are_those_of_the_program(core, model):
+    params, program, _ = core
+    tokens = [7, *TOKENS, *range(100, 137)]
+    filled, run, seen = program.memory(params), program.memory(params), []
+    fill_caches(filled, model, program, params, tokens, report=seen.append)
+    assert seen == list(range(len(tokens)))
+    interpreter = Interpreter(params, run)
+    for position, token in enumerate(tokens):
+        interpreter.run(program.address, token=token, position=position)
+    assert np.array_equal(filled, run)
+    assert not np.array_equal(filled, program.memory(params))
+
+
+def test_every_position_is_reported(core, model):
     params, program, steps = core
     seen = []
-    trace_token(program, params, TOKENS, report=seen.append)
+    again = trace_token(model, program, params, TOKENS, report=seen.append)
     assert seen == list(range(len(TOKENS)))
+    assert [step.count for step in again] == [step.count for step in steps]
+
+
+def test_beats_of_weights_are_the_golden_models(core):
+    params, _, steps = core
     kinds = cost(core).kinds
     beats = sum(kinds[f"MATVEC {n}"].octets for n in ("normed", "residual", "logits")) // 4
     dense = sum(
         step.instruction["tiles"]
         * params.sub_tiles
-        * len(step.encoded.scales)
+        * len(step.encoded[0].scales)
         * (33 if step.instruction["drain"] == 4 else 36)
         for step in steps
-        if step.encoded is not None and step.instruction["drain"] in (0, 1, 4)
+        if step.instruction.opcode == Opcode.MATVEC and step.instruction["drain"] in (0, 1, 4)
     )
     assert 0.8 * dense < beats < dense
 
@@ -107,7 +129,7 @@ def test_a_wider_bus_is_faster(model):
         config = dataclasses.replace(CONFIGS["mac8-token"], axi_data_width=width)
         params = CoreParams(config)
         program = compile_program(model, params, name="changed")
-        steps = trace_token(program, params, TOKENS[:1])
+        steps = trace_token(model, program, params, TOKENS[:1])
         cycles.append(
             token_cost(
                 steps,

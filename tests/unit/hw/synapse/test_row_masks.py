@@ -45,6 +45,7 @@ def test_masks(hole, idle):
             ctx.set(dut.clear, 1)
             await ctx.tick()
             ctx.set(dut.clear, 0)
+            ctx.set(dut.filling, 1)
             for number, block in enumerate(vector):
                 ctx.set(dut.block, number)
                 for row, fires in enumerate(block):
@@ -57,6 +58,7 @@ def test_masks(hole, idle):
                     ctx.set(dut.classified.valid, 1)
                     await ctx.tick()
                     ctx.set(dut.classified.valid, 0)
+            ctx.set(dut.filling, 0)
             for number in draw.sample(range(5), 5):
                 ctx.set(dut.block, number)
                 await ctx.tick().repeat(2)
@@ -84,14 +86,24 @@ def test_batch(hole, idle):
         for count in (3, 1, 2)
     ]
 
+    async def check(ctx, place, rows):
+        ctx.set(dut.block, place)
+        await ctx.tick().repeat(2)
+        assert ctx.get(dut.known)
+        mask = ctx.get(dut.mask)
+        assert model(rows[place], hole) == (mask.fetched, mask.rows, mask.holes)
+
     async def bench(ctx):
-        for batch in batches:
+        other = None  # the other bank stays as it is
+        for turn, batch in enumerate(batches):
+            ctx.set(dut.bank, turn % 2)
             union = [[False] * len(block) for block in batch[0]]
             for number, vector in enumerate(batch):
                 ctx.set(dut.joins, number > 0)
                 ctx.set(dut.clear, 1)
                 await ctx.tick()
                 ctx.set(dut.clear, 0)
+                ctx.set(dut.filling, 1)
                 await ctx.tick()
                 for place, block in enumerate(vector):
                     union[place] = [a or b for a, b in zip(union[place], block, strict=True)]
@@ -104,12 +116,14 @@ def test_batch(hole, idle):
                         ctx.set(dut.classified.valid, 1)
                         await ctx.tick()
                         ctx.set(dut.classified.valid, 0)
+                    if other:
+                        ctx.set(dut.source, 1 - turn % 2)
+                        await check(ctx, place, other)
+                ctx.set(dut.filling, 0)
+                ctx.set(dut.source, turn % 2)
                 for place in range(4):
-                    ctx.set(dut.block, place)
-                    await ctx.tick().repeat(2)
-                    assert ctx.get(dut.known)
-                    mask = ctx.get(dut.mask)
-                    assert model(union[place], hole) == (mask.fetched, mask.rows, mask.holes)
+                    await check(ctx, place, union)
+            other = union
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
