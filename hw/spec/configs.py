@@ -60,6 +60,9 @@ CONFIGS: dict[str, CoreConfig] = {
     # Holds only two of the bundled model's five layers: the driver streams them.
     "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200),
     "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
+    # A row of a tile is half a DRAM burst here too.
+    "mac16-token": _token(lanes=16, tile_lanes=64),
+    "spike16-token": _token(lanes=16, tile_lanes=64, integrator="spike"),
     "mac32-token": _token(lanes=32, tile_lanes=64),
     "spike32-token": _token(lanes=32, tile_lanes=64, integrator="spike"),
     "mac128-token": _token(lanes=128),
