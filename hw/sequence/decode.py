@@ -95,16 +95,19 @@ class Decode(wiring.Component):
                 m.d.comb += offset.index.eq(self.position)
 
         settling = Signal(4)
-        rounded_up = (length + ((1 << given.shift) - 1)[:17]) >> given.shift
+        raised = Signal(18)
         with m.If(self.start):
             m.d.sync += [
                 held.eq(given),
                 held.count.eq(Mux(given.count_by_position, length, given.count)),
                 held.inputs.eq(Mux(given.inputs_by_position, length, given.inputs)),
-                held.tiles.eq(Mux(given.tiles_by_position, rounded_up, given.tiles)),
+                held.tiles.eq(given.tiles),
             ]
+        with m.If(settling[1] & held.tiles_by_position):
+            m.d.sync += held.tiles.eq(raised >> held.shift)
         m.d.sync += [
             settling.eq(settling << 1 | self.start),
+            raised.eq(length + ((1 << held.shift) - 1)[:17]),
             task.origin.eq(held.address + offset.offset),
             task.mantissa_origin.eq(held.mantissas + offset.offset),
             task.scale_address.eq(held.scales + (self.position << 1)),
@@ -116,12 +119,15 @@ class Decode(wiring.Component):
         return m
 
     def _judge(self, m, held):
-        """Compare with the limits, behind two registers."""
+        """Compare with the limits, behind three registers."""
         words = self.params.vector_words
         opcode = held.opcode
-        heads, extent = Signal(33), Signal(34)
-        m.d.sync += heads.eq(held.count * held.inner << 1)
-        m.d.comb += extent.eq(Mux(opcode == Opcode.ROTATE, heads, held.count))
+        heads, extent, written = Signal(33), Signal(34), Signal(16)
+        m.d.sync += [
+            heads.eq(held.count * held.inner << 1),
+            extent.eq(Mux(opcode == Opcode.ROTATE, heads, held.count)),
+            written.eq(Mux(opcode == Opcode.ROTATE, 1, held.count)),
+        ]
         fits = Signal(4)
         second, third = Signal(16), Signal(16)
         m.d.sync += [second.eq(1), third.eq(1)]
@@ -137,7 +143,7 @@ class Decode(wiring.Component):
                 held.a + extent <= words,
                 held.b + second <= words,
                 held.c + third <= words,
-                held.target + Mux(opcode == Opcode.ROTATE, 1, held.count) <= words,
+                held.target + written <= words,
             )
         )
 

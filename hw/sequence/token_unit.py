@@ -149,7 +149,6 @@ class TokenUnit(wiring.Component):
             vectors.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
-            sequencer.failed.eq(self.failed | loader.failed | storer.failed),
             sequencer.unreadable.eq(fetch.failed),
             *(
                 getattr(sequencer, name).eq(getattr(self, name))
@@ -170,6 +169,8 @@ class TokenUnit(wiring.Component):
             waiting.draining.eq(self.draining),
             self.waiting.eq(waiting.units),
         ]
+        # A cycle later, as it comes from far, and as far it goes.
+        m.d.sync += sequencer.failed.eq(self.failed | loader.failed | storer.failed)
         return m
 
     def _connect_load(self, m, sequencer, loader, vectors):

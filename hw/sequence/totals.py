@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -38,11 +38,13 @@ class Totals(wiring.Component):
         super().__init__({**flags, "counters": counters, "totals": totals})
 
     def elaborate(self, platform):
-        """Add all at once."""
+        """Add all at once, a cycle later: the counters stay until the next matrix begins."""
         m = Module()
+        added, encoded = Signal(), Signal()
+        m.d.sync += [added.eq(self.add), encoded.eq(self.add & ~self.reuse)]
         for name in COUNTERS:
             total, more = self.totals[name], self.counters[name]
-            counts = self.add & ~self.reuse if name in ENCODE_COUNTERS else self.add
+            counts = encoded if name in ENCODE_COUNTERS else added
             with m.If(self.clear):
                 m.d.sync += total.eq(0)
             with m.Else():
