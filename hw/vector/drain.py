@@ -119,7 +119,8 @@ class Drain(wiring.Component):
     def elaborate(self, platform):
         """Shift; rescaling; sum with the residual; write, or choice."""
         m = Module()
-        is_logits = self.instruction.drain == Kind.LOGITS
+        is_logits = Signal()
+        m.d.sync += is_logits.eq(self.instruction.drain == Kind.LOGITS)
         taken, rest = self._take(m, is_logits)
         tags = delay(m, taken, latency(self.params))
         accumulator = taken.p.elements[0]
