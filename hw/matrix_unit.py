@@ -223,12 +223,6 @@ class MatrixUnit(wiring.Component):
             check.silent_level.eq(quantizer.silent),
             encoder.inputs.eq(command.inputs),
             encoder.tiles.eq(command.tiles),
-            encoder.table.eq(mode.table),
-            encoder.codes.eq(mode.codes),
-            encoder.fixed.eq(mode.fixed),
-            encoder.constant.eq(quantizer.constant),
-            encoder.threshold.eq(quantizer.threshold),
-            encoder.silent_level.eq(quantizer.silent),
             encoder.fault.eq(self.fault.as_value()),
             engine.tiles.eq(command.tiles),
             engine.weight_base.eq(command.weight_base),
@@ -238,4 +232,13 @@ class MatrixUnit(wiring.Component):
             scaler.silent.eq(check.silent),
             outputs.wide.eq(mode.format),
             outputs.fault.eq(self.fault.as_value()),
+        ]
+        # Registers, as the classifier is behind them; the encoder is started some cycles later.
+        m.d.sync += [
+            encoder.table.eq(mode.table),
+            encoder.codes.eq(mode.codes),
+            encoder.fixed.eq(mode.fixed),
+            encoder.constant.eq(quantizer.constant),
+            encoder.threshold.eq(quantizer.threshold),
+            encoder.silent_level.eq(quantizer.silent),
         ]
