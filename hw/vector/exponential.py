@@ -115,9 +115,9 @@ class Exponential(wiring.Component):
                 waiting[0].eq(Mux(halvings > PROBABILITY_BITS, PROBABILITY_BITS, halvings)),
                 waiting[1].eq(waiting[0]),
                 looked_up.eq(entry.data),
-                probability.eq(looked_up >> waiting[1]),
+                probability.eq(Mux(tags[-2].count > i, looked_up >> waiting[1], 0)),
             ]
-            terms.append(Mux(tags[-1].count > i, probability, 0))
+            terms.append(probability)
 
         total = Signal(SUM_BITS)
         m.d.comb += [
