@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -190,10 +190,10 @@ class VectorUnit(wiring.Component):
             self.output.eq(reader.address),
             drain.start.eq(start),
             drain.instruction.eq(product),
-            drain.clear.eq(self.clear),
             scalars.asked.eq(drain.vector),
             drain.scalars.eq(scalars.scalars),
         ]
+        m.d.sync += drain.clear.eq(self.clear)
         with m.If(start):
             m.d.sync += self.drained.eq(0)
         with m.Elif(drain.done | self.stop):
@@ -205,7 +205,8 @@ class VectorUnit(wiring.Component):
         m.d.comb += drain.best.ready.eq(1)
         with m.If(drain.best.valid):
             m.d.sync += kept.eq(drain.best.payload)
-        candidate = kept[self.best.address[1:]]
+        # To index the view itself would take a multiplier.
+        candidate = Array(kept[i] for i in range(self.params.best))[self.best.address[1:]]
         words = Signal(WORD), Signal(WORD)
         m.d.comb += self.best.readable.eq(self.best.address < 2 * self.params.best)
         m.d.sync += [
