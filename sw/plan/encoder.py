@@ -10,6 +10,9 @@ from hw.spec.program import Instruction, mode
 from sw.golden.codes import Encoded
 from sw.plan.vector import Marks, VectorCost
 
+#: Cycles from the last block until the sequencer knows that the vector is encoded.
+_END = 1
+
 
 class EncodedVector(NamedTuple):
     """A vector, and the cycle in which each block may be integrated."""
@@ -59,4 +62,4 @@ class Encoder:
         self.banks[bank] = MarkedBank(
             Marks(fires, hole=self._params.hole), [launch + cycle for cycle in cost.known]
         )
-        return stored[-1]
+        return stored[-1] + _END

@@ -26,6 +26,9 @@ _TO_BUS = 2
 _TO_BURST = 2
 _ROOM = 2
 
+#: Cycles from the end of lanes and drain until the sequencer knows of it.
+_END = 1
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Product:
@@ -120,7 +123,7 @@ class Multiply:
             left = product.outputs - (tile * params.sub_tiles + part) * lanes
             if left > 0:
                 asked = max(asked, cycle) + min(lanes, left)
-        return max(self.multiplied + 1, asked + DRAIN)
+        return max(self.multiplied + 1, asked + DRAIN) + _END
 
     def requests(self) -> Requests:
         """Ask for the groups of all tiles, and integrate them."""

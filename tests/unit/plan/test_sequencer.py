@@ -87,7 +87,7 @@ def test_an_encode_ends_after_its_check():
     codes = vector(2)
     one = cost(encoding(0, codes)).cycles
     two = cost(encoding(0, codes), encoding(1, codes)).cycles
-    assert two - one == CHECK + 1 + encode_cycles(codes.inputs) + 2
+    assert two - one == CHECK + 1 + encode_cycles(codes.inputs) + 3
 
 
 def test_a_matrix_chases_its_last_vector():
