@@ -212,10 +212,10 @@ def test_smollm2_fits_its_configurations():
     model = small_model(0, **shape)
     for name, batch in (("mac32-token", 1), ("mac128-token", 16)):
         program = compile_program(model, CoreParams(CONFIGS[name]), name=name)
-        assert (program.context, program.batch) == (1024, batch)
+        assert (program.context, program.batch) == (1536, batch)
     # Shorter texts leave room for more tokens at once.
     program = compile_program(model, CoreParams(CONFIGS["mac32-token"]), name="x", context=500)
-    assert program.batch == 3
+    assert program.batch == 4
 
 
 def test_memory_that_is_just_enough():

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreParams
 from hw.spec.program import ATTENTION, Opcode
 from hw.spec.registers import COUNTERS
+from sw.commands.plan import TEXT
 from sw.compile.program import compile_program
 from sw.driver.decoder import TokenDecoder, batches
 from sw.driver.golden_transport import GoldenTransport
 from sw.driver.token import TokenDevice
 from sw.errors import UserError
 from sw.generate import first_token, generate
+from sw.load.tokenizer import Tokenizer
+from sw.opening import open_model
 from sw.sample import Sampler
 from sw.verify_token import ComparingDecoder, TokenMismatchError
 from tests.unit.compile.programs import (
@@ -134,6 +139,20 @@ def test_batches_as_large_as_vector_memory_allows():
         for words in (1100, 1400, 2100, 4096)
     ]
     assert tokens == [1, 2, 5, 6]
+
+
+def test_what_a_batch_saves_of_the_bundled_model():
+    """The numbers of docs/program.md."""
+    model, params = open_model(None), CoreParams(CONFIGS["mac8-token"])
+    tokens = Tokenizer.from_spec(model.tokenizer_spec).encode(TEXT)[:64]
+    read = {}
+    for batch in (8, 1):
+        golden = golden_of(model, params, batch=batch)
+        for part in batches(tokens, batch):
+            golden.prefill(part, last_only=True)
+        read[batch] = golden.counters["beats_read"], golden.counters["bound_cycles"]
+    assert compile_program(model, params, name="mac8-token").batch == 8
+    assert read == {8: (341888, 1866032), 1: (2569136, 2569136)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 6])
