@@ -115,7 +115,7 @@ class TokenUnit(wiring.Component):
         params = self.params
         sequencer = Sequencer(params)
         m.submodules.sequencer = ResetInserter(self.abort)(sequencer)
-        m.submodules.vectors = vectors = VectorUnit(params)
+        m.submodules.vector_unit = vectors = VectorUnit(params)
         m.submodules.fetch = fetch = InstructionFetch(params)
         m.submodules.loader = loader = Loader(params)
         m.submodules.storer = storer = Storer(params)

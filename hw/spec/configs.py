@@ -21,11 +21,11 @@ def _outside(*, lanes: int, **changes) -> CoreConfig:
 
 
 def _token(*, lanes: int, **changes) -> CoreConfig:
-    """Run whole tokens, with vector memory for ``batch`` of SmolLM2 at once."""
-    return _outside(lanes=lanes, vector_width=8, **changes)
+    """Run whole tokens of SmolLM2."""
+    return _outside(lanes=lanes, max_outputs=4608, vector_width=8, **changes)
 
 
-_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=16384)
+_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=21504)
 
 _SMALL_TOKEN = CoreConfig(
     lanes=8,

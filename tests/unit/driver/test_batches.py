@@ -37,7 +37,8 @@ def test_outputs_and_counters(layout, batch, parts, memory_beats):
     """Full batches and a rest, in one instruction or several."""
     rng = np.random.default_rng([batch, parts])
     params = params_of(
-        memory="axi", batch=batch, hole=3, tile_lanes=8 * parts, memory_beats=memory_beats
+        **{"memory": "axi", "batch": batch, "hole": 3, "memory_beats": memory_beats},
+        **{"tile_lanes": 8 * parts, "max_outputs": 256},
     )
     weights = random_matrix(rng, 57, 70, layout)
     device = Device(GoldenTransport(params), params)

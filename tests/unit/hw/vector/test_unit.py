@@ -227,3 +227,37 @@ def test_beside_a_drain(cycles):
     simulator.add_testbench(matrix, background=True)
     simulator.add_testbench(bench.play, background=True)
     simulator.run()
+
+
+def test_stop():
+    """A drain that is stopped leaves nothing behind: the next begins anew."""
+    dut = unit()
+    bench = Bench(dut, 7)
+
+    async def steps(ctx):
+        await bench.load(ctx)
+        assert ctx.get(dut.drained)
+        await bench.execute(ctx, Opcode.NORM, vector=1, a=200, count=20, **NORM)
+        before = bench.words
+        await bench.start(
+            ctx, vector=1, vectors=2, count=21, stride=24, target=800, b=64, **RESIDUAL
+        )
+        ctx.set(dut.tile_done, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.tile_done, 0)
+        await ctx.tick().repeat(5)
+        ctx.set(dut.stop, 1)
+        await ctx.tick()
+        ctx.set(dut.stop, 0)
+        await ctx.tick()
+        assert ctx.get(dut.drained)
+        bench.words = before
+        await bench.start(ctx, vector=1, vectors=1, count=10, target=900, b=64, **NORMED)
+        await bench.multiply(ctx, 5)
+        await bench.check(ctx)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(steps)
+    simulator.add_testbench(bench.play, background=True)
+    simulator.run()
