@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sw.plan.cost import TokenCost
 from sw.plan.dense import DenseBytes
+from sw.plan.prompt import PromptCost
 
 #: What a token may read beside codes that are not silent, scales, keys and values: a share of all.
 ALLOWANCE = 0.02
@@ -28,8 +29,10 @@ class Report:
         Clock.
     cost : TokenCost
         What the token costs.
+    prompt : PromptCost or None
+        What a prompt costs.
     dense : DenseBytes
-        What it would read if nothing were skipped.
+        What the token would read if nothing were skipped.
     bytes_per_cycle : float
         What the memory gives at best.
     """
@@ -40,6 +43,7 @@ class Report:
     position: int
     mhz: float
     cost: TokenCost
+    prompt: PromptCost | None
     dense: DenseBytes
     bytes_per_cycle: float
 
@@ -80,7 +84,7 @@ class Report:
         """Sentences below the table."""
         cost, dense = self.cost, self.dense
         stalls = ", ".join(f"{cycles:,} for {name}" for name, cycles in cost.stalls.items())
-        return [
+        lines = [
             f"position {self.position}: {self.tokens_per_second:.2f} tokens a second at "
             f"{self.mhz:g} MHz",
             f"lanes wait in matrices of weights: {stalls} (cycles)",
@@ -93,6 +97,14 @@ class Report:
             f"scales, {dense.cache:,} keys and values) in {self.dense_cycles:,.0f} cycles at best; "
             f"this token has {self.dense_cycles / cost.cycles:.3f} times its rate",
         ]
+        if self.prompt:
+            prompt = self.prompt
+            lines.append(
+                f"a prompt of {prompt.tokens} tokens, {prompt.batch} at once: "
+                f"{prompt.cycles:,} cycles, {prompt.cycles / (1e6 * self.mhz):.3g} s to its first "
+                f"token; {prompt.octets:,} bytes, {prompt.octets / prompt.tokens:,.0f} a token"
+            )
+        return lines
 
     def content(self) -> dict[str, Any]:
         """Return what JSON holds."""
@@ -122,4 +134,5 @@ class Report:
             },
             "dense_bytes": self.dense._asdict(),
             "dense_cycles": self.dense_cycles,
+            "prompt": dataclasses.asdict(self.prompt) if self.prompt else None,
         }

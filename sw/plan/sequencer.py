@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from hw.spec.formats import FORMATS
@@ -18,7 +17,7 @@ from sw.plan.matrix import Multiply, Product
 from sw.plan.path import SEQUENCER, Issued, waited
 from sw.plan.program_fetch import ProgramFetch
 from sw.plan.reads import Reads
-from sw.plan.trace import Step
+from sw.plan.trace import Run, Step
 from sw.plan.units import vector_cycles
 
 #: Cycles from the issue of END until the core is idle.
@@ -51,32 +50,22 @@ class _Running(NamedTuple):
     manager: Manager | None
 
 
-def token_cost(
-    steps: Sequence[Step],
-    params: CoreParams,
-    timing: Timing,
-    *,
-    token: int,
-    position: int,
-    program: int,
-) -> TokenCost:
-    """Predict what a token costs.
+def run_cost(run: Run, params: CoreParams, timing: Timing) -> TokenCost:
+    """Predict what a run of a program costs.
 
     Parameters
     ----------
-    steps : sequence of Step
-        What it does, END excluded.
+    run : Run
+        What it does.
     params : CoreParams
         The core.
     timing : Timing
         Its memory.
-    token, position : int
-        The token and where it stands.
-    program : int
-        Byte address of the program.
     """
-    sequencer = Sequencer(params, timing, token=token, position=position, program=program)
-    for step in steps:
+    sequencer = Sequencer(
+        params, timing, token=run.token, position=run.position, program=run.program
+    )
+    for step in run.steps:
         sequencer.run(step)
     return sequencer.end()
 

@@ -1,4 +1,4 @@
-"""What one token makes a core do: its instructions, and the codes of its vectors."""
+"""What tokens make a core do: its instructions, and the codes of its vectors."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from sw.golden.codes import Encoded
 from sw.golden.program import Interpreter
 from sw.plan.caches import fill_caches
 
+#: Called with every position that is done.
+Report = Callable[[int], None]
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -23,34 +26,66 @@ class Step:
     encoded: Sequence[Encoded] = ()
 
 
-def trace_token(
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A program that was run: its byte address, what for, and what it did, END excluded."""
+
+    program: int
+    token: int
+    position: int
+    steps: Sequence[Step]
+
+
+def trace_tokens(
     model: ConvertedModel,
     program: DeviceProgram,
     params: CoreParams,
+    before: Sequence[int],
     tokens: Sequence[int],
     *,
-    report: Callable[[int], None] = lambda position: None,
-) -> list[Step]:
-    """Run a program for the last of some tokens; tell what it did, END excluded.
+    report: Report = lambda position: None,
+) -> list[Run]:
+    """Run what makes one token, or a whole batch.
 
     Parameters
     ----------
     model : ConvertedModel
         What the program was compiled from.
     program : DeviceProgram
-        The program.
+        Programs of a token and of a batch.
     params : CoreParams
         The core that it was compiled for.
+    before : sequence of int
+        Token ids that are in the caches.
     tokens : sequence of int
-        Token ids; those before the last one are in the caches.
+        Ids of the token or the batch.
     report : callable
-        Called with every position that is done.
+        See :data:`Report`.
+
+    Returns
+    -------
+    list of Run
+        All programs in their order.
     """
-    *before, token = tokens
     memory = program.memory(params)
     fill_caches(memory, model, program, params, before, report=report)
     steps: list[Step] = []
     interpreter = Interpreter(params, memory, observe=lambda *step: steps.append(Step(*step)))
-    interpreter.run(program.address, token=token, position=len(before))
-    report(len(before))
-    return steps
+    position, runs = len(before), []
+    for address, token in _programs(program, tokens):
+        interpreter.run(address, token=token, position=position)
+        runs.append(Run(address, token, position, tuple(steps)))
+        steps.clear()
+    for number in range(len(tokens)):
+        report(position + number)
+    return runs
+
+
+def _programs(program: DeviceProgram, tokens: Sequence[int]) -> list[tuple[int, int]]:
+    """Addresses of all programs, and the tokens that they are run for."""
+    if len(tokens) == 1:
+        return [(program.address, tokens[0])]
+    prefill = program.prefill
+    assert prefill is not None and len(tokens) == prefill.tokens
+    addresses = [*(embedding.address for embedding in prefill.embeddings), prefill.rest.address]
+    return list(zip(addresses, [*tokens, tokens[-1]], strict=True))

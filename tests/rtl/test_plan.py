@@ -9,8 +9,8 @@ from sim.verilated import VerilatedTransport
 from sw.compile.program import compile_program
 from sw.driver.token import TokenDevice
 from sw.opening import open_model
-from sw.plan.sequencer import token_cost
-from sw.plan.trace import trace_token
+from sw.plan.sequencer import run_cost
+from sw.plan.trace import trace_tokens
 
 pytestmark = pytest.mark.rtl
 
@@ -31,14 +31,8 @@ def test_within_one_per_cent(memory):
         beats = transport.memory_counts().beats - before
     transport.close()
 
-    cost = token_cost(
-        trace_token(model, program, params, TOKENS),
-        params,
-        MemoryModel.parse(memory),
-        token=TOKENS[-1],
-        position=len(TOKENS) - 1,
-        program=program.address,
-    )
+    (run,) = trace_tokens(model, program, params, TOKENS[:-1], TOKENS[-1:])
+    cost = run_cost(run, params, MemoryModel.parse(memory))
     assert cost.cycles == pytest.approx(device.cycles, rel=0.01)
     assert cost.beats == pytest.approx(beats, rel=0.01)
     for name in STALLS:

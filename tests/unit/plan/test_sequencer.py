@@ -21,8 +21,8 @@ from sw.plan.bus import Bus
 from sw.plan.encoder import Encoder
 from sw.plan.matrix import Multiply, Product
 from sw.plan.path import SEQUENCER, Issued, waited
-from sw.plan.sequencer import token_cost
-from sw.plan.trace import Step
+from sw.plan.sequencer import run_cost
+from sw.plan.trace import Run, Step
 
 CONFIG = CONFIGS["mac8-token"].replace(batch=5)
 PARAMS = CoreParams(CONFIG)
@@ -60,8 +60,8 @@ def matvec(codes, outputs=20, **operands):
 
 
 def cost(*steps, memory="ideal"):
-    timing = MemoryModel.parse(memory)
-    return token_cost(steps, PARAMS, timing, token=3, position=40, program=1 << 16)
+    run = Run(program=1 << 16, token=3, position=40, steps=steps)
+    return run_cost(run, PARAMS, MemoryModel.parse(memory))
 
 
 def test_a_unit_waits_for_itself():
