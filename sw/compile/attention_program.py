@@ -77,15 +77,15 @@ class _Attention:
         for number, run in enumerate(runs):
             if run.first:
                 self._keep_keys(run.group)
-            self._scores(run, number, vectors=behind if number else 0)
+            self._scores(run, number, bank=behind if number else 0)
             if number == 0:
                 self._rotate(self._ready, self._config.heads - self._ready)
             if run.first:
                 self._load_scales("value_scales", run.group)
             if number:
-                self._context(runs[number - 1], number - 1, vectors=0)
+                self._context(runs[number - 1], number - 1, bank=0)
         last = len(runs) - 1
-        self._context(runs[last], last, vectors=behind if last else 0)
+        self._context(runs[last], last, bank=behind if last else 0)
 
     def _rotate(self, first: int, count: int) -> None:
         """Turn heads of q, or of k behind them."""
@@ -140,10 +140,10 @@ class _Attention:
             inner_stride=2,
         )
 
-    def _scores(self, run: AttentionRun, number: int, *, vectors: int) -> None:
-        """Multiply the queries of a run by the keys, as vectors of a set."""
+    def _scores(self, run: AttentionRun, number: int, *, bank: int) -> None:
+        """Multiply the queries of a run by the keys, as the vectors of a bank."""
         writer, head_width = self._writer, self._config.head_width
-        cache, first = self._caches[run.group], vectors * self._shared
+        cache, first = self._caches[run.group], bank * self._shared
         for head in range(run.heads):
             vector = {"vector": first + head}
             query = run.query + head * head_width
@@ -151,14 +151,14 @@ class _Attention:
             if run.first and head == 0:  # the keys have been kept
                 self._load_scales("key_scales", run.group)
             coding = self._query | {"inputs": head_width}
-            writer.add(Opcode.ENCODE, **vector, **_marks(head, vectors), **coding)
+            writer.add(Opcode.ENCODE, **vector, **_marks(head, bank), **coding)
         multiplier, exponent = score_scale(head_width)
         writer.add(
             Opcode.MATVEC,
             inputs=head_width,
             vector=first,
             vectors=run.heads,
-            bank=vectors,
+            bank=bank,
             tiles_by_position=1,
             ahead=run.token,
             shift=cache.shape.shift,
@@ -173,10 +173,10 @@ class _Attention:
             **self._query,
         )
 
-    def _context(self, run: AttentionRun, number: int, *, vectors: int) -> None:
-        """Multiply the probabilities of a run by the values, as vectors of a set."""
+    def _context(self, run: AttentionRun, number: int, *, bank: int) -> None:
+        """Multiply the probabilities of a run by the values, as the vectors of a bank."""
         writer, shape = self._writer, self._caches[run.group].shape
-        first, scores = vectors * self._shared, writer.vectors.scores[number % 2]
+        first, scores = bank * self._shared, writer.vectors.scores[number % 2]
         length = {"inputs_by_position": 1, "ahead": run.token}
         for head in range(run.heads):
             vector = {"vector": first + head}
@@ -189,7 +189,7 @@ class _Attention:
                 **vector,
             )
             coding = self._probability | length
-            writer.add(Opcode.ENCODE, **vector, **_marks(head, vectors), **coding)
+            writer.add(Opcode.ENCODE, **vector, **_marks(head, bank), **coding)
         for tile in range(shape.value_tiles):
             channel = tile * shape.row_bytes
             values = self._caches[run.group].values + tile * shape.value_tile_bytes
@@ -197,7 +197,7 @@ class _Attention:
                 Opcode.MATVEC,
                 vector=first,
                 vectors=run.heads,
-                bank=vectors,
+                bank=bank,
                 tiles=1,
                 weight_base=writer.beat(values),
                 drain=Drain.CONTEXT,
