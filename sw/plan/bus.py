@@ -90,11 +90,19 @@ class Bus:
     def finish(self, manager: Manager) -> None:
         """Serve all managers in turn until this one needs no more."""
         while manager.next is not None:
-            self._managers = [each for each in self._managers if each.next is not None]
-            chosen = min(self._managers, key=_cycle)
-            ask = chosen.next
-            assert ask is not None
-            chosen.answer(self.read(ask), ask.beats)
+            self._serve()
+
+    def advance(self, cycle: int) -> None:
+        """Serve all that managers ask for up to a cycle."""
+        while any(each.next is not None and each.next.cycle <= cycle for each in self._managers):
+            self._serve()
+
+    def _serve(self) -> None:
+        self._managers = [each for each in self._managers if each.next is not None]
+        chosen = min(self._managers, key=_cycle)
+        ask = chosen.next
+        assert ask is not None
+        chosen.answer(self.read(ask), ask.beats)
 
     def read(self, ask: Ask) -> Burst:
         """Transfer a burst."""

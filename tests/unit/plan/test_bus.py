@@ -56,3 +56,16 @@ def test_managers_are_served_in_time_order():
     port.finish(two)
     assert seen == [("one", 1), ("two", 6), ("one", 11), ("two", 16)]
     assert two.beats == 2
+
+
+def test_what_is_asked_for_up_to_a_cycle():
+    def requests():
+        for cycle in (3, 5, 9):
+            yield Ask(cycle, 0, 2)
+
+    port = bus()
+    port.start(requests())
+    port.advance(2)
+    assert port.beats == 0
+    port.advance(5)
+    assert port.beats == 4
