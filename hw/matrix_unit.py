@@ -252,13 +252,16 @@ class MatrixUnit(wiring.Component):
         m.d.comb += [
             encoder.vector.eq(self.encoding.vector),
             encoder.inputs.eq(self.encoding.inputs),
+            encoder.fault.eq(self.fault.as_value()),
+        ]
+        # Registers, as the classifier is behind them; the encoder is started some cycles later.
+        m.d.sync += [
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.fixed.eq(mode.fixed),
             encoder.constant.eq(quantizer.constant),
             encoder.threshold.eq(quantizer.threshold),
             encoder.silent_level.eq(quantizer.silent),
-            encoder.fault.eq(self.fault.as_value()),
         ]
 
     def _connect_command(self, m, check, controller, encoder, engine, scaler, outputs):

@@ -101,17 +101,20 @@ class Decode(wiring.Component):
                 m.d.comb += offset.index.eq(position)
 
         settling = Signal(4)
-        rounded_up = (length + ((1 << given.shift) - 1)[:17]) >> given.shift
+        raised = Signal(18)
         with m.If(self.start):
             m.d.sync += [
                 held.eq(given),
                 held.count.eq(Mux(given.count_by_position, length, given.count)),
                 held.inputs.eq(Mux(given.inputs_by_position, length, given.inputs)),
-                held.tiles.eq(Mux(given.tiles_by_position, rounded_up, given.tiles)),
+                held.tiles.eq(given.tiles),
                 place.eq(position),
             ]
+        with m.If(settling[1] & held.tiles_by_position):
+            m.d.sync += held.tiles.eq(raised >> held.shift)
         m.d.sync += [
             settling.eq(settling << 1 | self.start),
+            raised.eq(place + 1 + ((1 << held.shift) - 1)[:17]),
             task.origin.eq(held.address + offset.offset),
             task.mantissa_origin.eq(held.mantissas + offset.offset),
             task.scale_address.eq(held.scales + (place << 1)),

@@ -148,9 +148,6 @@ class TokenUnit(wiring.Component):
             vectors.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
-            sequencer.failed.load.eq(loader.failed),
-            sequencer.failed.vector.eq(storer.failed),
-            sequencer.failed.matvec.eq(self.failed),
             sequencer.unreadable.eq(fetch.failed),
             *(
                 getattr(sequencer, name).eq(getattr(self, name))
@@ -168,6 +165,12 @@ class TokenUnit(wiring.Component):
             waiting.stored.eq(storer.stored),
             waiting.draining.eq(self.draining),
             self.waiting.eq(waiting.units),
+        ]
+        # A cycle later, as it comes from far, and as far it goes.
+        m.d.sync += [
+            sequencer.failed.load.eq(loader.failed),
+            sequencer.failed.vector.eq(storer.failed),
+            sequencer.failed.matvec.eq(self.failed),
         ]
         return m
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -46,11 +46,13 @@ class Totals(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Add all that ended at once."""
+        """Add what ended, a cycle later: its counters stay until the next one begins."""
         m = Module()
+        added = Signal(counted_layout())
+        m.d.sync += added.eq(self.ended)
         for name in COUNTERS:
             total, more = self.totals[name], self.counters[name]
-            ended = self.ended.encode if name in ENCODE_COUNTERS else self.ended.matvec
+            ended = added.encode if name in ENCODE_COUNTERS else added.matvec
             with m.If(self.clear):
                 m.d.sync += total.eq(0)
             with m.Else():

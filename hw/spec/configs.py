@@ -63,6 +63,9 @@ CONFIGS: dict[str, CoreConfig] = {
     # Holds only two of the bundled model's five layers: the driver streams them.
     "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200, batch=2, vector_words=4096),
     "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
+    # A row of a tile is half a DRAM burst here too.
+    "mac16-token": _TOKEN.replace(lanes=16),
+    "spike16-token": _TOKEN.replace(lanes=16, integrator="spike"),
     "mac32-token": _TOKEN,
     "spike32-token": _TOKEN.replace(integrator="spike"),
     "mac128-token": _token(lanes=128, batch=16, vector_words=65536),

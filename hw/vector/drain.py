@@ -126,7 +126,8 @@ class Drain(wiring.Component):
         """Shift; rescaling; sum with the residual; write, or choice."""
         m = Module()
         instruction = self.instruction
-        is_logits = instruction.drain == Kind.LOGITS
+        is_logits = Signal()
+        m.d.sync += is_logits.eq(instruction.drain == Kind.LOGITS)
         tags = self._take(m, is_logits)
         accumulator = self.outputs.p.accumulator
         for stage in range(drain_shift.LATENCY):

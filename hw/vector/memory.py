@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.memory import NO_COLLISIONS
 from hw.spec.params import CoreParams
 from hw.vector.beat import WORD_BITS
 
@@ -94,7 +95,10 @@ class VectorMemory(wiring.Component):
         width = self.params.vector_width
         low = exact_log2(width)
         m.submodules.words = memory = Memory(
-            shape=words_layout(self.params), depth=self.params.vector_words // width, init=[]
+            shape=words_layout(self.params),
+            depth=self.params.vector_words // width,
+            init=[],
+            attrs=NO_COLLISIONS,
         )
         for name in READ_PORTS:
             reader = getattr(self, name)

@@ -126,6 +126,7 @@ def generate_run(
             memory=memory,
             link=link,
             image=image,
+            context=len(ids) + tokens,
         )
         start = time.monotonic()
         stream, new = tokenizer.stream(), list[int]()
@@ -170,11 +171,11 @@ def generate_run(
     )
 
 
-def _open(stack, model, *, vector, image, backend, memory, link, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, context, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, link=link, **core)
+            open_tokens(model, backend=backend, memory=memory, link=link, context=context, **core)
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0

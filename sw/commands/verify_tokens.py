@@ -51,10 +51,10 @@ def verify_tokens(
     new : list of int
         Generated tokens.
     """
-    with open_tokens(model, params=params, config=config, table=table, memory=memory) as (
-        decoder,
-        _,
-    ):
+    context = len(ids) + generated
+    with open_tokens(
+        model, params=params, config=config, table=table, memory=memory, context=context
+    ) as (decoder, _):
         golden = golden_model(model, table=table, params=params, batch=decoder.batch)
         comparing = ComparingDecoder(golden, decoder)
         started = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 
 from hw.spec.formats import FORMATS
 from hw.spec.params import CoreParams
@@ -37,14 +37,13 @@ _INPUT = "vector in the encoder"
 class Access:
     """Places of one kind: names, and ranges of each space of addresses."""
 
-    names: set[Hashable] = dataclasses.field(default_factory=set)
+    names: set[str] = dataclasses.field(default_factory=set)
     words: list[Range] = dataclasses.field(default_factory=list)
     bytes: list[Range] = dataclasses.field(default_factory=list)
 
     def shared(self, other: Access) -> Iterator[str]:
         """Tell what both touch."""
-        for name in self.names & other.names:
-            yield str(name)
+        yield from sorted(self.names & other.names)
         for space, mine, others in (
             (WORDS, self.words, other.words),
             (BYTES, self.bytes, other.bytes),
@@ -135,7 +134,7 @@ class Footprint:
             return None
         for one, other in ((self, before), (before, self)):
             if one.unit == Unit.MATVEC and other.unit == Unit.VECTOR:
-                ports = other.instruction.opcode in (Opcode.ROTATE, Opcode.EMBED)
+                ports = other.instruction.opcode == Opcode.EMBED
                 if ports or one.instruction["drain"] == Drain.RESIDUAL:
                     return "ports of vector memory"
         for mine, theirs in (
@@ -157,7 +156,7 @@ class Footprint:
         )
 
 
-def _encoded(vector: int, bank: int) -> set[Hashable]:
+def _encoded(vector: int, bank: int) -> set[str]:
     return {f"events of vector {vector}", f"E of vector {vector}", f"marks of bank {bank}"}
 
 

@@ -15,13 +15,14 @@ from tests.unit.golden.models import TINY, random_model
 
 def small_core(**changes) -> CoreParams:
     """Room for the models below; their wide matrices take several instructions."""
+    outputs = 48 * max(changes.get("batch", 1), 2)
     config = CoreConfig(
         lanes=8,
         tile_lanes=32,
         memory="axi",
         memory_beats=1 << 16,
         max_inputs=128,
-        max_outputs=96,
+        max_outputs=outputs,
         vector_words=2048,
         hole=3,
     )

@@ -56,7 +56,7 @@ def test_configurations(name):
 
 
 @pytest.mark.parametrize("batch", range(1, 9))
-@pytest.mark.parametrize("core", [{}, {"tile_lanes": 8}, {"max_outputs": 32}])
+@pytest.mark.parametrize("core", [{}, {"tile_lanes": 8}, {"tile_lanes": 8, "max_outputs": 99}])
 def test_batches(batch, core):
     """One set of vectors or two, whole key heads or parts of them, values in several tiles."""
     model, params = small_model(1), small_core(batch=batch, vector_words=8192, **core)
@@ -106,7 +106,7 @@ L, V, E, M = (1 << unit for unit in (Unit.LOAD, Unit.VECTOR, Unit.ENCODE, Unit.M
         # The vector in the encoder, its scalars, and its events.
         ([norm()], encode(), V, "vector in the encoder"),
         ([encode(1)], norm(), E, "vector in the encoder"),
-        ([matvec(vector=1, vectors=2)], norm(2, a=80), M, "n of vector 2"),
+        ([matvec(vector=1, vectors=2)], norm(2, a=80), M, "R of vector 2"),
         ([matvec(vector=1, vectors=2)], norm(3, a=80), 0, ""),
         ([matvec(drain=Drain.CONTEXT)], norm(a=80), 0, ""),
         (
@@ -115,22 +115,17 @@ L, V, E, M = (1 << unit for unit in (Unit.LOAD, Unit.VECTOR, Unit.ENCODE, Unit.M
             M,
             "G of vector 0",
         ),
-        ([matvec(vector=1)], encode(1, bank=1), M, "of vector 1"),
+        ([matvec(vector=1)], encode(1, bank=1), M, "E of vector 1"),
         ([matvec(vector=1)], encode(2, bank=1), 0, ""),
         ([matvec(vector=1)], encode(2), M, "marks of bank 0"),
         # A matrix takes the blocks of its last vector as they come, of no other.
         ([encode(1)], matvec(vectors=2), 0, ""),
-        ([encode(1)], matvec(vectors=3), E, "vector 1|bank 0"),
-        ([encode(1)], matvec(vectors=2, bank=1), E, "of vector 1"),
+        ([encode(1)], matvec(vectors=3), E, "E of vector 1"),
+        ([encode(1)], matvec(vectors=2, bank=1), E, "E of vector 1"),
         # Ports of vector memory.
         ([matvec(drain=Drain.RESIDUAL, a=400)], norm(1), M, "ports"),
         ([norm(1)], matvec(drain=Drain.RESIDUAL, a=400), V, "ports"),
-        (
-            [matvec()],
-            Instruction(Opcode.ROTATE, {"count": 2, "inner": 4, "b": 9, "c": 9}),
-            M,
-            "por",
-        ),
+        ([matvec()], Instruction(Opcode.EMBED, {"count": 2, "target": 9}), M, "ports"),
         ([Instruction(Opcode.EMBED, {"count": 2, "target": 9})], matvec(), V, "ports"),
         # Bytes of caches.
         ([keep()], load(0, address=1044), V, "bytes of device memory"),

@@ -198,7 +198,7 @@ def test_wide_exponents_are_refused(exponent):
 
 
 def test_smollm2_fits_its_configurations():
-    """Vector memory and context of the large model, without its weights."""
+    """Vector memory, context and batch of the large model, without its weights."""
     shape = {
         "width": 576,
         "ffn_width": 1536,
@@ -210,9 +210,12 @@ def test_smollm2_fits_its_configurations():
         "context": 2048,
     }
     model = small_model(0, **shape)
-    for name in ("mac32-token", "mac128-token"):
+    for name, batch in (("mac32-token", 1), ("mac128-token", 16)):
         program = compile_program(model, CoreParams(CONFIGS[name]), name=name)
-        assert program.context == 1536
+        assert (program.context, program.batch) == (1536, batch)
+    # Shorter texts leave room for more tokens at once.
+    program = compile_program(model, CoreParams(CONFIGS["mac32-token"]), name="x", context=500)
+    assert program.batch == 4
 
 
 def test_memory_that_is_just_enough():

@@ -6,14 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from hw.spec.program import Drain, Opcode
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreParams
+from hw.spec.program import ATTENTION, Opcode
 from hw.spec.registers import COUNTERS
+from sw.commands.plan import TEXT
 from sw.compile.program import compile_program
 from sw.driver.decoder import TokenDecoder, batches
 from sw.driver.golden_transport import GoldenTransport
 from sw.driver.token import TokenDevice
 from sw.errors import UserError
 from sw.generate import first_token, generate
+from sw.load.tokenizer import Tokenizer
+from sw.opening import open_model
 from sw.sample import Sampler
 from sw.verify_token import ComparingDecoder, TokenMismatchError
 from tests.unit.compile.programs import (
@@ -62,7 +67,7 @@ def test_batches():
         ({}, {"batch": 2}),  # query heads of a key head apart
         ({}, {"batch": 3, "hole": 1}),  # one set of vectors
         ({}, {"batch": 7, "tile_lanes": 8}),  # values in several tiles
-        ({"heads": 3, "kv_heads": 3}, {"batch": 9, "max_outputs": 32, "tile_lanes": 8}),
+        ({"heads": 3, "kv_heads": 3}, {"batch": 9, "max_outputs": 99, "tile_lanes": 8}),
         ({"tied_head": False, "vocabulary": 200}, {"integrator": "spike", "vector_width": 2}),
         (
             {"head_width": 24, "ffn_width": 80, "rope_interleaved": False},
@@ -119,15 +124,13 @@ def test_a_row_is_read_once_for_all_tokens():
     read = [first_token(d.counters, PARAMS)["bytes_read"] for d in (together, alone)]
     assert 4 * read[0] < read[1]
     program = together.device.program
-    weights = [
-        [
-            (i["weight_base"], i["tiles"])
-            for i in instructions
-            if i.opcode == Opcode.MATVEC and i["drain"] not in (Drain.SCORES, Drain.CONTEXT)
-        ]
-        for instructions in (program.instructions, program.prefill.rest.instructions)
-    ]
-    assert weights[0] == weights[1] and len(set(weights[0])) == len(weights[0])
+    tiles = []
+    for instructions in (program.instructions, program.prefill.rest.instructions):
+        products = [i for i in instructions if i.opcode == Opcode.MATVEC]
+        weights = [i for i in products if i["drain"] not in ATTENTION]
+        assert len({i["weight_base"] for i in weights}) == len(weights)
+        tiles.append(sum(i["tiles"] for i in weights))
+    assert tiles[0] == tiles[1]
 
 
 def test_batches_as_large_as_vector_memory_allows():
@@ -136,6 +139,20 @@ def test_batches_as_large_as_vector_memory_allows():
         for words in (1100, 1400, 2100, 4096)
     ]
     assert tokens == [1, 2, 5, 6]
+
+
+def test_what_a_batch_saves_of_the_bundled_model():
+    """The numbers of docs/program.md."""
+    model, params = open_model(None), CoreParams(CONFIGS["mac8-token"])
+    tokens = Tokenizer.from_spec(model.tokenizer_spec).encode(TEXT)[:64]
+    read = {}
+    for batch in (8, 1):
+        golden = golden_of(model, params, batch=batch)
+        for part in batches(tokens, batch):
+            golden.prefill(part, last_only=True)
+        read[batch] = golden.counters["beats_read"], golden.counters["bound_cycles"]
+    assert compile_program(model, params, name="mac8-token").batch == 8
+    assert read == {8: (341888, 1866032), 1: (2569136, 2569136)}
 
 
 @pytest.mark.parametrize("count", [0, 1, 4, 6])

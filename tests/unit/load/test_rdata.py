@@ -57,7 +57,11 @@ def test_refused_serializations(data, message):
         _unserialize(data)
 
 
-@pytest.mark.parametrize("index", [b"", b"no gzip", gzip.compress(HEADER + word(13, 1, 5))])
+@pytest.mark.parametrize(
+    "index",
+    [b"", b"no gzip", gzip.compress(HEADER + word(13, 1, 5))],
+    ids=["empty", "uncompressed", "unfinished"],
+)
 def test_refused_pairs(index):
     with pytest.raises(ValueError, match="not an R lazy-load pair|not an R serialization"):
         read_lazy_load(index, b"")

@@ -37,7 +37,7 @@ def test_reader(wide, parts, batch, pauses):
     params = CoreParams(
         CoreConfig(
             **{"lanes": 8, "tile_lanes": 8 * parts, "memory": "axi", "vector_words": 64},
-            **{"max_outputs": 64 * parts, "batch": batch},
+            **{"max_outputs": 64 * parts * batch, "batch": batch},
         )
     )
     dut, rng = OutputReader(params), random.Random(f"{wide}{parts}{batch}")
