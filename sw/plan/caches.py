@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def fill_caches(
     model : ConvertedModel
         What the program was compiled from.
     program : DeviceProgram
-        Its KEEPs, in the order of layers and heads, say where keys and values lie.
+        Its KEEPs, in the order of layers, say where keys and values lie.
     params : CoreParams
         The core.
     tokens : sequence of int
@@ -59,6 +60,11 @@ def fill_caches(
     for number, layers in enumerate(zip(*golden.caches, strict=True)):
         heads = [Coded(*head) for cache in layers for head in zip(*cache.coded, strict=True)]
         chosen = [i for i in keeps if i["keys"] == 1 - number]
+        chosen = [  # heads of a layer lie in their order, but are kept in any
+            keep
+            for first in range(0, len(chosen), model.config.kv_heads)
+            for keep in sorted(chosen[first:][: model.config.kv_heads], key=itemgetter("a"))
+        ]
         for instruction, coded in zip(chosen, heads, strict=True):
             _keep(machine, instruction, coded)
 
