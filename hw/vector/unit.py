@@ -27,6 +27,7 @@ from hw.vector.rotate import Rotate
 from hw.vector.scalars import BASE_BITS, VectorScalars
 from hw.vector.single import read_word, write_word
 from hw.vector.softmax import Softmax
+from hw.vector.write_turns import WriteTurns
 
 
 class VectorUnit(wiring.Component):
@@ -100,14 +101,18 @@ class VectorUnit(wiring.Component):
         params = self.params
         embed, feed, softmax = Embed(params), Feed(params), Softmax(params)
         rotate, keep, drain = Rotate(params), Keep(params), Drain(params)
-        reader, scalars = OutputReader(params), VectorScalars(params)
+        reader, turns = OutputReader(params), WriteTurns(params)
+        scalars = VectorScalars(params)
         units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
-        for name, unit in {**units, "drain": drain, "reader": reader}.items():
+        parts = {**units, "drain": drain, "reader": reader, "turns": turns}
+        for name, unit in parts.items():
             m.submodules[name] = ResetInserter(self.stop)(unit)
         m.submodules.memory = memory = VectorMemory(params)
         self._connect_memory(m, memory, drain, list(units.values()))
         m.submodules.scalars = scalars
         self._connect_scalars(m, scalars, feed, softmax)
+        connect(m, reader.outputs, turns.source)
+        connect(m, turns.target, drain.outputs)
         self._connect_drain(m, drain, reader, scalars)
         self._connect_best(m, drain)
 
@@ -117,7 +122,9 @@ class VectorUnit(wiring.Component):
             embed.start.eq(starts.embed),
             feed.start.eq(starts.norm | starts.normalize | starts.gate),
             softmax.start.eq(starts.softmax),
-            rotate.start.eq(starts.rotate),
+            turns.start.eq(starts.rotate),
+            rotate.start.eq(turns.begin),
+            turns.ended.eq(rotate.done),
             keep.start.eq(starts.keep),
             keep.origin.eq(task.origin),
             keep.mantissa_origin.eq(task.mantissa_origin),
@@ -179,7 +186,6 @@ class VectorUnit(wiring.Component):
 
     def _connect_drain(self, m, drain, reader, scalars):
         product, start = self.product.instruction, self.starts.matvec
-        connect(m, reader.outputs, drain.outputs)
         m.d.comb += [
             reader.start.eq(start),
             reader.wide.eq(is_wide(product)),

@@ -37,6 +37,7 @@ class _Attention:
         self._places = HeadPlaces(c, writer.vectors, tokens=writer.tokens)
         self._shared = min(c.heads // c.kv_heads, writer.batch)
         self._sets = 2 if writer.batch >= 2 * self._shared else 1
+        self._ready = 0  # heads of q that are multiplied before the others
         query, probability = query_table(writer.table), probability_table(writer.table)
         self._query = {
             "mode": mode(query, W8.number),
@@ -48,36 +49,27 @@ class _Attention:
         }
 
     def project(self) -> None:
-        """Multiply k and v first, so that values are kept beside the multiplication of q."""
+        """Multiply k and v first, then the queries of the first run: what follows works on them."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
         norm, stride = f"{self._prefix}attn_norm", writer.vectors.qkv_stride
         tile_rows = writer.tables.matrices[name].tile_rows
         border = c.heads * c.head_width // tile_rows * tile_rows
+        run_tiles = -(-self._shared * c.head_width // tile_rows)
+        front = min(run_tiles * tile_rows, border)
         for chunk in writer.chunks(name, first=border):
             project(writer, name, chunk, norm=norm, stride=stride)
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
-        values = [(group, token) for group in range(c.kv_heads) for token in self._tokens]
-        self._keep_value(*values[0])
-        for chunk in writer.chunks(name, end=border):
+        for chunk in writer.chunks(name, end=front):
             project(writer, name, chunk, norm=norm, stride=stride)
-        for value in values[1:]:
-            self._keep_value(*value)
-
-    def rotate(self) -> None:
-        """Turn q and k."""
-        writer, c = self._writer, self._config
-        for token in self._tokens:
-            cosines = writer.vectors.rotary + 2 * token * writer.vectors.rotary_stride
-            writer.add(
-                Opcode.ROTATE,
-                a=self._places.query(0, token),
-                b=cosines + writer.vectors.rotary_stride,
-                c=cosines,
-                count=c.heads + c.kv_heads,
-                inner=c.head_width // 2,
-                interleaved=int(c.rope_interleaved),
-            )
+        self._rotate(c.heads, c.kv_heads)
+        for group in range(c.kv_heads):
+            for token in self._tokens:
+                self._keep_value(group, token)
+        for chunk in writer.chunks(name, first=front, end=border):
+            project(writer, name, chunk, norm=norm, stride=stride)
+        self._ready = c.heads if front == border else front // c.head_width
+        self._rotate(0, self._ready)
 
     def mix(self) -> None:
         """Put the context in place of q, run by run."""
@@ -86,12 +78,29 @@ class _Attention:
             if run.first:
                 self._keep_keys(run.group)
             self._scores(run, number, bank=behind if number else 0)
+            if number == 0:
+                self._rotate(self._ready, self._config.heads - self._ready)
             if run.first:
                 self._load_scales("value_scales", run.group)
             if number:
                 self._context(runs[number - 1], number - 1, bank=0)
         last = len(runs) - 1
         self._context(runs[last], last, bank=behind if last else 0)
+
+    def _rotate(self, first: int, count: int) -> None:
+        """Turn heads of q, or of k behind them."""
+        writer, c = self._writer, self._config
+        for token in self._tokens if count else ():
+            cosines = writer.vectors.rotary + 2 * token * writer.vectors.rotary_stride
+            writer.add(
+                Opcode.ROTATE,
+                a=self._places.query(first, token),
+                b=cosines + writer.vectors.rotary_stride,
+                c=cosines,
+                count=count,
+                inner=c.head_width // 2,
+                interleaved=int(c.rope_interleaved),
+            )
 
     def finish(self) -> None:
         """Encode the context of all heads; load for the next norm's matrix, which is long."""
@@ -220,6 +229,5 @@ def write_attention(writer: Writer, layer: int, caches: Sequence[HeadCaches]) ->
     """
     attention = _Attention(writer, layer, caches)
     attention.project()
-    attention.rotate()
     attention.mix()
     attention.finish()

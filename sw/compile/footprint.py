@@ -134,7 +134,7 @@ class Footprint:
             return None
         for one, other in ((self, before), (before, self)):
             if one.unit == Unit.MATVEC and other.unit == Unit.VECTOR:
-                ports = other.instruction.opcode in (Opcode.ROTATE, Opcode.EMBED)
+                ports = other.instruction.opcode == Opcode.EMBED
                 if ports or one.instruction["drain"] == Drain.RESIDUAL:
                     return "ports of vector memory"
         for mine, theirs in (

@@ -134,5 +134,11 @@ class Report:
             },
             "dense_bytes": self.dense._asdict(),
             "dense_cycles": self.dense_cycles,
-            "prompt": dataclasses.asdict(self.prompt) if self.prompt else None,
+            "prompt": self._prompt(),
         }
+
+    def _prompt(self) -> dict[str, Any] | None:
+        if self.prompt is None:
+            return None
+        content = dataclasses.asdict(self.prompt)
+        return content | {"bytes": content.pop("octets")}

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from hw.integrate.output_buffer import READ_LATENCY
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import Drain, Instruction, Opcode
-from hw.vector import drain, feed, keep, softmax
+from hw.vector import drain, feed, keep, rotate, softmax
 from hw.vector.scalars import Scalars
 from hw.vector.unit import VectorUnit
 from hw.vector.word import LARGEST
@@ -25,7 +25,7 @@ def unit():
         CoreParams(
             CoreConfig(
                 **{"lanes": LANES, "memory": "axi", "vector_words": WORDS, "batch": BATCH},
-                **{"vector_width": WIDTH, "max_inputs": 64, "max_outputs": 64},
+                **{"vector_width": WIDTH, "max_inputs": 64, "max_outputs": 128},
             )
         )
     )
@@ -90,6 +90,17 @@ class Bench:
             if opcode is Opcode.NORM:
                 self.set(vector, multiplier=multiplier, exponent=exponent)
         assert [value for _, value in inputs_of(self.inputs, WIDTH)] == expected
+
+    async def rotate(self, ctx, **operands):
+        """Turn heads in place."""
+        dut, instruction = self.dut, Instruction(Opcode.ROTATE, operands)
+        ctx.set(dut.task.instruction.as_value(), whole(instruction))
+        ctx.set(dut.starts.rotate, 1)
+        await ctx.tick()
+        ctx.set(dut.starts.rotate, 0)
+        await ctx.tick().until(dut.executed)
+        ctx.set(dut.task.instruction.as_value(), (1 << 512) - 1)
+        self.words = rotate.model(self.words, instruction)
 
     def set(self, vector, **scalars):
         self.scalars[vector] = self.scalars[vector]._replace(**scalars)
@@ -215,6 +226,13 @@ def test_beside_a_drain(cycles):
         await start(vector=2, vectors=2, count=8, stride=40, target=944, **CONTEXT)
         await bench.execute(ctx, Opcode.GATE, a=160, b=220, count=37, vector=0)
         await bench.execute(ctx, Opcode.NORMALIZE, a=260, count=9, vector=1)
+        await end()
+
+        words = NORMED | {"constant": 43}
+        await start(vector=0, vectors=2, count=25, stride=28, target=744, b=64, **words)
+        for late in (3, 2 * LANES):  # amid the first tile, and before any other
+            await ctx.tick().repeat(late)
+            await bench.rotate(ctx, a=960, b=128, c=144, count=2, inner=8)
         await end()
 
         await start(vector=0, vectors=4, count=30, stride=32, a=600, target=600, b=64, **RESIDUAL)
