@@ -36,10 +36,8 @@ class GoldenModel:
         Does every multiplication by a weight, one vector at a time: ``linear(name, matrix, x)``
         with the matrix's name and int64 elements in -32767..32767 returns int64 accumulators of
         shape (rows,) and the base exponent E. The golden product if absent.
-    lanes : int, optional
-        Lanes of the core whose memory reads are predicted.
-    tile_lanes : int, optional
-        Lanes of that core's tiles in memory, if they are wider.
+    lanes, tile_lanes : int, optional
+        Lanes of the core whose memory reads are predicted, and of its tiles, if they are wider.
     integrator, memory, hole : str, str, int
         That core's integrator, where its weights are, and which holes it reads through.
     batch : int
@@ -127,13 +125,13 @@ class GoldenModel:
         tokens : sequence of int
             At least one token id; what was said before stays in the cache.
         last_only : bool
-            Of up to 64 tokens only the last one meets the head.
+            Only the last token meets the head.
 
         Returns
         -------
         Tensor
             int32, shape (tokens, vocabulary), 12 fraction bits; equal to those of `step`. With
-            ``last_only`` one row for every 64 tokens.
+            ``last_only`` only the last row.
 
         Raises
         ------
@@ -154,14 +152,19 @@ class GoldenModel:
                 f"the text would have {self.position + len(ids)} tokens, the model's context is "
                 f"{self.config.context}: shorten it or start anew"
             )
-        batches = range(0, len(ids), _BATCH)
-        return torch.cat([self._run(ids[start : start + _BATCH], last_only) for start in batches])
+        batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+        hidden = [self._run(batch) for batch in batches]
+        if last_only:
+            hidden = [hidden[-1][-1:]]
+        final = "output_norm", "head"
+        return torch.cat([self._normed_matrix(*final, h, LOGIT_FRACTION).int() for h in hidden])
 
     def step(self, token: int) -> Tensor:
         """Append one token and return its logits: int32, shape (vocabulary,)."""
         return self.prefill([token])[0]
 
-    def _run(self, ids: np.ndarray, last_only: bool) -> Tensor:
+    def _run(self, ids: np.ndarray) -> Tensor:
+        """Append tokens; return their residuals behind the last layer."""
         embedding = self._matrices["embedding"]
         h = vector.embed(
             embedding.rows(ids),
@@ -171,9 +174,7 @@ class GoldenModel:
         for layer in range(self.config.layers):
             h = self._layer(layer, h)
         self.position += len(ids)
-        if last_only:
-            h = h[-1:]
-        return self._normed_matrix("output_norm", "head", h, LOGIT_FRACTION).int()
+        return h
 
     def _layer(self, layer: int, h: Tensor) -> Tensor:
         prefix = f"layers.{layer}."
