@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -38,7 +39,7 @@ def fill_caches(
     model : ConvertedModel
         What the program was compiled from.
     program : DeviceProgram
-        Its KEEPs, in the order of layers and heads, say where keys and values lie.
+        Its KEEPs, in the order of layers, say where keys and values lie.
     params : CoreParams
         The core.
     tokens : sequence of int
@@ -56,11 +57,14 @@ def fill_caches(
             report(position)
     machine = Machine(params, memory)
     keeps = [i for i in program.instructions if i.opcode == Opcode.KEEP]
-    for number, layers in enumerate(zip(*golden.caches, strict=True)):
-        heads = [Coded(*head) for cache in layers for head in zip(*cache.coded, strict=True)]
-        chosen = [i for i in keeps if i["keys"] == 1 - number]
-        for instruction, coded in zip(chosen, heads, strict=True):
-            _keep(machine, instruction, coded)
+    for keys in (0, 1):
+        chosen = iter([i for i in keeps if i["keys"] == keys])
+        for layer in golden.caches:
+            heads = [Coded(*head) for head in zip(*layer[1 - keys].coded, strict=True)]
+            # Those of a layer come in any order; where their words lie tells the heads'.
+            places = sorted(itertools.islice(chosen, len(heads)), key=lambda i: i["a"])
+            for instruction, coded in zip(places, heads, strict=True):
+                _keep(machine, instruction, coded)
 
 
 def _keep(machine: Machine, i: Instruction, coded: Coded) -> None:
