@@ -202,7 +202,8 @@ class TokenUnit(wiring.Component):
         starts, running = sequencer.starts, sequencer.running
         # From the cycle after its start on, the states are those of a task.
         encodes, multiplies = running.encode & ~starts.encode, running.matvec & ~starts.matvec
-        refusable = Mux(self.encode_refused, encodes, multiplies)
+        # Busy is a unit whose memory has failed, which it tells once nothing is awaited any more.
+        refusable = Mux(self.encode_refused, encodes, multiplies) & (self.refused != Error.BUSY)
         m.d.comb += [
             self.encode.eq(starts.encode),
             self.multiply.eq(starts.matvec),

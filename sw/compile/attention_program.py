@@ -37,7 +37,6 @@ class _Attention:
         self._places = HeadPlaces(c, writer.vectors, tokens=writer.tokens)
         self._shared = min(c.heads // c.kv_heads, writer.batch)
         self._sets = 2 if writer.batch >= 2 * self._shared else 1
-        self._ready = 0  # heads of q that are multiplied before the others
         query, probability = query_table(writer.table), probability_table(writer.table)
         self._query = {
             "mode": mode(query, W8.number),
@@ -49,55 +48,50 @@ class _Attention:
         }
 
     def project(self) -> None:
-        """Multiply k and v first, then the queries of the first run: what follows works on them."""
+        """Multiply what the first run needs, k and v, then the other queries beside its work."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
         norm, stride = f"{self._prefix}attn_norm", writer.vectors.qkv_stride
         tile_rows = writer.tables.matrices[name].tile_rows
-        border = c.heads * c.head_width // tile_rows * tile_rows
-        run_tiles = -(-self._shared * c.head_width // tile_rows)
-        front = min(run_tiles * tile_rows, border)
+        others = c.heads - c.heads // c.kv_heads
+        border = others * c.head_width // tile_rows * tile_rows
         for chunk in writer.chunks(name, first=border):
             project(writer, name, chunk, norm=norm, stride=stride)
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
-        for chunk in writer.chunks(name, end=front):
+        for chunk in writer.chunks(name, end=border):
             project(writer, name, chunk, norm=norm, stride=stride)
-        self._rotate(c.heads, c.kv_heads)
+        self._turn(others, c.heads + c.kv_heads)
         for group in range(c.kv_heads):
             for token in self._tokens:
                 self._keep_value(group, token)
-        for chunk in writer.chunks(name, first=front, end=border):
-            project(writer, name, chunk, norm=norm, stride=stride)
-        self._ready = c.heads if front == border else front // c.head_width
-        self._rotate(0, self._ready)
 
     def mix(self) -> None:
-        """Put the context in place of q, run by run."""
+        """Put the context in place of q, run by run; the weights' vectors begin in bank 0."""
         runs, behind = self._places.runs(self._shared), self._sets - 1
         for number, run in enumerate(runs):
             if run.first:
                 self._keep_keys(run.group)
-            self._scores(run, number, vectors=behind if number else 0)
+            self._scores(run, number, bank=0 if number else behind)
             if number == 0:
-                self._rotate(self._ready, self._config.heads - self._ready)
+                self._turn(0, self._config.heads - self._config.heads // self._config.kv_heads)
             if run.first:
-                self._load_scales("value_scales", run.group)
+                self._load_scales("value_scales", run)
             if number:
-                self._context(runs[number - 1], number - 1, vectors=0)
+                self._context(runs[number - 1], number - 1, bank=behind)
         last = len(runs) - 1
-        self._context(runs[last], last, vectors=behind if last else 0)
+        self._context(runs[last], last, bank=0 if last else behind)
 
-    def _rotate(self, first: int, count: int) -> None:
-        """Turn heads of q, or of k behind them."""
+    def _turn(self, first: int, end: int) -> None:
+        """Turn heads of q, and of k behind them."""
         writer, c = self._writer, self._config
-        for token in self._tokens if count else ():
+        for token in self._tokens if first < end else ():
             cosines = writer.vectors.rotary + 2 * token * writer.vectors.rotary_stride
             writer.add(
                 Opcode.ROTATE,
                 a=self._places.query(first, token),
                 b=cosines + writer.vectors.rotary_stride,
                 c=cosines,
-                count=count,
+                count=end - first,
                 inner=c.head_width // 2,
                 interleaved=int(c.rope_interleaved),
             )
@@ -127,44 +121,44 @@ class _Attention:
                 Opcode.KEEP, a=key, count=c.head_width, ahead=token, **cache.keep_key()
             )
 
-    def _load_scales(self, kind: str, group: int) -> None:
+    def _load_scales(self, kind: str, run: AttentionRun) -> None:
         """Load the scales of a key head's keys or values, of all tokens."""
         self._writer.add(
             Opcode.LOAD,
-            target=getattr(self._writer.vectors, kind)[group % 2],
+            target=getattr(self._writer.vectors, kind)[run.region],
             size=2,
             count_by_position=1,
             ahead=self._tokens[-1],
-            address=getattr(self._caches[group], kind),
-            inner=self._caches[group].shape.context,
+            address=getattr(self._caches[run.group], kind),
+            inner=self._caches[run.group].shape.context,
             inner_stride=2,
         )
 
-    def _scores(self, run: AttentionRun, number: int, *, vectors: int) -> None:
-        """Multiply the queries of a run by the keys, as vectors of a set."""
+    def _scores(self, run: AttentionRun, number: int, *, bank: int) -> None:
+        """Multiply the queries of a run by the keys, as the vectors of a bank."""
         writer, head_width = self._writer, self._config.head_width
-        cache, first = self._caches[run.group], vectors * self._shared
+        cache, first = self._caches[run.group], bank * self._shared
         for head in range(run.heads):
             vector = {"vector": first + head}
             query = run.query + head * head_width
             writer.add(Opcode.NORMALIZE, a=query, count=head_width, **vector)
             if run.first and head == 0:  # the keys have been kept
-                self._load_scales("key_scales", run.group)
+                self._load_scales("key_scales", run)
             coding = self._query | {"inputs": head_width}
-            writer.add(Opcode.ENCODE, **vector, **_marks(head, vectors), **coding)
+            writer.add(Opcode.ENCODE, **vector, **_marks(head, bank), **coding)
         multiplier, exponent = score_scale(head_width)
         writer.add(
             Opcode.MATVEC,
             inputs=head_width,
             vector=first,
             vectors=run.heads,
-            bank=vectors,
+            bank=bank,
             tiles_by_position=1,
             ahead=run.token,
             shift=cache.shape.shift,
             weight_base=writer.beat(cache.keys),
             drain=Drain.SCORES,
-            b=writer.vectors.key_scales[run.group % 2],
+            b=writer.vectors.key_scales[run.region],
             target=writer.vectors.scores[number % 2],
             stride=writer.vectors.score_stride,
             count_by_position=1,
@@ -173,23 +167,23 @@ class _Attention:
             **self._query,
         )
 
-    def _context(self, run: AttentionRun, number: int, *, vectors: int) -> None:
-        """Multiply the probabilities of a run by the values, as vectors of a set."""
+    def _context(self, run: AttentionRun, number: int, *, bank: int) -> None:
+        """Multiply the probabilities of a run by the values, as the vectors of a bank."""
         writer, shape = self._writer, self._caches[run.group].shape
-        first, scores = vectors * self._shared, writer.vectors.scores[number % 2]
+        first, scores = bank * self._shared, writer.vectors.scores[number % 2]
         length = {"inputs_by_position": 1, "ahead": run.token}
         for head in range(run.heads):
             vector = {"vector": first + head}
             writer.add(
                 Opcode.SOFTMAX,
                 a=scores + head * writer.vectors.score_stride,
-                b=writer.vectors.value_scales[run.group % 2],
+                b=writer.vectors.value_scales[run.region],
                 count_by_position=1,
                 ahead=run.token,
                 **vector,
             )
             coding = self._probability | length
-            writer.add(Opcode.ENCODE, **vector, **_marks(head, vectors), **coding)
+            writer.add(Opcode.ENCODE, **vector, **_marks(head, bank), **coding)
         for tile in range(shape.value_tiles):
             channel = tile * shape.row_bytes
             values = self._caches[run.group].values + tile * shape.value_tile_bytes
@@ -197,7 +191,7 @@ class _Attention:
                 Opcode.MATVEC,
                 vector=first,
                 vectors=run.heads,
-                bank=vectors,
+                bank=bank,
                 tiles=1,
                 weight_base=writer.beat(values),
                 drain=Drain.CONTEXT,

@@ -20,6 +20,8 @@ class AttentionRun:
         Address of the first head, where its context goes too, and how many there are.
     first : bool
         No other run of the group is before.
+    region : int
+        Which of two regions has the scales of its keys, and of its values.
     """
 
     group: int
@@ -27,6 +29,7 @@ class AttentionRun:
     query: int
     heads: int
     first: bool
+    region: int
 
 
 class HeadPlaces:
@@ -59,8 +62,12 @@ class HeadPlaces:
         return self.key(self._config.kv_heads + head, token)
 
     def runs(self, most: int) -> list[AttentionRun]:
-        """Return runs of so many heads at most, those of a key head behind each other."""
+        """Return runs of so many heads at most, those of a key head behind each other.
+
+        The last key head's come first: its queries lie beside keys and values.
+        """
         heads = self._config.heads // self._config.kv_heads
+        last = self._config.kv_heads - 1
         return [
             AttentionRun(
                 group=group,
@@ -68,8 +75,9 @@ class HeadPlaces:
                 query=self.query(group * heads + start, token),
                 heads=min(most, heads - start),
                 first=token == start == 0,
+                region=turn % 2,
             )
-            for group in range(self._config.kv_heads)
+            for turn, group in enumerate((last, *range(last)))
             for token in range(self._tokens)
             for start in range(0, heads, most)
         ]

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.rtl
 
 MEMORY = MemoryModel(latency=5, jitter=4, seed=2)
 CORES = {
-    "narrow": NARROW.replace(batch=4, max_inputs=224, vector_words=2048),
-    "parts": WIDE_BUS.replace(batch=5, hole=3, max_outputs=64, vector_words=2048, vector_width=4),
+    "narrow": NARROW.replace(batch=4, max_inputs=224, max_outputs=90, vector_words=2048),
+    "parts": WIDE_BUS.replace(batch=5, hole=3, max_outputs=160, vector_words=2048, vector_width=4),
 }
 PROGRAM = 16_384
 
