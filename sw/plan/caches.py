@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from operator import itemgetter
 
 import numpy as np
 
@@ -57,16 +57,14 @@ def fill_caches(
             report(position)
     machine = Machine(params, memory)
     keeps = [i for i in program.instructions if i.opcode == Opcode.KEEP]
-    for number, layers in enumerate(zip(*golden.caches, strict=True)):
-        heads = [Coded(*head) for cache in layers for head in zip(*cache.coded, strict=True)]
-        chosen = [i for i in keeps if i["keys"] == 1 - number]
-        chosen = [  # heads of a layer lie in their order, but are kept in any
-            keep
-            for first in range(0, len(chosen), model.config.kv_heads)
-            for keep in sorted(chosen[first:][: model.config.kv_heads], key=itemgetter("a"))
-        ]
-        for instruction, coded in zip(chosen, heads, strict=True):
-            _keep(machine, instruction, coded)
+    for keys in (0, 1):
+        chosen = iter([i for i in keeps if i["keys"] == keys])
+        for layer in golden.caches:
+            heads = [Coded(*head) for head in zip(*layer[1 - keys].coded, strict=True)]
+            # Those of a layer come in any order; where their words lie tells the heads'.
+            places = sorted(itertools.islice(chosen, len(heads)), key=lambda i: i["a"])
+            for instruction, coded in zip(places, heads, strict=True):
+                _keep(machine, instruction, coded)
 
 
 def _keep(machine: Machine, i: Instruction, coded: Coded) -> None:
