@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,8 +15,9 @@ from sw.compile.program import compile_program
 from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import open_memory, open_model, open_params
+from sw.opening import open_memory, open_model, open_params, open_transport
 from sw.plan.dense import dense_bytes
+from sw.plan.measure import measure
 from sw.plan.prompt import prompt_cost
 from sw.plan.report import Report
 from sw.plan.sequencer import run_cost
@@ -45,11 +46,14 @@ def command(
     text: Annotated[
         str | None, typer.Option(help="File, or novels/NAME; a built-in text if absent.")
     ] = None,
+    measured: Annotated[
+        bool, typer.Option("--measure", help="Simulate the token, too, and compare.")
+    ] = False,
     integrator: options.Integrator = None,
     code: options.Code = None,
     json: options.Json = None,
 ) -> None:
-    """Predict what a token costs; the golden model tells what it does, nothing is simulated."""
+    """Predict what a token costs: the golden model tells what it does, nothing is simulated."""
     if position < 0:
         raise UserError(f"--position must be 0 or more, not {position}")
     if prompt is not None and prompt < 1:
@@ -88,6 +92,15 @@ def command(
         (run,) = trace_tokens(*what, before, token, report=advance)
         cost = run_cost(run, params, timing)
         whole = prompt_cost(*what, timing, tokens[:prompt], report=advance) if prompt else None
+        simulated = None
+        if measured:
+            transport: Any = open_transport(params, memory=memory)
+            counts = transport.memory_counts
+            progress.update(task, description="simulating the token")
+            simulated = measure(
+                transport, *what, before + token, beats=lambda: counts().beats, report=advance
+            )
+            transport.close()
     report = Report(
         model=converted.name,
         configuration=config,
@@ -96,6 +109,7 @@ def command(
         mhz=mhz,
         cost=cost,
         prompt=whole,
+        measured=simulated,
         dense=dense_bytes(converted, position=position),
         bytes_per_cycle=params.axi_data_width / 8 / timing.beat_interval,
     )

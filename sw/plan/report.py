@@ -9,6 +9,7 @@ from rich.table import Table
 
 from sw.plan.cost import TokenCost
 from sw.plan.dense import DenseBytes
+from sw.plan.measure import Measured
 from sw.plan.prompt import PromptCost
 
 #: What a token may read beside codes that are not silent, scales, keys and values: a share of all.
@@ -31,6 +32,8 @@ class Report:
         What the token costs.
     prompt : PromptCost or None
         What a prompt costs.
+    measured : Measured or None
+        What a simulated core needed for the token.
     dense : DenseBytes
         What the token would read if nothing were skipped.
     bytes_per_cycle : float
@@ -44,6 +47,7 @@ class Report:
     mhz: float
     cost: TokenCost
     prompt: PromptCost | None
+    measured: Measured | None
     dense: DenseBytes
     bytes_per_cycle: float
 
@@ -97,6 +101,14 @@ class Report:
             f"scales, {dense.cache:,} keys and values) in {self.dense_cycles:,.0f} cycles at best; "
             f"this token has {self.dense_cycles / cost.cycles:.3f} times its rate",
         ]
+        if self.measured:
+            cycles, beats = self.measured
+            lines.append(
+                f"simulated: {cycles:,} cycles, predicted {cost.cycles / cycles - 1:+.3%}; "
+                f"{beats:,} beats, predicted {cost.beats - beats:+,}; "
+                f"{cost.useful_beats / cycles:.2%} of the cycles move a useful one, "
+                f"{self.dense_cycles / cycles:.3f} times the dense decoder's rate"
+            )
         if self.prompt:
             prompt = self.prompt
             lines.append(
@@ -132,6 +144,7 @@ class Report:
                 }
                 for name, kind in cost.kinds.items()
             },
+            "measured": self.measured._asdict() if self.measured else None,
             "dense_bytes": self.dense._asdict(),
             "dense_cycles": self.dense_cycles,
             "prompt": self._prompt(),
