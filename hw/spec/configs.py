@@ -22,7 +22,7 @@ def _outside(*, lanes: int, **changes) -> CoreConfig:
 
 def _token(*, lanes: int, **changes) -> CoreConfig:
     """Run whole tokens of SmolLM2."""
-    return _outside(lanes=lanes, max_outputs=6144, vector_width=8, **changes)
+    return _outside(lanes=lanes, max_outputs=7040, vector_width=8, **changes)
 
 
 _TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=21504)

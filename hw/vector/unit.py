@@ -143,7 +143,10 @@ class VectorUnit(wiring.Component):
         return m
 
     def _connect_memory(self, m, memory, drain, units):
-        """Who is idle drives 0, so that all may share a port; what is loaded steps back."""
+        """Who is idle drives 0, so that all may share a port; what is loaded steps back.
+
+        Block RAMs lie far apart, so writes go through a register: the next instruction reads later.
+        """
         writers = [user.write for user in (*units, drain) if hasattr(user, "write")]
         m.d.comb += self.granted.eq(~Cat(write.mask for write in writers).any())
         writers += [self.load, self._connect_window(m, memory)]
@@ -159,7 +162,7 @@ class VectorUnit(wiring.Component):
             m.d.comb += [reader.words.eq(port.words) for reader in readers]
         for name in memory.write.signature.members:
             values = [Value.cast(getattr(write, name)) for write in writers]
-            m.d.comb += Value.cast(getattr(memory.write, name)).eq(reduce(or_, values))
+            m.d.sync += Value.cast(getattr(memory.write, name)).eq(reduce(or_, values))
 
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""

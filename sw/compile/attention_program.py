@@ -47,15 +47,16 @@ class _Attention:
             "quantizer": writer.quantizer(f"{self._prefix}probability", probability),
         }
 
-    def project(self) -> None:
+    def project(self, *, loads_late: bool) -> None:
         """Multiply what the first run needs, k and v, then the other queries beside its work."""
         writer, c, name = self._writer, self._config, f"{self._prefix}qkv"
         norm, stride = f"{self._prefix}attn_norm", writer.vectors.qkv_stride
-        tile_rows = writer.tables.matrices[name].tile_rows
-        others = c.heads - c.heads // c.kv_heads
-        border = others * c.head_width // tile_rows * tile_rows
+        border, others = first_rows(writer, name), _queries_behind(writer)
         for chunk in writer.chunks(name, first=border):
             project(writer, name, chunk, norm=norm, stride=stride)
+        if loads_late:
+            writer.load_exponents(name, end=border)
+            writer.load_rotary()
         writer.load_exponents(f"{self._prefix}attn_output")
         writer.load_gains(f"{self._prefix}ffn_norm")
         for chunk in writer.chunks(name, end=border):
@@ -73,7 +74,7 @@ class _Attention:
                 self._keep_keys(run.group)
             self._scores(run, number, bank=0 if number else behind)
             if number == 0:
-                self._turn(0, self._config.heads - self._config.heads // self._config.kv_heads)
+                self._turn(0, _queries_behind(self._writer))
             if run.first:
                 self._load_scales("value_scales", run)
             if number:
@@ -209,7 +210,21 @@ def _marks(head: int, bank: int) -> dict[str, int]:
     return {"join": int(head > 0), "bank": bank, "uncounted": 1}
 
 
-def write_attention(writer: Writer, layer: int, caches: Sequence[HeadCaches]) -> None:
+def _queries_behind(writer: Writer) -> int:
+    """Count the heads of q of all key heads but the last, whose run is the first."""
+    c = writer.model.config
+    return c.heads - c.heads // c.kv_heads
+
+
+def first_rows(writer: Writer, name: str) -> int:
+    """Return the row from which a matrix of q, k and v is multiplied first."""
+    tile_rows = writer.tables.matrices[name].tile_rows
+    return _queries_behind(writer) * writer.model.config.head_width // tile_rows * tile_rows
+
+
+def write_attention(
+    writer: Writer, layer: int, caches: Sequence[HeadCaches], *, loads_late: bool = False
+) -> None:
     """Write what is between the encoded input of a layer and that of its attention's output.
 
     Parameters
@@ -220,8 +235,10 @@ def write_attention(writer: Writer, layer: int, caches: Sequence[HeadCaches]) ->
         Number of the layer.
     caches : sequence of HeadCaches
         The layer's, for each key head.
+    loads_late : bool
+        Rotary tables, and row exponents before :func:`first_rows`, are not loaded so far.
     """
     attention = _Attention(writer, layer, caches)
-    attention.project()
+    attention.project(loads_late=loads_late)
     attention.mix()
     attention.finish()

@@ -15,7 +15,7 @@ from sw.compile.cache_layout import CacheShape, HeadCaches
 from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_core, check_memory, check_vectors, longest_context
 from sw.compile.tables import Tables, place_layer, place_shared
-from sw.compile.token_program import write_embedding, write_rest, write_rotary, write_token
+from sw.compile.token_program import write_embedding, write_rest, write_token
 from sw.compile.vector_layout import lay_out_most
 from sw.compile.writer import Writer
 from sw.convert.container import ConvertedModel
@@ -173,7 +173,6 @@ def _place_prefill(
         write_embedding(writer, token)
         embeddings.append(place())
     writer.begin(tables, tokens=len(embeddings))
-    write_rotary(writer)
     write_rest(writer, caches)
     return Prefill(embeddings=tuple(embeddings), rest=place())
 

@@ -23,7 +23,6 @@ from sw.compile.token_program import (
     write_head,
     write_layer,
     write_loads,
-    write_rotary,
 )
 from sw.convert.container import ConvertedModel
 
@@ -100,7 +99,7 @@ def compile_stream(
     caches = place_caches(memory, model, params, context=context)
     writer.begin(shared)
     write_embedding(writer)
-    write_rotary(writer)
+    writer.load_rotary()
     address = memory.place(writer.finish())
     embedding = tuple(writer.instructions)
     writer.begin(shared)

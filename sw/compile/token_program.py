@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hw.spec.codes import BLOCK
 from hw.spec.formats import W8
 from hw.spec.program import Index, Opcode
-from sw.compile.attention_program import write_attention
+from sw.compile.attention_program import first_rows, write_attention
 from sw.compile.cache_layout import HeadCaches
 from sw.compile.products import accumulate, choose, project
 from sw.compile.writer import Writer
@@ -28,16 +28,20 @@ def write_token(writer: Writer, caches: Sequence[Sequence[HeadCaches]]) -> None:
         For every layer and key head.
     """
     write_embedding(writer)
-    write_rotary(writer)
     write_rest(writer, caches)
 
 
 def write_rest(writer: Writer, caches: Sequence[Sequence[HeadCaches]]) -> None:
-    """Write everything from the residuals to the largest logits of the last token."""
-    write_loads(writer, first_of(0))
+    """Write everything from the residuals to the largest logits of the last token.
+
+    Before the first product only that is loaded what it needs.
+    """
+    norm, matrix = first_of(0)
+    writer.load_gains(norm)
+    writer.load_exponents(matrix, first=first_rows(writer, matrix))
     for layer, heads in enumerate(caches):
         after = first_of(layer + 1) if layer + 1 < len(caches) else HEAD
-        write_layer(writer, layer, heads, after=after)
+        write_layer(writer, layer, heads, after=after, loads_late=layer == 0)
     write_head(writer)
 
 
@@ -59,6 +63,7 @@ def write_layer(
     caches: Sequence[HeadCaches],
     *,
     after: tuple[str, str] | None = None,
+    loads_late: bool = False,
 ) -> None:
     """Write a layer, from residuals to residuals; what it begins with is loaded.
 
@@ -72,11 +77,13 @@ def write_layer(
         The layer's, for each key head.
     after : tuple of str, optional
         Norm and matrix behind the layer, for which is loaded here.
+    loads_late : bool
+        What the first product of the layer does not need is not loaded so far.
     """
     prefix, config, vectors = f"layers.{layer}.", writer.model.config, writer.vectors
     norm, gate_up, down = (f"{prefix}{name}" for name in ("ffn_norm", "gate_up", "ffn_down"))
     writer.norm(*first_of(layer))
-    write_attention(writer, layer, caches)
+    write_attention(writer, layer, caches, loads_late=loads_late)
     accumulate(writer, f"{prefix}attn_output", fraction=FRACTION)
 
     writer.norm(norm, gate_up)
@@ -108,7 +115,7 @@ def write_embedding(writer: Writer, token: int = 0) -> None:
     row_bytes = writer.row_bytes
     head_bytes = W8.head_beats(sums=matrix.sums) * row_bytes
     # Regions that nothing else needs before the first layer.
-    codes, mantissas, exponent = vectors.work, vectors.work_exponents, vectors.gains
+    codes, mantissas, exponent = vectors.work, vectors.work_exponents, vectors.rotary
     writer.add(
         Opcode.LOAD,
         target=codes,
@@ -136,13 +143,3 @@ def write_embedding(writer: Writer, token: int = 0) -> None:
         count=matrix.inputs,
         constant=writer.model.residual_fraction,
     )
-
-
-def write_rotary(writer: Writer) -> None:
-    """Load the rotary tables of the positions."""
-    vectors, pairs = writer.vectors, writer.model.config.head_width // 2
-    place = vectors.rotary
-    for token in range(writer.tokens):
-        for address in (writer.tables.cosines, writer.tables.sines):
-            writer.load(place, address, pairs, size=2, index=Index.POSITION, ahead=token)
-            place += vectors.rotary_stride

@@ -11,7 +11,7 @@ import numpy as np
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W8
 from hw.spec.params import CoreParams
-from hw.spec.program import Instruction, Opcode
+from hw.spec.program import Index, Instruction, Opcode
 from hw.spec.registers import REGISTERS
 from hw.spec.scales import SCALE_FRACTION
 from sw.compile.hazards import with_waits
@@ -115,19 +115,30 @@ class Writer:
         """Load the gains of a norm."""
         self.load(self.vectors.gains, self.tables.gains[norm], self.model.config.width, size=2)
 
-    def load_exponents(self, name: str) -> None:
-        """Load the row exponents of a layer's matrix; of the head, of its first chunk."""
+    def load_exponents(self, name: str, *, first: int = 0, end: int | None = None) -> None:
+        """Load the exponents of rows of a layer's matrix; of the head, of its first chunk."""
         if name == "head":
             self.load_chunk(0)
-        else:
-            matrix = self.tables.matrices[name]
-            self.load(self.exponents(name), matrix.exponents, matrix.rows)
+            return
+        matrix = self.tables.matrices[name]
+        count = (matrix.rows if end is None else end) - first
+        if count:
+            self.load(self.exponents(name) + first, matrix.exponents + first, count)
 
     def load_chunk(self, chunk: int) -> None:
         """Load the row exponents of a chunk of the head, in turns to two regions."""
         first, count = self.chunks("head")[chunk]
         address = self.tables.matrices["head"].exponents + first
         self.load(self.vectors.head_exponents[chunk % 2], address, count)
+
+    def load_rotary(self) -> None:
+        """Load the rotary tables of the positions of all tokens."""
+        vectors, pairs = self.vectors, self.model.config.head_width // 2
+        place = vectors.rotary
+        for token in range(self.tokens):
+            for address in (self.tables.cosines, self.tables.sines):
+                self.load(place, address, pairs, size=2, index=Index.POSITION, ahead=token)
+                place += vectors.rotary_stride
 
     def exponents(self, name: str) -> int:
         """Return where the row exponents of a layer's matrix are."""
