@@ -92,8 +92,8 @@ class Report:
             f"position {self.position}: {self.tokens_per_second:.2f} tokens a second at "
             f"{self.mhz:g} MHz",
             f"lanes wait in matrices of weights: {stalls} (cycles)",
-            f"{cost.beats / cost.cycles:.1%} of the cycles move a beat, "
-            f"{cost.useful_beats / cost.cycles:.1%} a useful one",
+            f"{cost.beats / cost.cycles:.2%} of the cycles move a beat, "
+            f"{cost.useful_beats / cost.cycles:.2%} a useful one",
             f"{cost.silent_share:.1%} of the multiplications by weights are silent; codes without "
             f"them, scales, keys and values are {self.bound:,.0f} bytes with {ALLOWANCE:.0%} more, "
             f"of which this token reads {cost.octets / self.bound:.1%}",
