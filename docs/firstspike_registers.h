@@ -79,6 +79,10 @@
 #define FIRSTSPIKE_MODE_SUMS_MASK                   0x00000040u
 #define FIRSTSPIKE_MODE_FIXED_SHIFT                 7
 #define FIRSTSPIKE_MODE_FIXED_MASK                  0x00000080u
+#define FIRSTSPIKE_MODE_VECTOR_SHIFT                8
+#define FIRSTSPIKE_MODE_VECTOR_MASK                 0x00003f00u
+#define FIRSTSPIKE_MODE_ENCODE_SHIFT                14
+#define FIRSTSPIKE_MODE_ENCODE_MASK                 0x00004000u
 
 /* RW: Quantizer of the input tensor. */
 #define FIRSTSPIKE_QUANTIZER                        0x3cu
@@ -89,7 +93,7 @@
 #define FIRSTSPIKE_QUANTIZER_SILENT_SHIFT           20
 #define FIRSTSPIKE_QUANTIZER_SILENT_MASK            0x0ff00000u
 
-/* R: Base exponent of the encoded vector. */
+/* R: Base exponent of the vector that `mode` names. */
 #define FIRSTSPIKE_SCALE_BASE                       0x40u
 
 /* RW: Fault injection for tests; acts in the next instruction. */
@@ -139,24 +143,26 @@
 #define FIRSTSPIKE_WAITING_FETCH_MASK               0x00000001u
 #define FIRSTSPIKE_WAITING_LOADER_SHIFT             1
 #define FIRSTSPIKE_WAITING_LOADER_MASK              0x00000002u
-#define FIRSTSPIKE_WAITING_MATRIX_SHIFT             2
-#define FIRSTSPIKE_WAITING_MATRIX_MASK              0x00000004u
-#define FIRSTSPIKE_WAITING_DRAIN_SHIFT              3
-#define FIRSTSPIKE_WAITING_DRAIN_MASK               0x00000008u
-#define FIRSTSPIKE_WAITING_EMBED_SHIFT              4
-#define FIRSTSPIKE_WAITING_EMBED_MASK               0x00000010u
-#define FIRSTSPIKE_WAITING_FEED_SHIFT               5
-#define FIRSTSPIKE_WAITING_FEED_MASK                0x00000020u
-#define FIRSTSPIKE_WAITING_SOFTMAX_SHIFT            6
-#define FIRSTSPIKE_WAITING_SOFTMAX_MASK             0x00000040u
-#define FIRSTSPIKE_WAITING_ROTATE_SHIFT             7
-#define FIRSTSPIKE_WAITING_ROTATE_MASK              0x00000080u
-#define FIRSTSPIKE_WAITING_KEEP_SHIFT               8
-#define FIRSTSPIKE_WAITING_KEEP_MASK                0x00000100u
-#define FIRSTSPIKE_WAITING_WRITES_SHIFT             9
-#define FIRSTSPIKE_WAITING_WRITES_MASK              0x00000200u
-#define FIRSTSPIKE_WAITING_FORGOTTEN_SHIFT          10
-#define FIRSTSPIKE_WAITING_FORGOTTEN_MASK           0x00000400u
+#define FIRSTSPIKE_WAITING_ENCODER_SHIFT            2
+#define FIRSTSPIKE_WAITING_ENCODER_MASK             0x00000004u
+#define FIRSTSPIKE_WAITING_MATRIX_SHIFT             3
+#define FIRSTSPIKE_WAITING_MATRIX_MASK              0x00000008u
+#define FIRSTSPIKE_WAITING_DRAIN_SHIFT              4
+#define FIRSTSPIKE_WAITING_DRAIN_MASK               0x00000010u
+#define FIRSTSPIKE_WAITING_EMBED_SHIFT              5
+#define FIRSTSPIKE_WAITING_EMBED_MASK               0x00000020u
+#define FIRSTSPIKE_WAITING_FEED_SHIFT               6
+#define FIRSTSPIKE_WAITING_FEED_MASK                0x00000040u
+#define FIRSTSPIKE_WAITING_SOFTMAX_SHIFT            7
+#define FIRSTSPIKE_WAITING_SOFTMAX_MASK             0x00000080u
+#define FIRSTSPIKE_WAITING_ROTATE_SHIFT             8
+#define FIRSTSPIKE_WAITING_ROTATE_MASK              0x00000100u
+#define FIRSTSPIKE_WAITING_KEEP_SHIFT               9
+#define FIRSTSPIKE_WAITING_KEEP_MASK                0x00000200u
+#define FIRSTSPIKE_WAITING_WRITES_SHIFT             10
+#define FIRSTSPIKE_WAITING_WRITES_MASK              0x00000400u
+#define FIRSTSPIKE_WAITING_FORGOTTEN_SHIFT          11
+#define FIRSTSPIKE_WAITING_FORGOTTEN_MASK           0x00000800u
 
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u

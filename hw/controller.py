@@ -1,4 +1,4 @@
-"""Controller: runs one matrix-vector instruction from start to done."""
+"""Controller: encodes vectors and multiplies matrices, from start to done."""
 
 from __future__ import annotations
 
@@ -11,90 +11,121 @@ from hw.spec.registers import Error
 
 
 class Controller(wiring.Component):
-    """Check, encode and integrate all tiles, done.
+    """Checks what is to be encoded or multiplied, begins it, and tells when it has ended.
 
-    Both begin together: the tile engine's first replay chases the encoder.
+    Both may run at once. Where they begin together, the tile engine's first replay chases the
+    encoder.
 
-    Attributes
-    ----------
-    start : In(1)
-        The host's command.
+    Members
+    -------
+    encode, start : In(1)
+        Encode a vector; multiply; pulse. Refused if the same still runs, or within ``CHECK`` cycles
+        of each other.
     tiles : In(16)
-        Tiles of the instruction.
+        Tiles to multiply.
     refused : In(8)
-        Result of the instruction check.
+        Result of the check of what ``checks_product`` says.
+    checks_product : Out(1)
+        What is checked, is what is to be multiplied, else to be encoded.
     draining : In(1)
-        Memory still answers an instruction that was stopped; none may start.
+        Memory still answers what was stopped; nothing may start.
+    stored : In(1)
+        The encoder has ended: low from the cycle after ``begin_encode`` on.
     tile_done : In(1)
-        The outputs of a tile have been written.
-    launch : Out(1)
-        Starts encoder and tile engine; pulses.
+        The outputs of a tile have been written, for all vectors.
+    begin_encode, begin_product : Out(1)
+        Start encoder, and tile engine; pulse.
+    encoded, multiplied : Out(1)
+        Nothing is being encoded; nothing multiplied.
     busy, done : Out(1)
-        Bits of the status register.
+        Bits of the status register: something runs; all that ran has ended well.
     error : Out(8)
         Why the last start was refused.
+    encode_refused : Out(1)
+        That was one to encode only.
+    beside : In(1)
+        One may be asked for beside the other, and only multiplications count in ``cycles``.
     cycles : Out(32)
-        Clock cycles of the instruction so far.
+        Clock cycles of what runs so far, or of what ran last.
     """
 
     def __init__(self):
         super().__init__(
             {
-                "start": In(1),
+                **dict.fromkeys(("encode", "start"), In(1)),
                 "tiles": In(16),
                 "refused": In(8),
-                "draining": In(1),
-                "tile_done": In(1),
-                "launch": Out(1),
-                "busy": Out(1),
-                "done": Out(1),
+                "checks_product": Out(1),
+                **dict.fromkeys(("draining", "stored", "tile_done"), In(1)),
+                **dict.fromkeys(("begin_encode", "begin_product"), Out(1)),
+                **dict.fromkeys(("encoded", "multiplied"), Out(1, init=1)),
+                **dict.fromkeys(("busy", "done"), Out(1)),
                 "error": Out(8),
+                "encode_refused": Out(1),
+                "beside": In(1),
                 "cycles": Out(32),
             }
         )
 
     def elaborate(self, platform):
-        """Step through the phases; count the cycles."""
+        """Check; begin; await the ends; count the cycles."""
         m = Module()
-        wait = Signal(range(CHECK))
-        tiles = Signal(16)
-        m.d.sync += self.launch.eq(0)
+        checking, wait = Signal(), Signal(range(CHECK))
+        product, tiles = Signal(), Signal(16)
+        asked = self.encode | self.start
+        runs = (self.encode & ~self.encoded) | (self.start & ~self.multiplied)
+        runs |= self.busy & ~self.beside
+        taken = asked & ~checking & ~runs & ~self.draining
+        m.d.comb += [
+            self.checks_product.eq(self.start | (product & ~self.encode)),
+            self.busy.eq(~self.encoded | ~self.multiplied),
+        ]
+        m.d.sync += [self.begin_encode.eq(0), self.begin_product.eq(0)]
 
-        with m.If(self.busy):
-            m.d.sync += self.cycles.eq(self.cycles + 1)
+        stored = ~self.encoded & ~checking & ~self.begin_encode & self.stored
+        multiplied = self.tile_done & (tiles == 1) & ~self.multiplied
+        with m.If(stored):
+            m.d.sync += self.encoded.eq(1)
+        with m.If(~self.multiplied & self.tile_done):
+            m.d.sync += [tiles.eq(tiles - 1), self.multiplied.eq(multiplied)]
+        with m.If((stored | multiplied) & (self.encoded | stored) & (self.multiplied | multiplied)):
+            m.d.sync += self.done.eq(1)
+
+        counts = ~self.multiplied | (~self.encoded & ~self.beside)
+        m.d.sync += self.cycles.eq(self.cycles + counts)
+        self._check(m, checking, wait, product)
+        with m.If(taken):
+            m.d.sync += [
+                checking.eq(1),
+                wait.eq(CHECK - 1),
+                product.eq(self.start),
+                self.done.eq(0),
+                self.error.eq(Error.NONE),
+            ]
+            with m.If(self.encode):
+                m.d.sync += self.encoded.eq(0)
             with m.If(self.start):
-                m.d.sync += self.error.eq(Error.BUSY)
-
-        with m.If(self.draining & self.start):
+                m.d.sync += [self.multiplied.eq(0), tiles.eq(self.tiles)]
+            with m.If(self.start | ~self.beside):
+                m.d.sync += self.cycles.eq(0)
+        with m.Elif(asked):
             m.d.sync += self.error.eq(Error.BUSY)
-
-        with m.FSM():
-            with m.State("idle"):
-                with m.If(self.start & ~self.draining):
-                    m.d.sync += [
-                        self.busy.eq(1),
-                        self.done.eq(0),
-                        self.error.eq(Error.NONE),
-                        self.cycles.eq(0),
-                        wait.eq(CHECK - 1),
-                        tiles.eq(self.tiles),
-                    ]
-                    m.next = "check"
-
-            with m.State("check"):
-                m.d.sync += wait.eq(wait - 1)
-                with m.If(wait == 0):
-                    with m.If(self.refused == Error.NONE):
-                        m.d.sync += self.launch.eq(1)
-                        m.next = "integrate"
-                    with m.Else():
-                        m.d.sync += [self.error.eq(self.refused), self.busy.eq(0)]
-                        m.next = "idle"
-
-            with m.State("integrate"):
-                with m.If(self.tile_done):
-                    m.d.sync += tiles.eq(tiles - 1)
-                    with m.If(tiles == 1):
-                        m.d.sync += [self.busy.eq(0), self.done.eq(1)]
-                        m.next = "idle"
         return m
+
+    def _check(self, m, checking, wait, product):
+        """Await the check of what was asked for."""
+        encodes = Signal()  # also, or only
+        with m.If(~checking):
+            m.d.sync += encodes.eq(self.encode)
+        with m.Else():
+            m.d.sync += wait.eq(wait - 1)
+            with m.If(wait == 0):
+                m.d.sync += checking.eq(0)
+                with m.If(self.refused == Error.NONE):
+                    m.d.sync += [self.begin_encode.eq(encodes), self.begin_product.eq(product)]
+                with m.Else():
+                    m.d.sync += [self.error.eq(self.refused), self.encode_refused.eq(~product)]
+                    with m.If(encodes):
+                        m.d.sync += self.encoded.eq(1)
+                    with m.If(product):
+                        m.d.sync += self.multiplied.eq(1)

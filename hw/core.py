@@ -25,6 +25,12 @@ MEMORY_PREFIX = "m_axi_"
 #: Ports of the clock domain.
 CLOCK = ("clk", "rst")
 
+#: What the token unit knows of the matrix unit.
+STATES = (
+    *("encoded", "multiplied", "encode_refused", "failed"),
+    *("bases", "tile_done", "accumulator"),
+)
+
 
 def core_signature(params: CoreParams) -> wiring.Signature:
     """Flat ports of a core."""
@@ -93,7 +99,7 @@ class Core(wiring.Component):
             outputs.readable.eq(outputs.address < 2 * params.max_outputs),
             outputs.read_data.eq(matrix.word),
             matrix.fault.eq(registers.fault),
-            registers.scale_base.eq(matrix.base),
+            registers.scale_base.eq(matrix.bases[registers.mode.vector]),
         ]
         if params.vector_words:
             self._connect_token_unit(m, registers, inputs, matrix)
@@ -106,7 +112,8 @@ class Core(wiring.Component):
             connect(m, registers.memory_data, matrix.memory)
         m.d.comb += [
             *self._command(registers, matrix),
-            matrix.start.eq(registers.control.start),
+            matrix.encode.eq(registers.control.start),
+            matrix.start.eq(registers.control.start & ~registers.mode.encode),
             matrix.abort.eq(registers.control.reset),
             matrix.address.eq(outputs.address),
             registers.status.busy.eq(matrix.busy),
@@ -123,14 +130,17 @@ class Core(wiring.Component):
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
     def _command(self, registers, matrix):
-        """Let the matrix unit do what the registers say."""
-        command = matrix.command
+        """Let the matrix unit do what the registers say: encode a vector, multiply all up to it."""
+        encoding, command, vector = matrix.encoding, matrix.command, registers.mode.vector
         return [
-            command.inputs.eq(registers.shape.inputs),
+            *(task.inputs.eq(registers.shape.inputs) for task in (encoding, command)),
+            *(task.mode.eq(registers.mode) for task in (encoding, command)),
+            *(task.quantizer.eq(registers.quantizer) for task in (encoding, command)),
+            encoding.vector.eq(vector),
+            encoding.join.eq(vector != 0),
             command.tiles.eq(registers.shape.tiles),
             command.weight_base.eq(registers.weight_base),
-            command.mode.eq(registers.mode),
-            command.quantizer.eq(registers.quantizer),
+            command.last.eq(vector),
         ]
 
     def _connect_token_unit(self, m, registers, inputs, matrix):
@@ -144,7 +154,7 @@ class Core(wiring.Component):
         connect(m, matrix.memory, unit.weights)
         connect(m, registers.best_data, unit.best)
         connect(m, registers.vector_data, unit.vector)
-        control, status, command = registers.control, registers.status, matrix.command
+        control, status = registers.control, registers.status
         # Between an abort and what it leaves to drain lies the cycle of `stop`.
         busy = unit.busy | unit.draining | matrix.busy | matrix.stop
         program = Signal()  # what ran last
@@ -156,13 +166,11 @@ class Core(wiring.Component):
             unit.position.eq(registers.position),
             unit.abort.eq(control.reset),
             unit.stop.eq(matrix.stop),
-            unit.finished.eq(matrix.done),
             unit.refused.eq(matrix.error),
-            unit.failed.eq(matrix.failed),
-            unit.base.eq(matrix.base),
-            unit.tile_done.eq(matrix.tile_done),
-            unit.accumulator.eq(matrix.accumulator),
-            matrix.start.eq(Mux(unit.busy, unit.multiply, start)),
+            *(getattr(unit, name).eq(getattr(matrix, name)) for name in STATES),
+            matrix.encode.eq(Mux(unit.busy, unit.encode, start)),
+            matrix.start.eq(Mux(unit.busy, unit.multiply, start & ~registers.mode.encode)),
+            matrix.beside.eq(unit.busy),
             matrix.abort.eq(control.reset | unit.halt),
             matrix.address.eq(Mux(unit.busy, unit.output << 1, registers.output_data.address)),
             status.busy.eq(busy),
@@ -173,8 +181,7 @@ class Core(wiring.Component):
             registers.waiting.eq(unit.waiting),
             registers.token_cycles.eq(unit.cycles),
             totals.clear.eq(unit.run),
-            totals.add.eq(unit.counted),
-            totals.reuse.eq(unit.instruction.reuse),
+            totals.ended.eq(unit.counted),
             totals.counters.eq(matrix.counters),
             *(
                 getattr(registers, name).eq(
@@ -189,12 +196,8 @@ class Core(wiring.Component):
             m.d.sync += program.eq(0)
         with m.If(unit.busy):
             m.d.comb += [
-                *(
-                    command[name].eq(unit.instruction[name])
-                    for name in ("inputs", "tiles", "weight_base", "reuse")
-                ),
-                command.mode.as_value().eq(unit.instruction.mode),
-                command.quantizer.as_value().eq(unit.instruction.quantizer),
+                matrix.encoding.eq(unit.encoding),
+                matrix.command.eq(unit.command),
             ]
         with m.Else():
             m.d.comb += self._command(registers, matrix)

@@ -3,16 +3,59 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.bus.csr import register_layout
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
-from hw.spec.params import CoreParams
-from hw.spec.registers import Error
+from hw.spec.params import MOST_VECTORS, CoreParams
+from hw.spec.registers import REGISTERS, Error
 
 WORD = 32
+
+
+#: Bits of a vector's number.
+VECTOR_BITS = (MOST_VECTORS - 1).bit_length()
+
+
+def _mode_layouts() -> dict[str, data.StructLayout]:
+    return {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
+
+
+def encoding_layout() -> data.StructLayout:
+    """Return the layout of what is to be encoded: fields of registers, or of an instruction.
+
+    Members
+    -------
+    inputs, mode, quantizer
+        As the registers.
+    vector : unsigned(6)
+        Number under which its events are kept.
+    join, bank : unsigned(1)
+        Where its rows are marked; see :class:`hw.synapse.row_masks.RowMasks`.
+    """
+    return data.StructLayout(
+        {"inputs": 16, **_mode_layouts(), "vector": VECTOR_BITS, "join": 1, "bank": 1}
+    )
+
+
+def command_layout() -> data.StructLayout:
+    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
+
+    Members
+    -------
+    inputs, tiles, weight_base, mode, quantizer
+        As the registers.
+    first, last : unsigned(6)
+        Numbers of the first vector and of the last.
+    bank : unsigned(1)
+        Where their rows are marked.
+    """
+    vectors = dict.fromkeys(("first", "last"), VECTOR_BITS)
+    shape = {"inputs": 16, "tiles": 16, "weight_base": 32}
+    return data.StructLayout({**shape, **_mode_layouts(), **vectors, "bank": 1})
 
 
 class InstructionCheck(wiring.Component):
@@ -27,8 +70,10 @@ class InstructionCheck(wiring.Component):
 
     Attributes
     ----------
-    inputs, tiles, weight_base, table, wide, codes, fixed, sums, silent_level
+    inputs, tiles, weight_base, table, wide, codes, fixed, sums, vector, silent_level
         Fields of the instruction's registers.
+    more : In
+        Vectors that are multiplied beside that one. Both only where ``batch`` is above 1.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
     silent : Out(signed(8))
@@ -47,6 +92,7 @@ class InstructionCheck(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "sums": In(1),
+                **(dict.fromkeys(("vector", "more"), In(VECTOR_BITS)) if params.batch > 1 else {}),
                 "silent_level": In(8),
                 "error": Out(8),
                 "silent": Out(signed(8)),
@@ -85,11 +131,19 @@ class InstructionCheck(wiring.Component):
         if params.alignment > 1:
             misplaced |= self.weight_base % params.alignment != 0
 
-        with m.If(~(known_table & known_format)):
+        most = Mux(self.wide, most_wide_tiles, most_tiles)
+        many = self.tiles > most
+        known = known_table & known_format
+        if params.batch > 1:
+            known &= self.vector < params.batch
+            wanted = Signal(len(tiles) + VECTOR_BITS + 1)
+            m.d.sync += wanted.eq(tiles * (self.more + 1))
+            many |= wanted > most
+        with m.If(~known):
             m.d.sync += self.error.eq(Error.MODE)
         with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
             m.d.sync += self.error.eq(Error.INPUTS)
-        with m.Elif((self.tiles == 0) | (self.tiles > Mux(self.wide, most_wide_tiles, most_tiles))):
+        with m.Elif((self.tiles == 0) | many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
         with m.Elif(misplaced):
             m.d.sync += self.error.eq(Error.MEMORY)

@@ -1,4 +1,4 @@
-"""Matrix unit: multiplies one matrix by one vector, from the input buffer to the output buffer."""
+"""Matrix unit: encodes vectors, and multiplies them by matrices, from input to output buffer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hw.bus.window import WindowSignature
 from hw.controller import Controller
 from hw.encode.input_buffer import input_signature
 from hw.encode.vector_encoder import VectorEncoder
-from hw.instruction import InstructionCheck
+from hw.instruction import InstructionCheck, command_layout, encoding_layout
 from hw.integrate.mac import MacLanes
 from hw.integrate.output_buffer import OutputBuffer
 from hw.integrate.scaler import GroupScaler
@@ -28,14 +28,8 @@ from hw.synapse.onchip import OnChipMemory
 #: Lanes of every integrator.
 LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
-
-def command_layout() -> data.StructLayout:
-    """Return the layout of what is to be multiplied: fields of registers, or of an instruction.
-
-    ``reuse`` says that the vector is encoded already.
-    """
-    modes = {name: register_layout(REGISTERS[name]) for name in ("mode", "quantizer")}
-    return data.StructLayout({"inputs": 16, "tiles": 16, "weight_base": 32, **modes, "reuse": 1})
+#: Ports of the output buffer that are the unit's.
+OUTPUTS = ("word", "accumulator", "tile_done")
 
 
 class MatrixUnit(wiring.Component):
@@ -48,26 +42,36 @@ class MatrixUnit(wiring.Component):
 
     Members
     -------
+    encode : In(1)
+        Encode the vector in the input buffer as ``encoding`` says; pulses, while ``encoded``.
     start : In(1)
-        Execute ``command``; pulses. Not while ``busy``, or it is refused.
-    command : In(struct)
-        See :func:`command_layout`; stable while ``busy``.
+        Multiply vectors as ``command`` says; pulses, while ``multiplied``. The one that is being
+        encoded may be among them. With ``encode`` only where both say the same.
+    encoding, command : In(struct)
+        See :func:`hw.instruction.encoding_layout` and :func:`hw.instruction.command_layout`; stable
+        from their pulse to their end.
+    beside : In(1)
+        One may begin while the other runs; else that is refused.
     fault : In(struct)
         The ``fault`` register.
     abort : In(1)
-        Forget the command.
+        Forget what runs.
     stop : Out(1)
-        The command is forgotten, after ``abort`` or an error of memory; pulses.
+        It is forgotten, after ``abort`` or an error of memory; pulses.
+    encoded, multiplied : Out(1)
+        Nothing is being encoded; nothing multiplied. Low from the cycle after the pulse on.
     busy, done, error
         Bits of the ``status`` register.
+    encode_refused : Out(1)
+        ``error`` is that of an ``encode`` alone.
     draining : Out(1)
-        Data of a forgotten command are awaited.
+        Data of what was forgotten are awaited.
     failed : Out(1)
         External memory has answered with an error; pulses.
     input : In
         Input buffer; see :func:`hw.encode.input_buffer.input_signature`.
-    base : Out(4)
-        Base exponent of the encoded vector.
+    bases : Out(ArrayLayout(4, batch))
+        Base exponents of the vectors.
     address, word, accumulator, tile_done
         Output buffer; see :class:`hw.integrate.output_buffer.OutputBuffer`.
     counters : Out(struct)
@@ -84,15 +88,18 @@ class MatrixUnit(wiring.Component):
         memory = Out(axi_signature(params)) if params.external else In(WindowSignature())
         super().__init__(
             {
-                "start": In(1),
+                **dict.fromkeys(("encode", "start"), In(1)),
+                "encoding": In(encoding_layout()),
                 "command": In(command_layout()),
+                "beside": In(1),
                 "fault": In(register_layout(REGISTERS["fault"])),
                 "abort": In(1),
-                **dict.fromkeys(("stop", "busy", "done"), Out(1)),
+                "stop": Out(1),
+                **dict.fromkeys(("encoded", "multiplied", "busy", "done"), Out(1)),
                 "error": Out(8),
-                **dict.fromkeys(("draining", "failed"), Out(1)),
+                **dict.fromkeys(("encode_refused", "draining", "failed"), Out(1)),
                 "input": In(input_signature(params)),
-                "base": Out(4),
+                "bases": Out(data.ArrayLayout(4, params.batch)),
                 "address": In(range(2 * params.max_outputs)),
                 "word": Out(32),
                 "accumulator": Out(signed(params.accumulator_width)),
@@ -123,21 +130,26 @@ class MatrixUnit(wiring.Component):
         connect(m, flipped(self.input), encoder.input)
         connect(m, flipped(self.memory), synapse.axi if params.external else synapse.window)
         self._connect_data(m, engine, encoder, synapse, lanes, scaler, outputs)
-        self._connect_command(m, check, encoder, engine, scaler, outputs)
+        self._connect_check(m, controller, check)
+        self._connect_encoding(m, encoder)
+        self._connect_command(m, check, controller, encoder, engine, scaler, outputs)
         m.d.comb += [
-            controller.start.eq(self.start),
-            controller.tiles.eq(self.command.tiles * params.sub_tiles),
+            *(
+                getattr(controller, name).eq(getattr(self, name))
+                for name in ("encode", "start", "beside")
+            ),
             controller.refused.eq(check.error),
-            controller.tile_done.eq(outputs.tile_done),
-            encoder.start.eq(controller.launch & ~self.command.reuse),
-            engine.start.eq(controller.launch),
-            outputs.clear.eq(controller.launch),
+            controller.stored.eq(encoder.encoded),
+            encoder.start.eq(controller.begin_encode),
+            engine.start.eq(controller.begin_product),
+            outputs.clear.eq(controller.begin_product),
             outputs.address.eq(self.address),
-            self.word.eq(outputs.word),
-            self.accumulator.eq(outputs.accumulator),
-            self.tile_done.eq(outputs.tile_done),
-            self.done.eq(controller.done),
-            self.base.eq(encoder.base),
+            *(
+                getattr(self, name).eq(getattr(controller, name))
+                for name in ("encoded", "multiplied", "done", "encode_refused")
+            ),
+            *(getattr(self, name).eq(getattr(outputs, name)) for name in OUTPUTS),
+            self.bases.eq(encoder.bases),
         ]
         if params.external:
             self._connect_external(m, synapse, encoder, controller)
@@ -160,12 +172,16 @@ class MatrixUnit(wiring.Component):
 
     def _connect_external(self, m, synapse, encoder, controller):
         connect(m, encoder.classified, synapse.classified)
-        command = self.command
+        command, encoding = self.command, self.encoding
         response = Mux(synapse.error, Error.RESPONSE, Error.NONE)
         scale_beats = Mux(command.mode.format, W8.scale_beats, W4.scale_beats)
         m.d.comb += [
-            synapse.start.eq(controller.launch),
-            synapse.reuse.eq(command.reuse),
+            synapse.encode.eq(controller.begin_encode),
+            synapse.encoding.eq(~encoder.encoded),
+            synapse.joins.eq(encoding.join),
+            synapse.bank.eq(encoding.bank),
+            synapse.start.eq(controller.begin_product),
+            synapse.source.eq(command.bank),
             synapse.abort.eq(self.abort),
             synapse.tiles.eq(command.tiles),
             synapse.weight_base.eq(command.weight_base),
@@ -208,34 +224,66 @@ class MatrixUnit(wiring.Component):
             outputs.last.eq(scaler.last),
         ]
 
-    def _connect_command(self, m, check, encoder, engine, scaler, outputs):
-        command = self.command
-        mode, quantizer = command.mode, command.quantizer
+    def _connect_check(self, m, controller, check):
+        """Let the check judge what was asked for last."""
+        m.d.comb += [check.tiles.eq(1), check.weight_base.eq(0)]
+        fields = {"table": "table", "wide": "format"}
+        fields |= {name: name for name in ("codes", "fixed", "sums")}
+        for product in (False, True):
+            source = self.command if product else self.encoding
+            with m.If(controller.checks_product == product):
+                m.d.comb += [
+                    check.inputs.eq(source.inputs),
+                    *(getattr(check, port).eq(source.mode[f]) for port, f in fields.items()),
+                    check.silent_level.eq(source.quantizer.silent),
+                ]
+                if self._params.batch > 1:
+                    m.d.comb += check.vector.eq(source.last if product else source.vector)
+        with m.If(controller.checks_product):
+            m.d.comb += [
+                check.tiles.eq(self.command.tiles),
+                check.weight_base.eq(self.command.weight_base),
+            ]
+            if self._params.batch > 1:
+                m.d.comb += check.more.eq(self.command.last - self.command.first)
+
+    def _connect_encoding(self, m, encoder):
+        mode, quantizer = self.encoding.mode, self.encoding.quantizer
         m.d.comb += [
-            check.inputs.eq(command.inputs),
-            check.tiles.eq(command.tiles),
-            check.weight_base.eq(command.weight_base),
-            check.table.eq(mode.table),
-            check.wide.eq(mode.format),
-            check.codes.eq(mode.codes),
-            check.fixed.eq(mode.fixed),
-            check.sums.eq(mode.sums),
-            check.silent_level.eq(quantizer.silent),
-            encoder.inputs.eq(command.inputs),
-            encoder.tiles.eq(command.tiles),
+            encoder.vector.eq(self.encoding.vector),
+            encoder.inputs.eq(self.encoding.inputs),
+            encoder.fault.eq(self.fault.as_value()),
+        ]
+        # Registers, as the classifier is behind them; the encoder is started some cycles later.
+        m.d.sync += [
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.fixed.eq(mode.fixed),
             encoder.constant.eq(quantizer.constant),
             encoder.threshold.eq(quantizer.threshold),
             encoder.silent_level.eq(quantizer.silent),
-            encoder.fault.eq(self.fault.as_value()),
+        ]
+
+    def _connect_command(self, m, check, controller, encoder, engine, scaler, outputs):
+        command = self.command
+        mode = command.mode
+        more = Signal(range(self._params.batch))  # vectors after the first
+        m.d.sync += more.eq(command.last - command.first)
+        m.d.comb += [
+            controller.tiles.eq(command.tiles * self._params.sub_tiles),
+            controller.tile_done.eq(outputs.tile_done & (scaler.vector == more)),
+            encoder.first.eq(command.first),
+            encoder.final.eq(command.last),
+            encoder.streamed.eq(command.inputs),
+            encoder.tiles.eq(command.tiles),
+            engine.vector.eq(more),
             engine.tiles.eq(command.tiles),
             engine.weight_base.eq(command.weight_base),
             engine.wide.eq(mode.format),
             engine.sums.eq(mode.sums),
             scaler.wide.eq(mode.format),
-            scaler.silent.eq(check.silent),
             outputs.wide.eq(mode.format),
             outputs.fault.eq(self.fault.as_value()),
         ]
+        with m.If(controller.begin_product):
+            m.d.sync += scaler.silent.eq(check.silent)

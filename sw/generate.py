@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 
+from hw.spec.params import CoreParams
+from sw.driver.decoder import TokenDecoder, batches
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
 from sw.load.tokenizer import Tokenizer
@@ -25,6 +27,9 @@ class Run:
     counters : dict
         Totals over prompt and generation; ``cycles`` and ``stalls`` are None without
         hardware.
+    first_token : dict or None
+        Where the device makes whole tokens, the clock cycles to the first of these and the bytes of
+        weights that came meanwhile: ``cycles`` and ``bytes_read``.
     config, model, seed, table, backend
         What ran.
     wall_seconds, build_seconds : float
@@ -34,6 +39,7 @@ class Run:
     tokens: list[int]
     text: str
     counters: dict
+    first_token: dict | None
     config: str
     model: str
     table: str
@@ -45,6 +51,12 @@ class Run:
     def as_json(self) -> dict:
         """Plain data for JSON."""
         return dataclasses.asdict(self)
+
+
+def first_token(counters: Mapping[str, int], params: CoreParams) -> dict[str, int]:
+    """Tell from the counters of a prompt what its reading cost."""
+    beats = counters["beats_read"] + counters["beats_hole"]
+    return {"cycles": counters["token_cycles"], "bytes_read": beats * params.beat_bits // 8}
 
 
 def present(counters: Mapping[str, int | None]) -> dict:
@@ -83,7 +95,7 @@ def encode_prompt(
 
 
 def generate(
-    golden: GoldenModel,
+    golden: GoldenModel | TokenDecoder,
     prompt: list[int],
     *,
     tokens: int,
@@ -95,8 +107,8 @@ def generate(
 
     Parameters
     ----------
-    golden : GoldenModel
-        The decoder; its ``linear`` decides where weights are multiplied.
+    golden : GoldenModel or TokenDecoder
+        The decoder; a golden model's ``linear`` decides where weights are multiplied.
     prompt : list of int
         Token ids.
     tokens : int
@@ -106,13 +118,15 @@ def generate(
     stop : int, optional
         Token that ends the generation (it is not yielded).
     progress : callable, optional
-        Called with (done, total) for each token of the prompt, which then runs one by one.
+        Called with (done, total) for each batch of the prompt, as the decoder takes them.
     """
     if progress is None:
         logits = golden.prefill(prompt)[-1]
     else:
-        for done, token in enumerate(prompt, 1):
-            logits = golden.step(token)
+        done = 0
+        for batch in batches(prompt, golden.batch):
+            logits = golden.prefill(batch)[-1]
+            done += len(batch)
             progress(done, len(prompt))
     for remaining in range(tokens, 0, -1):
         token = sampler(logits.numpy())

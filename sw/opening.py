@@ -189,8 +189,11 @@ def open_tokens(
     backend: str = "rtl",
     memory: str | None = None,
     link: float | None = None,
+    context: int | None = None,
 ) -> Iterator[tuple[TokenDecoder, float]]:
-    """Run a core that makes whole tokens of a model.
+    """Run a core that makes whole tokens of a model, ``context`` at most, or all that it can.
+
+    The fewer, the more of a prompt are made at once.
 
     With ``link``, bytes in a clock cycle, device memory holds two layers, which are loaded at that
     speed beside the core: the decoder's device is a :class:`sw.driver.stream.StreamDevice`.
@@ -204,11 +207,11 @@ def open_tokens(
     """
     start: Callable[[Transport], TokenDevice]
     if link is None:
-        whole = compile_program(model, params, name=config, table=table)
+        whole = compile_program(model, params, name=config, table=table, context=context)
         start = partial(TokenDevice, params=params, program=whole)
     else:
         check_speed(link)
-        streamed = compile_stream(model, params, name=config, table=table)
+        streamed = compile_stream(model, params, name=config, table=table, context=context)
         start = partial(StreamDevice, params=params, program=streamed, link=link)
     transport = open_transport(params, backend=backend, memory=memory)
     try:
@@ -230,7 +233,7 @@ def load_matching_image(
 
 
 def golden_model(
-    model: ConvertedModel, *, table: str, params: CoreParams, linear=None
+    model: ConvertedModel, *, table: str, params: CoreParams, linear=None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
     return GoldenModel(
@@ -242,4 +245,5 @@ def golden_model(
         memory=params.config.memory,
         hole=params.hole,
         linear=linear,
+        batch=batch,
     )

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from hw.spec.registers import COUNTERS
-from sw.driver.decoder import TokenDecoder
+from sw.compile.program import PlacedProgram
+from sw.driver.decoder import TokenDecoder, batches
 from sw.driver.token import TokenDevice
 from sw.golden.decoder import GoldenModel
 from sw.golden.program import Interpreter
@@ -25,7 +26,8 @@ class Place:
     Attributes
     ----------
     instruction, opcode : int, str
-        The first instruction after which vector memory differs.
+        The first instruction after which vector memory differs, of the program that makes the
+        token, or the last one that makes several at once.
     word : int
         Address in vector memory of the first word that differs then.
     expected, got : int
@@ -52,7 +54,7 @@ class TokenDifference:
     Attributes
     ----------
     token : int
-        Position in the text, prompt included.
+        Position in the text, prompt included; of several that are made at once, the last one's.
     quantity : str
         ``"logit of"`` a token id, ``"id of"`` one of the largest logits, or the name of a counter.
     expected, got : int
@@ -89,36 +91,51 @@ class ComparingDecoder:
     Parameters
     ----------
     golden : GoldenModel
-        Reference; must count the memory reads of the device's lanes.
+        Reference; must count the memory reads of the device's lanes, with as large a batch.
     decoder : TokenDecoder
         What is checked.
 
     Attributes
     ----------
-    tokens : list of int
-        What was read so far.
+    batches : list of sequence of int
+        What was read so far, as it was made at once.
+    batch : int
+        Tokens that the device makes at once where many come.
     compared : int
         Logits and counters compared so far.
     """
 
     def __init__(self, golden: GoldenModel, decoder: TokenDecoder):
         self.golden, self.decoder = golden, decoder
-        self.tokens: list[int] = []
+        self.batches: list[Sequence[int]] = []
+        self.batch = decoder.batch
         self.compared = 0
 
+    @property
+    def tokens(self) -> list[int]:
+        """What was read so far."""
+        return [token for batch in self.batches for token in batch]
+
     def step(self, token: int) -> Tensor:
-        """Append one token on both; return the golden logits.
+        """Append one token on both; as :meth:`prefill`."""
+        return self.prefill([token])[-1]
+
+    def prefill(self, tokens: Sequence[int]) -> Tensor:
+        """Append tokens on both; return the golden logits behind each batch.
 
         Raises
         ------
         TokenMismatchError
             If one of the largest logits, or a counter, differs.
         """
+        return torch.stack([self._append(batch) for batch in batches(tokens, self.batch)])
+
+    def _append(self, batch: Sequence[int]) -> Tensor:
         counted = dict(self.golden.counters)
-        logits = self.golden.step(token)
+        logits = self.golden.prefill(batch, last_only=True)[-1]
         device = self.decoder.device
-        self.tokens.append(token)
-        self.decoder.step(token)
+        self.batches.append(batch)
+        self.decoder.prefill(batch)
         order = torch.argsort(-logits.long(), stable=True)[: device.params.best].tolist()
         for rank, (id, got) in enumerate(zip(order, self.decoder.best, strict=False)):
             if id != got.id:
@@ -141,49 +158,87 @@ class ComparingDecoder:
             quantity=quantity,
             expected=expected,
             got=got,
-            place=locate(self.decoder.device, self.tokens),
+            place=locate(self.decoder.device, self.batches),
         )
         raise TokenMismatchError(difference)
 
 
-def locate(device: TokenDevice, tokens: Sequence[int]) -> Place | None:
-    """Find the first instruction of the last token after which vector memory differs.
+def locate(device: TokenDevice, made: Sequence[Sequence[int]]) -> Place | None:
+    """Find the first instruction of the last program after which vector memory differs.
 
-    The tokens are made anew on both sides; then the last one is stopped earlier and earlier, by
-    bisection, as what is wrong once stays wrong. None if nothing differs.
+    Parameters
+    ----------
+    device : TokenDevice
+        What differs.
+    made : sequence of sequence of int
+        Tokens that were made at once, in their order. They are made anew on both sides; then the
+        last program is stopped earlier and earlier, by bisection, as what is wrong once stays
+        wrong.
+
+    Returns
+    -------
+    Place or None
+        None if nothing differs.
     """
     program, params = device.program, device.params
-    position = len(tokens) - 1
+    *before, last = made
     device.load()
     device.write_vector(np.zeros(params.vector_words, np.int64))
     interpreter = Interpreter(params, program.memory(params))
-    for place, token in enumerate(tokens[:-1]):
-        device.step(token, place)
-        interpreter.run(program.address, token=token, position=place)
+    position = 0
+    for batch in before:
+        _make(device, interpreter, batch, position)
+        position += len(batch)
+    searched = _program_of(device, last)
 
     def after(count: int) -> tuple[np.ndarray, np.ndarray]:
         """Vector memory of both sides after so many instructions."""
-        device.stop_before(count)
-        device.step(tokens[-1], position)
-        interpreter.run(program.address, token=tokens[-1], position=position, until=count)
+        device.stop_before(searched, count)
+        _make(device, interpreter, last, position, until=count)
         return interpreter.words.numpy(), device.read_vector()
 
-    good, bad = 0, len(program.instructions) - 1
+    good, bad = 0, len(searched.instructions) - 1
     expected, got = after(bad)
     if (expected == got).all():
-        device.stop_before(None)
+        device.stop_before(searched, None)
         return None
     while bad - good > 1:
         middle = (good + bad) // 2
         expected, got = after(middle)
         good, bad = (middle, bad) if (expected == got).all() else (good, middle)
     expected, got = after(bad)
-    device.stop_before(None)
+    device.stop_before(searched, None)
     word = int(np.flatnonzero(expected != got)[0])
     return Place(
         instruction=bad - 1,
-        opcode=program.instructions[bad - 1].opcode.name,
+        opcode=searched.instructions[bad - 1].opcode.name,
         word=word,
         expected=int(expected[word]),
         got=int(got[word]),
     )
+
+
+def _program_of(device: TokenDevice, batch: Sequence[int]) -> PlacedProgram:
+    """Return the last program that makes so many tokens."""
+    program = device.program
+    return program.prefill.rest if program.prefill and len(batch) > 1 else program.single
+
+
+def _make(
+    device: TokenDevice,
+    interpreter: Interpreter,
+    batch: Sequence[int],
+    position: int,
+    *,
+    until: int | None = None,
+) -> None:
+    """Make a batch on both sides."""
+    prefill = device.program.prefill
+    if prefill and len(batch) > 1:
+        device.prefill(batch, position)
+        for token, embedding in zip(batch, prefill.embeddings, strict=True):
+            interpreter.run(embedding.address, token=token, position=position)
+    else:
+        device.step(batch[0], position)
+    address = _program_of(device, batch).address
+    interpreter.run(address, token=batch[-1], position=position, until=until)

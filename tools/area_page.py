@@ -21,6 +21,14 @@ COLUMNS = {
     "RAM16": "TRELLIS_DPR16X4",
 }
 
+#: Sites of the device that the page counts, by column.
+SITES = {
+    "LUT sites": "TRELLIS_COMB",
+    "FF": "TRELLIS_FF",
+    "DSP": "MULT18X18D",
+    "BRAM": "DP16KD",
+}
+
 TEXT = """\
 # Area and clock
 
@@ -42,6 +50,14 @@ are memories of 16 × 4 bits in LUTs, which LUT4eq leaves out; BRAM have 18 Kbit
 are the share of one lane: of the whole engine, and of the block `lanes` alone.
 
 {totals}
+## Cores that run tokens
+
+`mac16-token` and the like are configurations of `hw/spec/configs.py`: the whole core, with vector
+unit, sequencer, loader and storer, behind 4 bits of external memory for each lane, for models of
+the size of SmolLM2-135M. Sites and registers are those that place and route used of an LFE5U-85F,
+the shell below included; carry cells and memories in LUTs take LUT sites too.
+
+{tokens}
 ## Clock
 
 nextpnr on an LFE5U-85F, speed grade 6, CABGA381, aiming at {frequency} MHz: the best of
@@ -68,8 +84,10 @@ class Measured(Protocol):
     name: str
     cells: dict[str, Counter[str]]
     total: Counter[str]
+    tokens: bool
     placement: ecp5.Placement | None
     path: list[str]
+    ends: list[str]
     clocks: list[float]
 
 
@@ -85,9 +103,10 @@ def figures(cells: Counter[str]) -> list[str]:
 
 def totals(cores: Sequence[Measured]) -> str:
     """Whole engines, and what a lane of them costs."""
-    dense = {core.lanes: equivalents(core.total) for core in cores if core.kind == "dense"}
+    engines = [core for core in cores if not core.tokens]
+    dense = {core.lanes: equivalents(core.total) for core in engines if core.kind == "dense"}
     body = []
-    for core in cores:
+    for core in engines:
         equal, lanes = equivalents(core.total), core.cells["lanes"]
         body.append(
             [
@@ -116,6 +135,19 @@ def totals(cores: Sequence[Measured]) -> str:
     )
 
 
+def tokens(cores: Sequence[Measured]) -> str:
+    """Cores that run tokens, and their share of the device."""
+    body = []
+    for core in cores:
+        if core.tokens and (placed := core.placement):
+            shares = [
+                f"{placed.used[site]:,} ({placed.used[site] / placed.available[site]:.0%})"
+                for site in SITES.values()
+            ]
+            body.append([f"`{core.name}`", *shares])
+    return table(["core", *SITES], body)
+
+
 def blocks(core: Measured) -> str:
     """One engine, block by block."""
     body = [[f"`{name}`", *figures(cells)] for name, cells in core.cells.items()]
@@ -132,8 +164,10 @@ def clocks(cores: Sequence[Measured]) -> str:
             delay = sum(step.delay for step in placed.path)
             routing = sum(step.delay for step in placed.path if step.kind == "routing")
             sites = f"{placed.used['TRELLIS_COMB']:,} of {placed.available['TRELLIS_COMB']:,}"
+            cells = sum(step.kind == "logic" for step in placed.path)
             through = " → ".join(f"`{part}`" for part in core.path)
-            path = [f"{delay:.1f} ns", f"{routing:.1f} ns", through]
+            ends = " to ".join(f"`{end}`" for end in core.ends)
+            path = [f"{delay:.1f} ns", f"{routing:.1f} ns", cells, through, ends]
             seeds = ", ".join(f"{clock:.1f}" for clock in core.clocks)
             body.append([f"`{core.name}`", f"{clock:.1f} MHz", seeds, *path, sites])
     head = [
@@ -142,7 +176,9 @@ def clocks(cores: Sequence[Measured]) -> str:
         "by seed",
         "slowest path",
         "of it wires",
+        "cells",
         "in",
+        "from, to",
         "LUT sites of the device",
     ]
     return table(head, body)
@@ -154,6 +190,7 @@ def page(cores: Sequence[Measured], *, frequency: float) -> str:
     return TEXT.format(
         origin=f"{datetime.date.today()}, {versions}, Python {platform.python_version()}.",
         totals=totals(cores),
+        tokens=tokens(cores),
         clocks=clocks(cores),
         blocks="\n".join(map(blocks, cores)),
         frequency=frequency,

@@ -27,6 +27,10 @@ class DenseParams(CoreParams):
     code_width = 8
 
     def __init__(self, config: CoreConfig):
+        if config.batch != 1:
+            raise ValueError(
+                f"the plain engine has no batches; batch must be 1, not {config.batch}"
+            )
         super().__init__(config)
         self.accumulator_width -= 1
 
@@ -43,15 +47,15 @@ class DenseMatrixUnit(MatrixUnit):
     encoder = DenseEncoder
     external_memory = DenseMemory
 
-    def _connect_command(self, m, check, encoder, engine, scaler, outputs):
-        super()._connect_command(m, check, encoder, engine, scaler, outputs)
-        # No silent level, so no row sums; no test mode.
-        table = TABLES["integer"].number
-        m.d.comb += [
-            port.eq(0)
-            for port in (check.codes, check.fixed, check.sums, engine.sums, scaler.silent)
-        ]
-        m.d.comb += [check.table.eq(table), check.silent_level.eq(0)]
+    def _connect_check(self, m, controller, check):
+        """Know one table, without silent level; no test mode."""
+        super()._connect_check(m, controller, check)
+        m.d.comb += [port.eq(0) for port in (check.codes, check.fixed, check.sums)]
+        m.d.comb += [check.table.eq(TABLES["integer"].number), check.silent_level.eq(0)]
+
+    def _connect_command(self, m, check, controller, encoder, engine, *others):
+        super()._connect_command(m, check, controller, encoder, engine, *others)
+        m.d.comb += engine.sums.eq(0)
 
     def _connect_external(self, m, synapse, *others):
         super()._connect_external(m, synapse, *others)

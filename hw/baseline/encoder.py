@@ -42,7 +42,7 @@ class DenseEncoder(VectorEncoder):
             block_sums.block.eq(scanned + scan),
             scales.block.eq(position // BLOCK),
             scales.clear.eq(self.start),
-            self.base.eq(scales.base),
+            self.bases[0].eq(scales.base),
             final.eq(position + 1 == self.inputs),
         ]
         # Two cycles from a position to its element: the memories, then a register.

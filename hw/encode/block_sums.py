@@ -118,8 +118,15 @@ class BlockSums(wiring.Component):
         beat = Signal(sums_layout())
         domain = m.d.comb if width == 1 else m.d.sync
         domain += [
-            beat.total.eq(reduce(add, magnitudes)),
-            beat.largest.eq(reduce(greater, magnitudes)),
+            beat.total.eq(_tree(add, magnitudes)),
+            beat.largest.eq(_tree(greater, magnitudes)),
         ]
         last = tags[0] if width == 1 else tags[1]
         return beat, last.block, last.begins, last.arrived
+
+
+def _tree(combine, terms):
+    """Combine terms in pairs, and these in pairs."""
+    while len(terms) > 1:
+        terms = [reduce(combine, terms[i : i + 2]) for i in range(0, len(terms), 2)]
+    return terms[0]

@@ -1,6 +1,6 @@
 """Keeps the events of an encoded vector, and replays them for every tile of outputs."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -40,12 +40,13 @@ def replay_layout(params: CoreParams) -> data.StructLayout:
 
 
 class EventMemory(wiring.Component):
-    """Event memory of one vector, at one event per input, or two of them for ``spike``.
+    """Event memory of several vectors, at one event per input, or two of them for ``spike``.
 
-    A replay streams the vector for every tile, each block as often as a tile has parts, one item a
-    cycle as long as they are taken, without gaps. The first item is offered 3 cycles after
-    ``replay``. The first tile may chase the encoder: a block is offered 4 cycles after ``complete``
-    at the earliest.
+    A replay streams some of them for every tile: each block of the first, of the second and so on,
+    and every one of these as often as a tile has parts; one item a cycle as long as they are taken,
+    without gaps. Meanwhile others may be stored. The first item is offered 3 cycles after
+    ``replay``. The first tile may chase the encoder: a block of the vector that is being stored is
+    offered 4 cycles after ``complete`` at the earliest.
 
     Parameters
     ----------
@@ -54,8 +55,12 @@ class EventMemory(wiring.Component):
 
     Members
     -------
+    vector : In
+        Number of the vector that is stored.
     clear : In(1)
-        Forgets the vector.
+        Forgets that vector.
+    storing : In(1)
+        It is being stored, from the cycle after ``clear`` on until all its blocks are.
     fired : In(stream)
         Events in order, block after block; always ready.
     header : In(stream)
@@ -64,15 +69,17 @@ class EventMemory(wiring.Component):
         One more block is stored, header and events, this cycle's included; pulses.
     completed : Out
         Blocks that have been stored since ``clear``.
-    blocks : In
-        Blocks of the vector, at the latest when the first one is complete.
     fault : In(struct)
         Fault to inject into the codes (``spike``: levels) that are written; see
         :func:`hw.integrate.fault.fault_layout`.
     replay : In(1)
         Starts a replay; earlier ones must have ended. Not together with ``clear``.
+    first, final : In
+        Numbers of the vectors from which and up to which it goes; stable to its end.
+    blocks : In
+        Blocks of each of them; as stable.
     tiles : In(16)
-        How often it streams the vector, at least once; read with ``replay``.
+        How often it streams the vectors, at least once; read with ``replay``.
     events : Out(stream)
         See :func:`replay_layout`.
     """
@@ -82,7 +89,9 @@ class EventMemory(wiring.Component):
         self._depth = params.max_inputs * (2 if params.integrator == "spike" else 1)
         super().__init__(
             {
+                **dict.fromkeys(("vector", "first", "final"), In(range(params.batch))),
                 "clear": In(1),
+                "storing": In(1),
                 "fired": In(stream.Signature(fired_layout(params), always_ready=True)),
                 "header": In(stream.Signature(summary_layout(), always_ready=True)),
                 "complete": In(1),
@@ -98,15 +107,27 @@ class EventMemory(wiring.Component):
     def elaborate(self, platform):
         """Write with faults; walk the headers; fetch the events; offer them."""
         m = Module()
+        params = self.params
         m.submodules.events = events = Memory(
-            shape=fired_layout(self.params), depth=self._depth, init=[], attrs=NO_COLLISIONS
+            shape=fired_layout(params),
+            depth=params.batch * self._depth,
+            init=[],
+            attrs=NO_COLLISIONS,
         )
         m.submodules.headers = headers = Memory(
-            shape=summary_layout(), depth=self.params.max_blocks, init=[]
+            shape=self._header_layout(), depth=params.max_blocks << len(self.vector), init=[]
         )
+        domain = "comb" if params.batch == 1 else "sync"
         self._write(m, events.write_port(), headers.write_port())
-        self._replay(m, events.read_port(), headers.read_port(domain="comb"))
+        self._replay(m, events.read_port(), headers.read_port(domain=domain))
         return m
+
+    def _header_layout(self):
+        """Return what is kept of a block: of a batch also where its events are."""
+        members = dict(summary_layout().members)
+        if self.params.batch > 1:
+            members["start"] = range(self.params.batch * self._depth)
+        return data.StructLayout(members)
 
     def _write(self, m: Module, event, header):
         fired = Signal(range(self._depth + 1))
@@ -132,6 +153,22 @@ class EventMemory(wiring.Component):
         ]
         with m.If(self.clear):
             m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
+        if self.params.batch > 1:
+            self._place(m, event, header, fired, headers)
+
+    def _place(self, m, event, header, fired, headers):
+        """Give every vector of a batch a part of the memory, and every block its start there."""
+        origin, start = Signal.like(event.addr), Signal.like(event.addr)
+        m.d.comb += [
+            event.addr.eq(origin + fired),
+            header.addr.eq(Cat(self.vector, headers)),
+            header.data.start.eq(start),
+        ]
+        m.d.sync += origin.eq(self.vector * self._depth)
+        with m.If(self.clear):
+            m.d.sync += start.eq(origin)
+        with m.Elif(self.header.valid):
+            m.d.sync += start.eq(start + self.header.p.count)
 
     def _replay(self, m: Module, event, header):
         fetching = Signal()
@@ -145,20 +182,23 @@ class EventMemory(wiring.Component):
         walking = Signal()
         block = Signal(summary_layout())
         item = Signal(replay_layout(self.params))
-        address = Signal(range(self._depth))
+        address = Signal(range(self.params.batch * self._depth))
         following = Signal(range(self.params.max_blocks))  # the block after
         tiles, more = Signal(16), Signal()  # to be loaded; there are some that are not yet
         wrapped = Signal()  # one fewer: its last block was loaded in the cycle before
         part = Signal(range(self.params.sub_tiles))  # of the tile, for which a block is loaded
         last_part = part == self.params.sub_tiles - 1
+        vector = Signal.like(self.vector)  # whose block is loaded
         start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
+        moves = last_part & (vector == self.final)  # to the block after
+        stored = (following < readable) | ~self.storing | (vector != self.vector)
         step = walking & fetch
         free = ~walking | (step & item.last)
         final = following + 1 == self.blocks
-        load = (self.replay | more) & free & (following < readable)
-        wraps = load & final & last_part
+        load = (self.replay | more) & free & stored
+        wraps = load & final & moves
         final_tile = Mux(self.replay, self.tiles == 1, Mux(wrapped, tiles == 2, tiles == 1))
         m.d.comb += [
             item.empty.eq(block.count == 0),
@@ -169,6 +209,17 @@ class EventMemory(wiring.Component):
             item.code_sum.eq(block.code_sum),
             header.addr.eq(following),
         ]
+        if self.params.batch > 1:  # a memory with a register needs its address a cycle before
+            upcoming, whose = Signal.like(following), Signal.like(vector)
+            m.d.comb += [
+                upcoming.eq(Mux(load & moves, Mux(final, 0, following + 1), following)),
+                whose.eq(Mux(load & last_part, Mux(moves, self.first, vector + 1), vector)),
+                header.addr.eq(Cat(whose, upcoming)),
+            ]
+            with m.If(~self.replay & ~more):
+                m.d.comb += whose.eq(self.first)
+            m.d.sync += vector.eq(whose)
+
         m.d.sync += [
             readable.eq(Mux(self.clear, 0, self.completed)),
             more.eq((self.replay | more) & ~(wraps & final_tile)),
@@ -181,9 +232,11 @@ class EventMemory(wiring.Component):
             m.d.sync += walking.eq(0)
         with m.If(load):
             begin = Mux(following == 0, 0, address + (step & ~item.empty))
+            if self.params.batch > 1:
+                begin = header.data.start
             m.d.sync += [
                 walking.eq(1),
-                following.eq(Mux(last_part, Mux(final, 0, following + 1), following)),
+                following.eq(Mux(moves, Mux(final, 0, following + 1), following)),
                 block.eq(header.data),
                 last_block.eq(final),
                 part.eq(part + 1),

@@ -1,7 +1,7 @@
-"""Encodes a vector of integers once, and replays its events for every tile of outputs."""
+"""Encodes vectors of integers once, and replays their events for every tile of outputs."""
 
 from amaranth.hdl import Cat, EnableInserter, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode.block_scale import BlockScale
@@ -34,8 +34,8 @@ class VectorEncoder(wiring.Component):
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
     rows. :func:`hw.spec.encoder_cycles.stored_cycles` is the exact time of every block.
     A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
-    chase the encoder. Mode ports (``inputs`` to ``fault``) must not change from ``start`` to the
-    last replay's end.
+    chase the encoder. Mode ports (``vector`` to ``fault``) must not change from ``start`` until
+    ``encoded``; meanwhile vectors that were encoded before may be replayed.
 
     Parameters
     ----------
@@ -50,6 +50,8 @@ class VectorEncoder(wiring.Component):
     start : In(1)
         Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
         or 5 where several elements are written at once.
+    vector : In
+        The number under which its events are kept.
     inputs : In(16)
         Elements of the vector, 1 to ``max_inputs``.
     table : In(4)
@@ -70,15 +72,20 @@ class VectorEncoder(wiring.Component):
     encoded : Out(1)
         Low from ``start`` until the whole vector is in event memory.
     replay : In(1)
-        Starts to stream the vector, after ``start``; a block that is not stored is waited for.
+        Starts to stream vectors, after ``start``; the blocks of the one that is encoded are waited
+        for.
+    first, final : In
+        Numbers of the first vector and of the last; stable until they are streamed.
+    streamed : In(16)
+        Elements of each of them; as stable, from a cycle before ``replay`` on.
     tiles : In(16)
-        How often it is streamed, at least once.
+        How often they are streamed, at least once.
     classified : Out(stream)
         Every code, in order; see :func:`hw.encode.classifier.code_layout`; must be accepted.
     events : Out(stream)
         See :func:`hw.encode.event.event_layout`.
-    base : Out(4)
-        Base exponent E of the vector.
+    bases : Out(ArrayLayout(4, batch))
+        Base exponent E of every vector.
     spikes, silent, integer_events, steps : Out(32)
         Counters of the encoding, right when ``encoded``.
     """
@@ -89,6 +96,7 @@ class VectorEncoder(wiring.Component):
             {
                 "input": In(input_signature(params)),
                 "start": In(1),
+                **dict.fromkeys(("vector", "first", "final"), In(range(params.batch))),
                 "inputs": In(16),
                 "table": In(4),
                 "constant": In(CONSTANT_BITS),
@@ -97,12 +105,13 @@ class VectorEncoder(wiring.Component):
                 "codes": In(1),
                 "fixed": In(1),
                 "fault": In(fault_layout()),
-                "encoded": Out(1),
+                "encoded": Out(1, init=1),
                 "replay": In(1),
+                "streamed": In(16),
                 "tiles": In(16, init=1),
                 "classified": Out(stream.Signature(code_layout())),
                 "events": Out(EventSignature(params)),
-                "base": Out(4),
+                "bases": Out(data.ArrayLayout(4, params.batch)),
                 **{name: Out(32) for name in Counts._fields},
             }
         )
@@ -149,26 +158,34 @@ class VectorEncoder(wiring.Component):
             classifier.threshold.eq(self.threshold),
             classifier.silent.eq(self.silent_level),
             classifier.codes.eq(self.codes),
-            memory.fault.eq(self.fault),
-            memory.replay.eq(self.replay),
-            memory.tiles.eq(self.tiles),
-            self.base.eq(scales.base),
+            memory.storing.eq(~self.encoded),
+            *(
+                getattr(memory, name).eq(getattr(self, name))
+                for name in ("vector", "fault", "replay", "first", "final", "tiles")
+            ),
             *(getattr(self, name).eq(getattr(counters, name)) for name in Counts._fields),
         ]
         for part in (scales, counters, memory):
             m.d.comb += part.clear.eq(self.start)
+        if params.batch == 1:
+            m.d.comb += self.bases[0].eq(scales.base)
+        else:
+            with m.If(~self.encoded):
+                m.d.sync += self.bases[self.vector].eq(scales.base)
 
         position = Signal(range(params.max_inputs))
         final = Signal()
         blocks = Signal(range(params.max_blocks + 1))
         m.d.comb += [
-            memory.blocks.eq(blocks),
             final.eq(position + 1 == self.inputs),
             buffer.position.eq(position),
             buffer.en.eq(go),
             scales.block.eq(position // BLOCK),
         ]
-        m.d.sync += blocks.eq((self.inputs + BLOCK - 1) // BLOCK)
+        m.d.sync += [
+            blocks.eq((self.inputs + BLOCK - 1) // BLOCK),
+            memory.blocks.eq((self.streamed + BLOCK - 1) // BLOCK),
+        ]
 
         scan, encode = Signal(), Signal()
         unscaled = self.codes | self.fixed

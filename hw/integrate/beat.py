@@ -22,6 +22,8 @@ def group_layout(params: CoreParams) -> data.StructLayout:
         Group of the tile's first and of its last block.
     part : unsigned
         Part of the tile, where that is wider than the core.
+    vector : unsigned
+        Number of the vector, of a batch.
     """
     return data.StructLayout(
         {
@@ -31,6 +33,7 @@ def group_layout(params: CoreParams) -> data.StructLayout:
             "first": 1,
             "last": 1,
             "part": range(params.sub_tiles),
+            "vector": range(params.batch),
         }
     )
 

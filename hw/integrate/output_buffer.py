@@ -22,6 +22,9 @@ READ_LATENCY = 3
 class OutputBuffer(wiring.Component):
     """One memory bank for each stream of the scaler, written as the results come.
 
+    Outputs are counted in this order: a tile's for the first vector of a batch, for the second and
+    so on, then the next tile's.
+
     Parameters
     ----------
     params : CoreParams
@@ -114,10 +117,11 @@ class OutputBuffer(wiring.Component):
         return m
 
     def _words(self):
-        """Words of a bank: as many tiles as there may be."""
+        """Words of a bank: as many tiles as there may be, of all vectors together."""
         lanes, most = self._params.lanes, self._params.max_outputs
         formats = [f for f in (W4, W8) if lanes % f.lanes_per_output == 0]
-        return max(2, *(most // f.outputs(lanes) * f.outputs(self._depth) for f in formats))
+        words = max(most // f.outputs(lanes) * f.outputs(self._depth) for f in formats)
+        return max(2, words)
 
     def _locate(self, wide):
         """Bank and word of the host's output: 8-bit weights count by pairs of lanes."""

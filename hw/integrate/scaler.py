@@ -63,6 +63,8 @@ class GroupScaler(wiring.Component):
         Results of a tile's last group stand in ``results``.
     last : Out(1)
         They are the tile's last.
+    vector : Out
+        They belong to this vector of a batch.
     """
 
     def __init__(self, params: CoreParams):
@@ -83,6 +85,7 @@ class GroupScaler(wiring.Component):
                 "slot": Out(range(max(self._depth, 2))),
                 "valid": Out(1),
                 "last": Out(1),
+                "vector": Out(range(params.batch)),
             }
         )
 
@@ -203,22 +206,24 @@ class GroupScaler(wiring.Component):
         return shifted
 
     def _accumulate(self, m, tags, terms):
+        sets = self._params.batch * self._params.sub_tiles
         m.submodules.accumulators = accumulators = memory.Memory(
-            shape=self.results.shape(), depth=self._params.sub_tiles << len(self.slot), init=[]
+            shape=self.results.shape(), depth=sets << len(self.slot), init=[]
         )
         read = accumulators.read_port()
         write = accumulators.write_port()
         before = Signal.like(self.results)
         done = tags[STAGES]
         m.d.comb += [
-            read.addr.eq(Cat(tags[5].slot, tags[5].group.part)),
+            read.addr.eq(Cat(tags[5].slot, tags[5].group.part, tags[5].group.vector)),
             read.en.eq(tags[5].emit),
-            write.addr.eq(Cat(done.slot, done.group.part)),
+            write.addr.eq(Cat(done.slot, done.group.part, done.group.vector)),
             write.data.eq(self.results),
             write.en.eq(done.emit),
             self.slot.eq(done.slot),
             self.valid.eq(done.emit & done.group.last),
             self.last.eq(done.end),
+            self.vector.eq(done.group.vector),
         ]
         m.d.sync += before.eq(read.data)
         for stream, term in enumerate(terms):

@@ -37,7 +37,9 @@ class TileEngine(wiring.Component):
     group is entered when memory has all of it, at the latest by the first item that fires in it.
 
     Where a tile is wider than the core, each block comes once for each part of the tile, and the
-    parts are groups of their own that lie together in memory: heads first, then row by row.
+    parts are groups of their own that lie together in memory: heads first, then row by row. Of a
+    batch, each block comes for one vector after the other, which all read the group's head and such
+    of its rows as they need, before the next group is entered.
 
     From ``start`` to the last item every cycle is one of an item, of a head's beat on chip, or of
     a stall, which has one cause: the encoder offers no item; or else the scaler is not free; or
@@ -54,6 +56,8 @@ class TileEngine(wiring.Component):
         Begin with the tile at ``weight_base``; pulse.
     tiles : In(16)
         Tiles to do, at least 1.
+    vector : In
+        Number of the last vector of the batch.
     weight_base : In
         Beat address.
     wide : In(1)
@@ -79,6 +83,7 @@ class TileEngine(wiring.Component):
             {
                 "start": In(1),
                 "tiles": In(16),
+                "vector": In(range(params.batch)),
                 "weight_base": In(range(params.memory_beats)),
                 "wide": In(1),
                 "sums": In(1),
@@ -102,9 +107,13 @@ class TileEngine(wiring.Component):
         hands_over = event.ends_group if spike else event.last
         part = Signal(range(parts))
         last_part = part == parts - 1
+        vector = Signal.like(self.vector)
+        leaves = last_part  # the item's group is over with it
+        if self._params.batch > 1:
+            leaves = last_part & (vector == self.vector)
         # With `spike` the item that hands over fires a row of the next part or group already.
         passes = hands_over if spike else Const(0)
-        enters = passes & last_part & ~event.empty
+        enters = passes & leaves & ~event.empty
 
         here = entered | self.read.ready
         head_beats = Signal(range(HEAD_PLACES + 1))
@@ -144,13 +153,17 @@ class TileEngine(wiring.Component):
                 tiles.eq(self.tiles),
                 first.eq(1),
                 part.eq(0),
+                vector.eq(0),
                 entered.eq(0),
             ]
-        with m.Elif(ends & ~last_part):
+        with m.Elif(ends & ~leaves):
             m.d.sync += part.eq(part + 1)
+            if self._params.batch > 1:
+                m.d.sync += vector.eq(vector + last_part)
         with m.Elif(ends):
             m.d.sync += [
                 part.eq(0),
+                vector.eq(0),
                 address.eq(address + (head_beats + BLOCK) * parts),
                 first.eq(event.last_block),
                 entered.eq(enters),
@@ -172,6 +185,7 @@ class TileEngine(wiring.Component):
             command.group.first.eq(first),
             command.group.last.eq(event.last_block),
             command.group.part.eq(part),
+            command.group.vector.eq(vector),
         ]
         if spike:
             m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]

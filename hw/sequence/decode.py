@@ -18,6 +18,13 @@ from hw.spec.program import Drain, Index, Opcode
 WITH_INNER = (Opcode.LOAD, Opcode.ROTATE, Opcode.KEEP)
 WITH_SECOND = (Opcode.NORM, Opcode.GATE, Opcode.MATVEC, Opcode.SOFTMAX)
 
+#: Opcodes with a third operand, and those that name one encoded vector.
+WITH_THIRD = (Opcode.EMBED, Opcode.ROTATE)
+WITH_VECTOR = (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.SOFTMAX, Opcode.ENCODE)
+
+#: Opcodes without a count.
+UNCOUNTED = (Opcode.END, Opcode.ENCODE)
+
 
 def task_layout() -> data.StructLayout:
     """Return the layout of an instruction that is ready to run.
@@ -49,8 +56,6 @@ class Decode(wiring.Component):
         See :func:`hw.sequence.layout.instruction_layout`.
     token, position : In(20), In(16)
         What the program is run for; stable.
-    encoded : In(16)
-        Inputs of the vector that is encoded, 0 if none is; what a MATVEC may reuse.
     task : Out(struct)
         See :func:`task_layout`; right once ``busy`` is low.
     malformed : Out(1)
@@ -67,7 +72,6 @@ class Decode(wiring.Component):
                 "instruction": In(instruction_layout()),
                 "token": In(INDEX_BITS),
                 "position": In(16),
-                "encoded": In(16),
                 "task": Out(task_layout()),
                 "malformed": Out(1),
                 "busy": Out(1),
@@ -80,9 +84,11 @@ class Decode(wiring.Component):
         m.submodules.offset = offset = Offset()
         task, given = self.task, self.instruction
         held = task.instruction
-        length = Signal(17)
+        position, length = Signal(17), Signal(17)
+        place = Signal.like(position)
         m.d.comb += [
-            length.eq(self.position + 1),
+            position.eq(self.position + given.ahead),
+            length.eq(position + 1),
             offset.start.eq(self.start),
             offset.shift.eq(given.shift),
             offset.stride_high.eq(given.stride_high),
@@ -92,74 +98,110 @@ class Decode(wiring.Component):
             with m.Case(Index.TOKEN):
                 m.d.comb += offset.index.eq(self.token)
             with m.Case(Index.POSITION):
-                m.d.comb += offset.index.eq(self.position)
+                m.d.comb += offset.index.eq(position)
 
         settling = Signal(4)
-        rounded_up = (length + ((1 << given.shift) - 1)[:17]) >> given.shift
+        raised = Signal(18)
         with m.If(self.start):
             m.d.sync += [
                 held.eq(given),
                 held.count.eq(Mux(given.count_by_position, length, given.count)),
                 held.inputs.eq(Mux(given.inputs_by_position, length, given.inputs)),
-                held.tiles.eq(Mux(given.tiles_by_position, rounded_up, given.tiles)),
+                held.tiles.eq(given.tiles),
+                place.eq(position),
             ]
+        with m.If(settling[1] & held.tiles_by_position):
+            m.d.sync += held.tiles.eq(raised >> held.shift)
         m.d.sync += [
             settling.eq(settling << 1 | self.start),
+            raised.eq(place + 1 + ((1 << held.shift) - 1)[:17]),
             task.origin.eq(held.address + offset.offset),
             task.mantissa_origin.eq(held.mantissas + offset.offset),
-            task.scale_address.eq(held.scales + (self.position << 1)),
+            task.scale_address.eq(held.scales + (place << 1)),
         ]
         adding = Signal()
         m.d.sync += adding.eq(offset.busy)
         m.d.comb += self.busy.eq(settling.any() | offset.busy | adding)
-        self._judge(m, held)
+        product = self._multiply(m, given)
+        fits, suits = self._measure(m, held, product), self._judge(m, held)
+        m.d.sync += self.malformed.eq((held.opcode != Opcode.END) & ~(fits.all() & suits.all()))
         return m
 
-    def _judge(self, m, held):
-        """Compare with the limits, behind two registers."""
+    def _multiply(self, m, given):
+        """Multiply for the words that are more than ``count``: those of heads, or of vectors."""
+        factors, product = [Signal(16, name=f"factor_{i}") for i in range(2)], Signal(32)
+        with m.If(self.start):
+            with m.Switch(given.opcode):
+                with m.Case(Opcode.ROTATE):
+                    values = given.count, given.inner
+                    m.d.sync += [factor.eq(v) for factor, v in zip(factors, values, strict=True)]
+                with m.Case(Opcode.MATVEC):
+                    values = given.vectors - 1, given.stride
+                    m.d.sync += [factor.eq(v) for factor, v in zip(factors, values, strict=True)]
+                with m.Default():
+                    m.d.sync += [factor.eq(0) for factor in factors]
+        m.d.sync += product.eq(factors[0] * factors[1])
+        return product
+
+    def _measure(self, m, held, product):
+        """Compare the ends of the operands with the memory's, behind two registers."""
         words = self.params.vector_words
         opcode = held.opcode
-        heads, extent = Signal(33), Signal(34)
-        m.d.sync += heads.eq(held.count * held.inner << 1)
-        m.d.comb += extent.eq(Mux(opcode == Opcode.ROTATE, heads, held.count))
-        fits = Signal(4)
+        rotates, multiplies = opcode == Opcode.ROTATE, opcode == Opcode.MATVEC
+        # The ends where one head has no words, and one vector is multiplied.
+        ends = {name: Signal(17, name=f"end_{name}") for name in ("a", "b", "c", "target")}
         second, third = Signal(16), Signal(16)
-        m.d.sync += [second.eq(1), third.eq(1)]
+        m.d.comb += [second.eq(1), third.eq(0)]
         with m.Switch(opcode):
             with m.Case(*WITH_SECOND):
-                m.d.sync += second.eq(held.count)
+                m.d.comb += second.eq(held.count)
             with m.Case(Opcode.EMBED):
-                m.d.sync += second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK))
+                m.d.comb += [second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK)), third.eq(1)]
             with m.Case(Opcode.ROTATE):
-                m.d.sync += [second.eq(held.inner), third.eq(held.inner)]
+                m.d.comb += [second.eq(held.inner), third.eq(held.inner)]
+        m.d.sync += [
+            ends["a"].eq(held.a + Mux(rotates, 0, held.count)),
+            ends["b"].eq(held.b + second),
+            ends["c"].eq(Mux(opcode.matches(*WITH_THIRD), held.c, 0) + third),
+            ends["target"].eq(held.target + Mux(rotates, 1, held.count)),
+        ]
+        several = Mux(multiplies, product, 0)
+        more = Mux(rotates, product << 1, Mux(held.drain == Drain.RESIDUAL, several, 0))
+        fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(
-                held.a + extent <= words,
-                held.b + second <= words,
-                held.c + third <= words,
-                held.target + Mux(opcode == Opcode.ROTATE, 1, held.count) <= words,
+                ends["a"] + more <= words,
+                ends["b"] <= words,
+                ends["c"] <= words,
+                ends["target"] + several <= words,
             )
         )
+        return fits
 
+    def _judge(self, m, held):
+        """Compare with the limits of the opcode, behind a register."""
+        opcode, batch = held.opcode, self.params.batch
+        mode_shifts = [exact_log2(f.outputs(self.params.tile_lanes)) for f in (W4, W8)]
         outputs = Signal(32)
-        tile = self.params.tile_lanes
-        shifts = [exact_log2(f.outputs(tile)) for f in (W4, W8)]
-        m.d.comb += outputs.eq(Mux(is_wide(held), held.tiles << shifts[1], held.tiles << shifts[0]))
-        known, shaped, drained = Signal(), Signal(), Signal()
-        m.d.sync += [
-            known.eq(opcode <= max(Opcode)),
-            shaped.eq(
-                (held.count != 0)
-                & (~opcode.matches(*WITH_INNER) | (held.inner != 0))
-                & ((opcode != Opcode.LOAD) | (held.size == 1) | (held.size == 2))
-            ),
-            drained.eq(
-                (opcode != Opcode.MATVEC)
-                | (
-                    (held.count <= outputs)
-                    & (held.drain <= max(Drain))
-                    & (~held.reuse | ((held.inputs == self.encoded) & (held.inputs != 0)))
-                )
-            ),
-            self.malformed.eq(~known | ((opcode != Opcode.END) & ~(shaped & drained & fits.all()))),
-        ]
+        m.d.comb += outputs.eq(
+            Mux(is_wide(held), held.tiles << mode_shifts[1], held.tiles << mode_shifts[0])
+        )
+        one, some = held.vectors == 1, held.vectors != 0
+        multiplies = (
+            (held.count <= outputs)
+            & (held.drain <= max(Drain))
+            & Mux(held.drain == Drain.LOGITS, one, some)
+            & (held.vector + held.vectors <= batch)
+        )
+        suits = Signal(6)
+        m.d.sync += suits.eq(
+            Cat(
+                opcode <= max(Opcode),
+                (held.count != 0) | opcode.matches(*UNCOUNTED),
+                (held.inner != 0) | ~opcode.matches(*WITH_INNER),
+                (held.size == 1) | (held.size == 2) | (opcode != Opcode.LOAD),
+                Mux(opcode == Opcode.MATVEC, multiplies, 1),
+                (held.vector < batch) | ~opcode.matches(*WITH_VECTOR),
+            )
+        )
+        return suits

@@ -6,7 +6,7 @@ from amaranth.hdl import Shape, Value
 from amaranth.lib import data
 
 from hw.bus.csr import register_layout
-from hw.spec.program import INSTRUCTION_BYTES, OPERANDS
+from hw.spec.program import INSTRUCTION_BYTES, OPERANDS, Unit
 from hw.spec.registers import REGISTERS
 
 
@@ -22,3 +22,8 @@ def instruction_layout() -> data.FlexibleLayout:
 def is_wide(instruction) -> Value:
     """Tell whether the matrix of an instruction has 8-bit weights."""
     return register_layout(REGISTERS["mode"])(instruction.mode).format
+
+
+def units_layout(shape) -> data.StructLayout:
+    """Return a member of a shape for every :class:`hw.spec.program.Unit`, in lower case."""
+    return data.StructLayout({unit.name.lower(): shape for unit in Unit})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
-from amaranth.lib import wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib import data, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.burst_reader import BurstReader
+from hw.encode.slice import Slice
 from hw.sequence.load_bursts import LoadBursts, block_beats, place_layout
 from hw.spec.axi4 import LOAD_DEPTH
 from hw.spec.params import CoreParams
@@ -70,11 +71,13 @@ class Loader(wiring.Component):
         m.submodules.reader = reader = BurstReader(
             params, longest=block_beats(params), depth=LOAD_DEPTH
         )
-        # As many as beats, so there is always room.
-        places = SyncFIFO(width=place_layout(params).size, depth=LOAD_DEPTH)
+        # As many as beats, so there is always room; one of them is the output register.
+        places = SyncFIFOBuffered(width=place_layout(params).size, depth=LOAD_DEPTH + 1)
         m.submodules.places = forget(places)
         connect(m, flipped(self.axi), reader.axi)
-        bursts = addresses.bursts
+        m.submodules.pending = pending = forget(Slice(addresses.bursts.payload.shape()))
+        connect(m, addresses.bursts, pending.source)
+        bursts = pending.target
         m.d.comb += [
             addresses.start.eq(self.start),
             addresses.instruction.eq(self.instruction),
@@ -135,13 +138,24 @@ class Loader(wiring.Component):
         mask, full, final = Signal(width), Signal(), Signal()
         address, rest, slot = Signal(16), Signal(16), Signal(range(width))
         written = Signal()
-        m.d.comb += [written.eq(full & self.granted), ready.eq(written | ~full)]
-        with m.If(written):
+        beat = data.StructLayout({"address": 16, "words": words.shape(), "mask": width, "final": 1})
+        # What makes beats must not wait for `granted` itself, which comes from far.
+        m.submodules.between = between = ResetInserter(self.draining)(Slice(beat))
+        kept, source = between.target, between.source
+        m.d.comb += [
+            source.valid.eq(full),
+            source.p.eq(Cat(address, words, mask, final)),
+            written.eq(full & source.ready),
+            ready.eq(written | ~full),
+            kept.ready.eq(self.granted),
+        ]
+        with m.If(kept.valid & self.granted):
             m.d.comb += [
-                self.write.address.eq(address),
-                self.write.words.eq(words),
-                self.write.mask.eq(mask),
+                self.write.address.eq(kept.p.address),
+                self.write.words.eq(kept.p.words),
+                self.write.mask.eq(kept.p.mask),
             ]
+        with m.If(written):
             m.d.sync += [full.eq(0), mask.eq(0), address.eq(address + width)]
         with m.If(found & ready):
             with m.If(written):
@@ -155,7 +169,7 @@ class Loader(wiring.Component):
                 final.eq(rest == 0),
                 full.eq((slot == width - 1) | (rest == 0)),
             ]
-        m.d.sync += self.done.eq(written & final)
+        m.d.sync += self.done.eq(kept.valid & self.granted & kept.p.final & ~self.abort)
         with m.If(self.start | self.draining):
             m.d.sync += [
                 full.eq(0),

@@ -7,14 +7,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.sequence.decode import Decode, task_layout
-from hw.sequence.layout import instruction_layout
+from hw.sequence.layout import instruction_layout, units_layout
 from hw.sequence.offset import INDEX_BITS
+from hw.sequence.totals import counted_layout
 from hw.spec.params import CoreParams
-from hw.spec.program import ATTENTION, Opcode
+from hw.spec.program import ALL_UNITS, ATTENTION, Opcode, Unit
 from hw.spec.registers import Error
 
-#: Opcodes that a unit of the vector unit, or the matrix engine, executes, one at a time.
-EXECUTED = tuple(opcode for opcode in Opcode if opcode not in (Opcode.END, Opcode.LOAD))
+#: Opcodes that a unit executes.
+EXECUTED = tuple(opcode for opcode in Opcode if opcode != Opcode.END)
 
 
 def starts_layout() -> data.StructLayout:
@@ -23,7 +24,7 @@ def starts_layout() -> data.StructLayout:
 
 
 class Sequencer(wiring.Component):
-    """Decodes an instruction while the one before runs; LOADs run beside it.
+    """Decodes an instruction while those before run; gives it to its unit once it may begin.
 
     Parameters
     ----------
@@ -40,32 +41,32 @@ class Sequencer(wiring.Component):
         Begin to read the program; pulses.
     instructions : In(stream)
         The program, from its first instruction on.
-    load : Out(1)
-        Begin the LOAD ``load_task``; pulses.
-    loaded : In(1)
-        It has ended; pulses.
     starts : Out(struct)
-        Begin ``task``; see :func:`starts_layout`; one pulses.
-    executed : In(1)
-        It has ended; pulses.
-    refused : In(8)
-        Why the matrix engine did not take it, as :class:`hw.spec.registers.Error`.
-    failed : In(1)
-        Device memory has answered with an error.
+        Begin the task of a unit; see :func:`starts_layout`; one pulses.
+    tasks : Out(struct)
+        Of every unit; see :func:`hw.sequence.decode.task_layout`; stable to the end of each.
+    ended : In(struct)
+        A unit has ended its task; pulses, a cycle after its start at the earliest.
+    refused, encode_refused : In(8), In(1)
+        Why the matrix unit did not take a task that runs, as :class:`hw.spec.registers.Error`;
+        that is an ENCODE, not a MATVEC.
+    failed : In(struct)
+        Device memory has answered a unit with an error.
     unreadable : In(1)
         It has where the next instruction is; pulses, once all before it are taken.
     draining : In(1)
         Something asked of device memory is awaited.
-    task, load_task : Out(struct)
-        See :func:`hw.sequence.decode.task_layout`; stable until the end of what they say.
     halt : Out(1)
         Forget all that runs; pulses: the program has ended, or was stopped.
-    counted : Out(1)
-        ``task`` is a MATVEC of weights, not of attention, and has ended; pulses.
+    counted : Out(struct)
+        What counts in the totals has ended; each bit pulses. See
+        :func:`hw.sequence.totals.counted_layout`.
     number : Out(32)
-        Instructions before the one that was reached, or that was refused.
-    fetching, loading, executing : Out(1)
-        An instruction is awaited; a LOAD runs; ``task`` does.
+        Instructions before the one that was reached, or that was at fault.
+    fetching : Out(1)
+        An instruction is awaited.
+    running : Out(struct)
+        The units that have a task.
     busy, done : Out(1)
         The program runs; it has ended well since the last ``run``.
     error : Out(8)
@@ -83,20 +84,19 @@ class Sequencer(wiring.Component):
                 "position": In(16),
                 "fetch": Out(1),
                 "instructions": In(stream.Signature(instruction_layout())),
-                "load": Out(1),
-                "loaded": In(1),
                 "starts": Out(starts_layout()),
-                "executed": In(1),
+                "tasks": Out(units_layout(task_layout())),
+                "ended": In(units_layout(1)),
                 "refused": In(8),
-                "failed": In(1),
+                "encode_refused": In(1),
+                "failed": In(units_layout(1)),
                 "unreadable": In(1),
                 "draining": In(1),
-                "task": Out(task_layout()),
-                "load_task": Out(task_layout()),
                 "halt": Out(1),
-                "counted": Out(1),
+                "counted": Out(counted_layout()),
                 "number": Out(32),
-                **dict.fromkeys(("fetching", "loading", "executing"), Out(1)),
+                "fetching": Out(1),
+                "running": Out(units_layout(1)),
                 "busy": Out(1),
                 "done": Out(1),
                 "error": Out(8),
@@ -108,24 +108,19 @@ class Sequencer(wiring.Component):
         """Take, decode, issue; stop where something fails."""
         m = Module()
         m.submodules.decode = decode = Decode(self.params)
-        task = decode.task
-        opcode = task.instruction.opcode
-        loading, executing = self.loading, self.executing
-        encoded, ends = Signal(16), Signal()
+        running, ends = self.running, Signal()
+        numbers = Signal(units_layout(32))
         m.d.comb += [
             decode.instruction.eq(self.instructions.payload),
             decode.token.eq(self.token),
             decode.position.eq(self.position),
-            decode.encoded.eq(encoded),
         ]
-        m.d.sync += [self.load.eq(0), self.starts.eq(0), self.fetch.eq(0), self.halt.eq(0)]
+        m.d.sync += [self.starts.eq(0), self.fetch.eq(0), self.halt.eq(0)]
         m.d.sync += self.cycles.eq(self.cycles + self.busy)
-        with m.If(self.loaded):
-            m.d.sync += loading.eq(0)
-        with m.If(self.executed):
-            m.d.sync += executing.eq(0)
+        m.d.sync += running.eq(running.as_value() & ~self.ended.as_value())
         with m.If(self.unreadable):
             m.d.sync += ends.eq(1)
+        waits = self._wait(m, decode)
         self._count(m)
 
         with m.FSM():
@@ -138,13 +133,9 @@ class Sequencer(wiring.Component):
                         self.fetch.eq(1),
                         self.number.eq(0),
                         self.cycles.eq(0),
-                        encoded.eq(0),
                         ends.eq(0),
                     ]
                     m.next = "take"
-
-            # Whatever fails, fails once: what follows is what it left behind.
-            stopped = (self.failed | (self.refused != Error.NONE)) & (self.error == Error.NONE)
 
             with m.State("take"):
                 m.d.comb += [
@@ -157,37 +148,27 @@ class Sequencer(wiring.Component):
                 with m.Elif(ends):  # no harm is done if it is not needed
                     m.d.sync += self.error.eq(Error.RESPONSE)
                     m.next = "halt"
-                self._stop(m, stopped)
+                self._stop(m, numbers)
 
             with m.State("decode"):
                 with m.If(~decode.busy):
                     m.next = "issue"
-                self._stop(m, stopped)
+                self._stop(m, numbers)
 
             with m.State("issue"):
-                idle = ~loading & ~executing
-                with m.If(decode.malformed):
-                    with m.If(idle):
+                with m.If(~waits):
+                    with m.If(decode.malformed):
                         m.d.sync += self.error.eq(Error.PROGRAM)
                         m.next = "halt"
-                with m.Elif(opcode == Opcode.END):
-                    with m.If(idle):
+                    with m.Elif(decode.task.instruction.opcode == Opcode.END):
                         m.next = "halt"
-                with m.Elif(opcode == Opcode.LOAD):
-                    with m.If(~loading):
-                        m.d.sync += [self.load_task.eq(task), self.load.eq(1), loading.eq(1)]
-                        self._next(m)
-                with m.Elif(idle):
-                    m.d.sync += [self.task.eq(task), executing.eq(1)]
-                    for known in EXECUTED:
-                        m.d.sync += self.starts[known.name.lower()].eq(opcode == known)
-                    with m.If(opcode == Opcode.MATVEC):
-                        m.d.sync += encoded.eq(task.instruction.inputs)
-                    self._next(m)
-                self._stop(m, stopped)
+                    with m.Else():
+                        self._issue(m, decode.task, numbers)
+                        m.next = "take"
+                self._stop(m, numbers)
 
             with m.State("halt"):
-                m.d.sync += [self.halt.eq(1), loading.eq(0), executing.eq(0)]
+                m.d.sync += [self.halt.eq(1), running.eq(0)]
                 m.next = "settle"
 
             with m.State("settle"):  # the halt reaches what is to drain
@@ -202,20 +183,53 @@ class Sequencer(wiring.Component):
                     m.next = "idle"
         return m
 
-    def _stop(self, m, stopped):
-        with m.If(stopped):
-            m.d.sync += self.error.eq(Mux(self.failed, Error.RESPONSE, self.refused))
-            with m.If(~self.failed):  # the check is faster than the next instruction
-                m.d.sync += self.number.eq(self.number - 1)
+    def _wait(self, m, decode) -> Signal:
+        """Tell whether a unit runs that the instruction waits for; END and errors wait for all."""
+        instruction, own = decode.task.instruction, Signal(len(Unit))
+        with m.Switch(instruction.opcode):
+            for opcode in EXECUTED:
+                with m.Case(opcode):
+                    m.d.comb += own.eq(1 << Unit.of(opcode))
+            with m.Default():
+                m.d.comb += own.eq(ALL_UNITS)
+        needed, waits = Signal(len(Unit)), Signal()
+        m.d.sync += needed.eq(own | instruction.after)  # before the decoding ends
+        needed_now = Mux(decode.malformed, ALL_UNITS, needed)
+        m.d.comb += waits.eq((self.running.as_value() & needed_now).any())
+        return waits
+
+    def _issue(self, m, task, numbers):
+        """Start the unit of the opcode, and keep for it what it does."""
+        with m.Switch(task.instruction.opcode):
+            for opcode in EXECUTED:
+                unit = Unit.of(opcode).name.lower()
+                with m.Case(opcode):
+                    m.d.sync += [
+                        self.starts[opcode.name.lower()].eq(1),
+                        self.tasks[unit].eq(task),
+                        self.running[unit].eq(1),
+                        numbers[unit].eq(self.number),
+                    ]
+        m.d.sync += self.number.eq(self.number + 1)
+
+    def _stop(self, m, numbers):
+        """Tell who failed; what follows a failure is what it left behind."""
+        failed = self.failed.as_value().any()
+        refused = self.refused != Error.NONE
+        with m.If((failed | refused) & (self.error == Error.NONE)):
+            m.d.sync += [
+                self.error.eq(Mux(failed, Error.RESPONSE, self.refused)),
+                self.number.eq(Mux(self.encode_refused, numbers.encode, numbers.matvec)),
+            ]
+            for unit in (unit.name.lower() for unit in Unit):
+                with m.If(self.failed[unit]):
+                    m.d.sync += self.number.eq(numbers[unit])
             m.next = "halt"
 
-    def _next(self, m):
-        m.d.sync += self.number.eq(self.number + 1)
-        m.next = "take"
-
     def _count(self, m):
-        """Tell when a matrix of weights is done."""
-        running = self.task.instruction
-        attention = running.drain.matches(*ATTENTION)
-        matrix = running.opcode == Opcode.MATVEC
-        m.d.comb += self.counted.eq(self.executed & matrix & ~attention)
+        """Tell when events, or reads of weights, have been counted that are to be added."""
+        encode, matvec = self.tasks.encode.instruction, self.tasks.matvec.instruction
+        m.d.comb += [
+            self.counted.encode.eq(self.ended.encode & ~encode.uncounted),
+            self.counted.matvec.eq(self.ended.matvec & ~matvec.drain.matches(*ATTENTION)),
+        ]

@@ -1,20 +1,21 @@
-"""Token unit: all that a core needs beside the matrix engine to run whole tokens by itself."""
+"""Token unit: all that a core needs beside the matrix unit to run whole tokens by itself."""
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.csr import register_layout
 from hw.bus.read_arbiter import ReadArbiter
 from hw.bus.window import WORD, WindowSignature
 from hw.encode.input_buffer import input_signature
+from hw.instruction import command_layout, encoding_layout
 from hw.sequence.instruction_fetch import InstructionFetch
-from hw.sequence.layout import instruction_layout
 from hw.sequence.loader import Loader
 from hw.sequence.sequencer import Sequencer
 from hw.sequence.storer import Storer, write_signature
+from hw.sequence.totals import counted_layout
 from hw.sequence.waiting import Waiting
 from hw.spec.params import CoreParams
 from hw.spec.registers import REGISTERS, Error
@@ -48,18 +49,15 @@ class TokenUnit(wiring.Component):
         All that runs shall be forgotten; pulses.
     draining : Out(1)
         Something asked of device memory is awaited.
-    multiply : Out(1)
-        Begin the matrix ``instruction``; pulses.
-    instruction : Out(struct)
-        See :func:`hw.sequence.layout.instruction_layout`; as stable as the matrix needs.
-    counted : Out(1)
-        A matrix of weights has ended; pulses.
-    finished, refused : In(1), In(8)
-        Status of the matrix engine: ``done`` and ``error``.
-    failed : In(1)
-        A read of weights has failed.
-    base : In(4)
-        Base exponent of the encoded vector.
+    encode, multiply : Out(1)
+        Begin ``encoding``, or ``command``; pulse.
+    encoding, command : Out(struct)
+        See :mod:`hw.instruction`; each stable to its end.
+    counted : Out(struct)
+        What counts has ended; see :func:`hw.sequence.totals.counted_layout`.
+    encoded, multiplied, refused, encode_refused, failed, bases : In
+        States of the matrix unit; see :class:`hw.matrix_unit.MatrixUnit`, where ``refused`` is
+        ``error``.
     tile_done, output, accumulator : In(1), Out, In
         Output buffer; see :class:`hw.sequence.output_reader.OutputReader`.
     input : Out
@@ -92,13 +90,13 @@ class TokenUnit(wiring.Component):
                 "waiting": Out(register_layout(REGISTERS["waiting"])),
                 "halt": Out(1),
                 "draining": Out(1),
-                "multiply": Out(1),
-                "instruction": Out(instruction_layout()),
-                "counted": Out(1),
-                "finished": In(1),
+                **dict.fromkeys(("encode", "multiply"), Out(1)),
+                "encoding": Out(encoding_layout()),
+                "command": Out(command_layout()),
+                "counted": Out(counted_layout()),
+                **dict.fromkeys(("encoded", "multiplied", "encode_refused", "failed"), In(1)),
                 "refused": In(8),
-                "failed": In(1),
-                "base": In(4),
+                "bases": In(data.ArrayLayout(4, params.batch)),
                 "tile_done": In(1),
                 "output": Out(range(params.max_outputs)),
                 "accumulator": In(signed(params.accumulator_width)),
@@ -112,12 +110,12 @@ class TokenUnit(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Join the sequencer, the vector unit, the matrix engine and the bus."""
+        """Join the sequencer, the units and the bus."""
         m = Module()
         params = self.params
         sequencer = Sequencer(params)
         m.submodules.sequencer = ResetInserter(self.abort)(sequencer)
-        m.submodules.vectors = vectors = VectorUnit(params)
+        m.submodules.vector_unit = vectors = VectorUnit(params)
         m.submodules.fetch = fetch = InstructionFetch(params)
         m.submodules.loader = loader = Loader(params)
         m.submodules.storer = storer = Storer(params)
@@ -135,7 +133,8 @@ class TokenUnit(wiring.Component):
         for name in ("input", "best", "vector"):
             connect(m, getattr(vectors, name), flipped(getattr(self, name)))
         self._connect_load(m, sequencer, loader, vectors)
-        self._connect_task(m, sequencer, vectors)
+        self._connect_vectors(m, sequencer, vectors)
+        self._connect_matrix(m, sequencer, vectors)
 
         m.d.comb += [
             fetch.start.eq(sequencer.fetch),
@@ -149,7 +148,6 @@ class TokenUnit(wiring.Component):
             vectors.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
-            sequencer.failed.eq(self.failed | loader.failed | storer.failed),
             sequencer.unreadable.eq(fetch.failed),
             *(
                 getattr(sequencer, name).eq(getattr(self, name))
@@ -159,48 +157,74 @@ class TokenUnit(wiring.Component):
                 getattr(self, name).eq(getattr(sequencer, name))
                 for name in ("busy", "done", "error", "number", "cycles", "halt", "counted")
             ),
-            *(
-                getattr(waiting, name).eq(getattr(sequencer, name))
-                for name in ("fetching", "loading", "executing")
-            ),
-            waiting.opcode.eq(sequencer.task.instruction.opcode),
-            waiting.multiplied.eq(self.finished),
+            waiting.fetching.eq(sequencer.fetching),
+            waiting.running.eq(sequencer.running),
+            waiting.opcode.eq(sequencer.tasks.vector.instruction.opcode),
+            waiting.multiplied.eq(self.multiplied),
             waiting.drained.eq(vectors.drained),
             waiting.stored.eq(storer.stored),
             waiting.draining.eq(self.draining),
             self.waiting.eq(waiting.units),
         ]
+        # A cycle later, as it comes from far, and as far it goes.
+        m.d.sync += [
+            sequencer.failed.load.eq(loader.failed),
+            sequencer.failed.vector.eq(storer.failed),
+            sequencer.failed.matvec.eq(self.failed),
+        ]
         return m
 
     def _connect_load(self, m, sequencer, loader, vectors):
-        task = sequencer.load_task
+        task = sequencer.tasks.load
         m.d.comb += [
-            loader.start.eq(sequencer.load),
+            loader.start.eq(sequencer.starts.load),
             loader.instruction.eq(task.instruction),
             loader.count.eq(task.instruction.count),
             loader.origin.eq(task.origin),
             loader.granted.eq(vectors.granted),
-            sequencer.loaded.eq(loader.done),
+            sequencer.ended.load.eq(loader.done),
         ]
 
-    def _connect_task(self, m, sequencer, vectors):
-        """Let a unit execute, or the matrix engine with the drain behind it, until both end."""
-        task, start = sequencer.task, sequencer.starts.matvec
-        multiplying, multiplied = Signal(), Signal()
+    def _connect_vectors(self, m, sequencer, vectors):
         m.d.comb += [
             vectors.starts.eq(sequencer.starts),
-            vectors.task.eq(task),
-            vectors.base.eq(self.base),
+            vectors.task.eq(sequencer.tasks.vector),
+            vectors.product.eq(sequencer.tasks.matvec),
+            vectors.bases.eq(self.bases),
             vectors.tile_done.eq(self.tile_done),
             vectors.accumulator.eq(self.accumulator),
             self.output.eq(vectors.output),
-            self.multiply.eq(start),
-            self.instruction.eq(task.instruction),
-            multiplied.eq(multiplying & vectors.drained & self.finished),
-            sequencer.executed.eq(vectors.executed | multiplied),
-            sequencer.refused.eq(Mux(multiplying, self.refused, Error.NONE)),
+            sequencer.ended.vector.eq(vectors.executed),
         ]
-        with m.If(start):
-            m.d.sync += multiplying.eq(1)
-        with m.Elif(multiplied | self.stop):
-            m.d.sync += multiplying.eq(0)
+
+    def _connect_matrix(self, m, sequencer, vectors):
+        """Begin what the sequencer starts; a product ends with its drain."""
+        starts, running = sequencer.starts, sequencer.running
+        # From the cycle after its start on, the states are those of a task.
+        encodes, multiplies = running.encode & ~starts.encode, running.matvec & ~starts.matvec
+        # Busy is a unit whose memory has failed, which it tells once nothing is awaited any more.
+        refusable = Mux(self.encode_refused, encodes, multiplies) & (self.refused != Error.BUSY)
+        m.d.comb += [
+            self.encode.eq(starts.encode),
+            self.multiply.eq(starts.matvec),
+            sequencer.ended.encode.eq(encodes & self.encoded),
+            sequencer.ended.matvec.eq(multiplies & self.multiplied & vectors.drained),
+            sequencer.refused.eq(Mux(refusable, self.refused, Error.NONE)),
+            sequencer.encode_refused.eq(self.encode_refused),
+        ]
+        encode, matvec = (sequencer.tasks[name].instruction for name in ("encode", "matvec"))
+        for command, instruction in ((self.encoding, encode), (self.command, matvec)):
+            m.d.comb += [
+                command.inputs.eq(instruction.inputs),
+                command.mode.as_value().eq(instruction.mode),
+                command.quantizer.as_value().eq(instruction.quantizer),
+                command.bank.eq(instruction.bank),
+            ]
+        m.d.comb += [
+            self.encoding.vector.eq(encode.vector),
+            self.encoding.join.eq(encode.join),
+            self.command.tiles.eq(matvec.tiles),
+            self.command.weight_base.eq(matvec.weight_base),
+            self.command.first.eq(matvec.vector),
+            self.command.last.eq(matvec.vector + matvec.vectors - 1),
+        ]

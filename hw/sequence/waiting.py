@@ -7,11 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.csr import register_layout
+from hw.sequence.layout import units_layout
 from hw.spec.program import Opcode
 from hw.spec.registers import REGISTERS
 
-#: Opcodes of the units that have only one, or share a bit.
-_UNITS = {
+#: Opcodes of the vector unit's parts.
+_PARTS = {
     "embed": (Opcode.EMBED,),
     "feed": (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE),
     "softmax": (Opcode.SOFTMAX,),
@@ -25,12 +26,12 @@ class Waiting(wiring.Component):
 
     Members
     -------
-    fetching, loading, executing : In(1)
+    fetching, running : In(1), In(struct)
         See :class:`hw.sequence.sequencer.Sequencer`.
     opcode : In(8)
-        What executes.
+        What the vector unit executes.
     multiplied, drained : In(1)
-        Of a MATVEC: the matrix engine has ended, and the drain.
+        Of a MATVEC: the matrix unit has ended, and the drain.
     stored, draining : In(1)
         No write waits for its response; something forgotten waits for device memory.
     units : Out(struct)
@@ -38,28 +39,29 @@ class Waiting(wiring.Component):
     """
 
     def __init__(self):
-        names = ("fetching", "loading", "executing", "multiplied", "drained", "stored", "draining")
+        names = ("fetching", "multiplied", "drained", "stored", "draining")
         super().__init__(
             {
                 **dict.fromkeys(names, In(1)),
+                "running": In(units_layout(1)),
                 "opcode": In(8),
                 "units": Out(register_layout(REGISTERS["waiting"])),
             }
         )
 
     def elaborate(self, platform):
-        """Name the unit of the opcode that executes."""
+        """Name what runs; of the vector unit, the part that the opcode is for."""
         m = Module()
-        units = self.units
-        multiplies = self.executing & (self.opcode == Opcode.MATVEC)
+        units, running = self.units, self.running
         m.d.comb += [
             units.fetch.eq(self.fetching),
-            units.loader.eq(self.loading),
-            units.matrix.eq(multiplies & ~self.multiplied),
-            units.drain.eq(multiplies & ~self.drained),
+            units.loader.eq(running.load),
+            units.encoder.eq(running.encode),
+            units.matrix.eq(running.matvec & ~self.multiplied),
+            units.drain.eq(running.matvec & ~self.drained),
             *(
-                units[name].eq(self.executing & self.opcode.matches(*opcodes))
-                for name, opcodes in _UNITS.items()
+                units[name].eq(running.vector & self.opcode.matches(*opcodes))
+                for name, opcodes in _PARTS.items()
             ),
             units.writes.eq(~self.stored),
             units.forgotten.eq(self.draining),

@@ -21,18 +21,21 @@ def _outside(*, lanes: int, **changes) -> CoreConfig:
 
 
 def _token(*, lanes: int, **changes) -> CoreConfig:
-    """Run whole tokens, with vector memory for those of SmolLM2."""
-    return _outside(lanes=lanes, vector_words=16384, **changes)
+    """Run whole tokens of SmolLM2."""
+    return _outside(lanes=lanes, max_outputs=7040, vector_width=8, **changes)
 
+
+_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=21504)
 
 _SMALL_TOKEN = CoreConfig(
     lanes=8,
     tile_lanes=16,
     memory_beats=1 << 18,
     max_inputs=256,
-    max_outputs=512,
+    max_outputs=1024,
     memory="axi",
-    vector_words=4096,
+    batch=8,
+    vector_words=4608,
 )
 
 CONFIGS: dict[str, CoreConfig] = {
@@ -58,9 +61,12 @@ CONFIGS: dict[str, CoreConfig] = {
     # Run tokens by themselves: the bundled model in 1 MiB, then SmolLM2.
     "mac8-token": _SMALL_TOKEN,
     # Holds only two of the bundled model's five layers: the driver streams them.
-    "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200),
+    "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200, batch=2, vector_words=4096),
     "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
-    "mac32-token": _token(lanes=32, tile_lanes=64),
-    "spike32-token": _token(lanes=32, tile_lanes=64, integrator="spike"),
-    "mac128-token": _token(lanes=128),
+    # A row of a tile is half a DRAM burst here too.
+    "mac16-token": _TOKEN.replace(lanes=16),
+    "spike16-token": _TOKEN.replace(lanes=16, integrator="spike"),
+    "mac32-token": _TOKEN,
+    "spike32-token": _TOKEN.replace(integrator="spike"),
+    "mac128-token": _token(lanes=128, batch=16, vector_words=65536),
 }

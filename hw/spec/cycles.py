@@ -157,7 +157,8 @@ def accounted_cycles(
     tiles : int
         Tiles of outputs.
     items : sequence of int
-        Items up to each handover, as for :func:`integrate_cycles`.
+        Items up to each handover, as for :func:`integrate_cycles`; of a batch, those of all
+        vectors.
     stalls : int
         Sum of ``stall_encoder``, ``stall_scaler`` and ``stall_memory``.
     sums : bool

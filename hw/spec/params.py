@@ -17,6 +17,9 @@ VECTOR_WIDTHS = (1, 2, 4, 8)
 MOST_VECTOR_WORDS = 65536
 MOST_BEST = 8
 
+#: Most vectors of an instruction.
+MOST_VECTORS = 64
+
 #: Bits of a bus beat, and of a core's beat that comes over a bus.
 BUS_WIDTHS = (32, 64, 128, 256, 512, 1024)
 
@@ -40,7 +43,7 @@ class CoreConfig:
     max_inputs : int
         Longest input vector, a multiple of 32.
     max_outputs : int
-        Most outputs of one instruction.
+        Most outputs of one instruction, of all its vectors together.
     integrator : str
         ``"mac"``: event-driven multiply-accumulate. ``"spike"``: two adders a lane, which sum up
         the weights that have fired, and that current over the time steps.
@@ -60,6 +63,9 @@ class CoreConfig:
     hole : int
         Rows that do not fire are read through where fewer than this stand together, 1..8; with 1
         none are.
+    batch : int
+        Most vectors that one instruction multiplies by its matrix, of which every row is then read
+        once, 1..64; ``"axi"`` only if above 1.
     vector_words : int
         Words of vector memory, a multiple of ``vector_width``, at most 65,536: the core then runs
         whole tokens by itself and needs ``"axi"``. With 0 it only multiplies, and the host does all
@@ -82,6 +88,7 @@ class CoreConfig:
     outstanding: int = 8
     ring_groups: int = 4
     hole: int = 1
+    batch: int = 1
     vector_words: int = 0
     vector_width: int = 4
     best: int = 4
@@ -115,7 +122,7 @@ class CoreParams:
         Whether weights come over AXI4.
     alignment : int
         Beats that ``weight_base`` must be a multiple of: those of a bus beat, at least 1.
-    outstanding, ring_groups, hole, axi_data_width, axi_id_width : int
+    outstanding, ring_groups, hole, batch, axi_data_width, axi_id_width : int
         As in the configuration.
     vector_words, vector_width, best : int
         As in the configuration.
@@ -153,9 +160,11 @@ class CoreParams:
             raise ValueError(
                 f"tile_lanes must be 1, 2, 4 or 8 times the {lanes} lanes, not {tile_lanes}"
             )
-        if config.max_outputs < tile_lanes:
+        if config.max_outputs < tile_lanes * max(config.batch, 1):
+            each = f" for each of {config.batch} vectors" if config.batch > 1 else ""
             raise ValueError(
-                f"max_outputs must be at least the {tile_lanes} lanes, not {config.max_outputs}"
+                f"max_outputs must be at least the {tile_lanes} lanes{each}, not "
+                f"{config.max_outputs}"
             )
         self.sub_tiles = tile_lanes // lanes
         least = formats.W4.beats * self.sub_tiles
@@ -175,6 +184,13 @@ class CoreParams:
             _check_external(
                 config, self.axi_data_width, 4 * tile_lanes, 1 << self.axi_address_width
             )
+        if not 1 <= config.batch <= MOST_VECTORS:
+            raise ValueError(f"batch must be 1..{MOST_VECTORS} vectors, not {config.batch}")
+        if config.batch > 1 and config.memory != "axi":
+            raise ValueError(
+                f"a batch of {config.batch} vectors needs memory 'axi', where they share what is "
+                f"fetched, not {config.memory!r}"
+            )
         if config.vector_words:
             _check_vector(config)
         self.vector_words, self.vector_width = config.vector_words, config.vector_width
@@ -186,6 +202,7 @@ class CoreParams:
         self.outstanding = config.outstanding
         self.ring_groups = config.ring_groups
         self.hole = config.hole
+        self.batch = config.batch
         self.integrator = config.integrator
         self.memory_beats = config.memory_beats
         self.max_inputs = config.max_inputs
@@ -199,7 +216,10 @@ class CoreParams:
 
     def describe(self) -> dict:
         """Everything that defines the hardware, ready for JSON."""
-        return {"specification": formats.VERSION, **dataclasses.asdict(self.config)}
+        chosen = dataclasses.asdict(self.config)
+        if self.batch == 1:
+            del chosen["batch"]  # the core is the one that knew no batches
+        return {"specification": formats.VERSION, **chosen}
 
     @property
     def hash(self) -> int:

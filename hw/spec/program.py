@@ -31,7 +31,7 @@ class Opcode(enum.IntEnum):
     NORMALIZE = 4
     #: silu(gate) * up, normalized, into the encoder
     GATE = 5
-    #: a matrix times the vector in the encoder; the results go where `Drain` says
+    #: a matrix times encoded vectors; the results go where `Drain` says
     MATVEC = 6
     #: rotary embedding of heads, in place
     ROTATE = 7
@@ -39,6 +39,27 @@ class Opcode(enum.IntEnum):
     KEEP = 8
     #: scores of one head to codes of probability times value scale, into the encoder
     SOFTMAX = 9
+    #: the vector in the encoder to events
+    ENCODE = 10
+
+
+class Unit(enum.IntEnum):
+    """What executes instructions, one at a time, each beside the others; bits of `after`."""
+
+    LOAD = 0
+    VECTOR = 1
+    ENCODE = 2
+    MATVEC = 3
+
+    @classmethod
+    def of(cls, opcode: Opcode) -> Unit:
+        """Return the unit of an opcode other than END."""
+        own = {Opcode.LOAD: cls.LOAD, Opcode.ENCODE: cls.ENCODE, Opcode.MATVEC: cls.MATVEC}
+        return own.get(opcode, cls.VECTOR)
+
+
+#: Waits for everything before.
+ALL_UNITS = (1 << len(Unit)) - 1
 
 
 class Index(enum.IntEnum):
@@ -64,7 +85,7 @@ class Drain(enum.IntEnum):
     LOGITS = 4
 
 
-#: Drains of matrices that are caches; their events are not counted (``docs/arithmetic.md`` §13).
+#: Drains of matrices that are caches; their reads are not counted (``docs/arithmetic.md`` §13).
 ATTENTION = (Drain.SCORES, Drain.CONTEXT)
 
 
@@ -98,18 +119,25 @@ OPERANDS: dict[str, Operand] = {
         _o("count_by_position", 0, 21, 1, "count is T"),
         _o("inputs_by_position", 0, 22, 1, "inputs of the matrix are T"),
         _o("tiles_by_position", 0, 23, 1, "tiles of the matrix are T / 2^shift, rounded up"),
-        _o("reuse", 0, 24, 1, "MATVEC: the vector is encoded already"),
+        _o("after", 0, 24, 4, "bits of the `Unit`s that must have ended"),
         _o("drain", 0, 28, 3, "number of `Drain`"),
         _o("final", 0, 31, 1, "LOGITS: these are the last of the vocabulary"),
         _o("a", 1, 0, 16, "word address of the first operand"),
         _o("b", 1, 16, 16, "word address of the second operand"),
         _o("c", 2, 0, 16, "word address of the third operand"),
+        _o("ahead", 2, 0, 6, "added to position, for T and addresses"),
         _o("target", 2, 16, 16, "word address of the result"),
         _o("count", 3, 0, 16, "elements"),
         _o("inner", 3, 16, 16, "elements of a run, or pairs of a head"),
         _o("address", 4, 0, 32, "byte address"),
+        _o("stride", 4, 0, 16, "words from one vector's results to those of the next"),
         _o("stride_high", 5, 0, 32, "bytes from one index >> shift to the next"),
         _o("stride_low", 6, 0, 16, "bytes from one index to the next below 2^shift"),
+        _o("vector", 6, 16, 6, "number of the vector; MATVEC: of the first one"),
+        _o("vectors", 6, 22, 7, "vectors that are multiplied"),
+        _o("join", 6, 29, 1, "ENCODE: rows of vectors before, in the same bank, are read too"),
+        _o("bank", 6, 30, 1, "which rows fire: ENCODE sets them, MATVEC reads them"),
+        _o("uncounted", 6, 31, 1, "ENCODE: the events are not counted"),
         _o("inner_stride", 7, 0, 32, "bytes from an element to the next of its run"),
         _o("outer_stride", 8, 0, 32, "bytes from a run to the next"),
         _o("inputs", 9, 0, 16, "inputs of the matrix"),
@@ -126,28 +154,33 @@ OPERANDS: dict[str, Operand] = {
     )
 }
 
-#: Operands that each opcode reads, beside the opcode; all others are 0.
+#: Operands that each opcode reads, beside the opcode and `after`; all others are 0.
 USES: dict[Opcode, tuple[str, ...]] = {
     Opcode.END: (),
     Opcode.LOAD: (
-        *("target", "size", "nibbles", "count", "count_by_position", "inner"),
+        *("target", "size", "nibbles", "count", "count_by_position", "inner", "ahead"),
         *("address", "index", "shift", "stride_high", "stride_low", "inner_stride", "outer_stride"),
     ),
     Opcode.EMBED: ("a", "b", "c", "target", "count", "constant"),
-    Opcode.NORM: ("a", "b", "count", "multiplier", "epsilon_low", "epsilon_high"),
-    Opcode.NORMALIZE: ("a", "count"),
-    Opcode.GATE: ("a", "b", "count"),
+    Opcode.NORM: ("a", "b", "count", "vector", "multiplier", "epsilon_low", "epsilon_high"),
+    Opcode.NORMALIZE: ("a", "count", "vector"),
+    Opcode.GATE: ("a", "b", "count", "vector"),
     Opcode.MATVEC: (
-        *("inputs", "inputs_by_position", "tiles", "tiles_by_position", "shift"),
-        *("mode", "quantizer", "weight_base", "reuse", "drain", "final"),
-        *("a", "b", "target", "count", "count_by_position", "constant", "multiplier"),
+        *("vector", "vectors", "bank", "inputs", "inputs_by_position", "ahead"),
+        *("tiles", "tiles_by_position", "shift", "mode", "quantizer", "weight_base"),
+        *("drain", "final", "a", "b", "target", "stride", "count", "count_by_position"),
+        *("constant", "multiplier"),
     ),
     Opcode.ROTATE: ("a", "b", "c", "count", "inner", "interleaved"),
     Opcode.KEEP: (
-        *("a", "count", "inner", "keys", "mantissas", "scales"),
+        *("a", "count", "inner", "keys", "mantissas", "scales", "ahead"),
         *("address", "index", "shift", "stride_high", "stride_low", "inner_stride", "outer_stride"),
     ),
-    Opcode.SOFTMAX: ("a", "b", "count", "count_by_position"),
+    Opcode.SOFTMAX: ("a", "b", "count", "count_by_position", "ahead", "vector"),
+    Opcode.ENCODE: (
+        *("vector", "join", "bank", "inputs", "inputs_by_position", "ahead"),
+        *("mode", "quantizer", "uncounted"),
+    ),
 }
 
 
@@ -167,7 +200,7 @@ class Instruction:
     def __post_init__(self):
         """Check names and ranges."""
         for name, value in self.operands.items():
-            if name not in USES[self.opcode]:
+            if name not in (*USES[self.opcode], "after"):
                 raise ValueError(f"{self.opcode.name} has no operand {name!r}")
             operand = OPERANDS[name]
             low = -(1 << operand.width - 1) if operand.signed else 0
@@ -199,7 +232,7 @@ class Instruction:
         whole = int.from_bytes(octets[:INSTRUCTION_BYTES], "little")
         opcode = Opcode(whole & 0xFF)
         operands = {}
-        for name in USES[opcode]:
+        for name in (*USES[opcode], "after"):
             operand = OPERANDS[name]
             value = whole >> operand.position & (1 << operand.width) - 1
             if operand.signed and value >> operand.width - 1:

@@ -23,11 +23,11 @@ class Error(enum.IntEnum):
     NONE = 0
     #: inputs is 0 or above the configuration's max_inputs
     INPUTS = 1
-    #: tiles is 0, or its outputs exceed max_outputs
+    #: tiles is 0, or the outputs of all vectors exceed max_outputs
     OUTPUTS = 2
     #: weight_base plus the instruction's tiles exceed the memory, or it is amid a bus beat
     MEMORY = 3
-    #: unknown or unsupported code table or weight format, or a silent level that does not suit them
+    #: unsupported code table, weight format or vector, or a silent level that does not suit them
     MODE = 4
     #: start while busy
     BUSY = 5
@@ -102,6 +102,7 @@ def _r(
 WAITING: dict[str, str] = {
     "fetch": "the next instruction",
     "loader": "a LOAD",
+    "encoder": "an ENCODE",
     "matrix": "the matrix engine",
     "drain": "the drain of its outputs",
     "embed": "EMBED",
@@ -224,6 +225,8 @@ REGISTERS: dict[str, Register] = {
             _f("codes", 5, 1, "test mode: inputs are decoded codes of scale 4 << 0"),
             _f("sums", 6, 1, "row sums lie in memory; needed where m is not the table's z"),
             _f("fixed", 7, 1, "every block has the scale 16, and counts as 4 << 0"),
+            _f("vector", 8, 6, "number of the vector; it and those before it are multiplied"),
+            _f("encode", 14, 1, "the vector is only encoded, and nothing multiplied"),
             guarded=True,
         ),
         _r(
@@ -236,7 +239,7 @@ REGISTERS: dict[str, Register] = {
             _f("silent", 20, 8, "silent level m"),
             guarded=True,
         ),
-        _r("scale_base", 0x40, Access.R, "Base exponent of the encoded vector."),
+        _r("scale_base", 0x40, Access.R, "Base exponent of the vector that `mode` names."),
         _r(
             "fault",
             0x44,

@@ -39,14 +39,15 @@ def embed_cycles(count: int) -> int:
     return count + 10
 
 
-def rotate_cycles(pairs: int) -> int:
-    """Cycles of ROTATE for so many pairs of all heads together."""
-    return 2 * pairs + 10
+def rotate_cycles(heads: int, inner: int, width: int) -> int:
+    """Cycles of ROTATE for heads of ``inner`` pairs: by beats where these fill such."""
+    steps = inner if inner % width else inner // width
+    return 2 * heads * steps + 11
 
 
-def keep_cycles(count: int, octets: int) -> int:
+def keep_cycles(count: int, octets: int, width: int) -> int:
     """Cycles of KEEP for ``count`` words that become so many bytes, where no byte waits."""
-    return count + octets + 25
+    return ceil(count / width) + octets + 25 + int(log2(width))
 
 
 def decode_cycles(index: int) -> int:
@@ -55,6 +56,6 @@ def decode_cycles(index: int) -> int:
     Parameters
     ----------
     index : int
-        Token or position that moves the instruction's address; 0 if none does.
+        Token, or position + ``ahead``, that moves the instruction's address; 0 if none does.
     """
     return max(_DECODE, index.bit_length() + 3)

@@ -44,12 +44,18 @@ class ExternalMemory(wiring.Component):
 
     Attributes
     ----------
+    encode : In(1)
+        A vector begins to be encoded; pulses, not while ``draining``.
+    encoding, joins, bank : In(1)
+        It is being encoded, and where its rows are marked; see
+        :class:`hw.synapse.row_masks.RowMasks`.
     start : In(1)
-        An instruction begins; pulses when its vector begins to be encoded, not while ``draining``.
-    reuse : In(1)
-        Its vector is the one before, which is not encoded again; as stable as ``tiles``.
+        A multiplication begins; pulses, at the earliest with its last vector's ``encode``, not
+        while ``draining``.
+    source : In(1)
+        Bank of its marks; as stable as ``tiles``.
     abort : In(1)
-        Forget the instruction.
+        Forget all that runs.
     tiles, blocks, weight_base, head_beats
         See :class:`hw.synapse.fetch.Fetcher`.
     classified : In(stream)
@@ -75,9 +81,8 @@ class ExternalMemory(wiring.Component):
         self._params = params
         super().__init__(
             {
-                "start": In(1),
-                "reuse": In(1),
-                "abort": In(1),
+                **dict.fromkeys(("encode", "encoding", "joins", "bank"), In(1)),
+                **dict.fromkeys(("start", "source", "abort"), In(1)),
                 "tiles": In(16),
                 "blocks": In(range(params.max_blocks + 1)),
                 "weight_base": In(range(params.memory_beats)),
@@ -105,15 +110,18 @@ class ExternalMemory(wiring.Component):
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [
-            masks.clear.eq(self.start & ~self.reuse),
+            masks.clear.eq(self.encode),
+            masks.filling.eq(self.encoding),
+            *(getattr(masks, name).eq(getattr(self, name)) for name in ("joins", "bank", "source")),
             masks.block.eq(fetcher.block),
             fetcher.known.eq(masks.known),
             fetcher.mask.eq(masks.mask),
             fetcher.free.eq(ring.free),
             ring.claim.eq(fetcher.claim),
+            fetcher.start.eq(self.start),
             *(
                 getattr(fetcher, name).eq(getattr(self, name))
-                for name in ("start", "tiles", "blocks", "weight_base", "head_beats")
+                for name in ("tiles", "blocks", "weight_base", "head_beats")
             ),
             *(
                 getattr(self, name).eq(getattr(fetcher, name))
@@ -197,7 +205,7 @@ class ExternalMemory(wiring.Component):
         forget(m, self, refused=refused, quiet=~self.axi.arvalid & ~waiting.r_rdy)
         with m.If(self.failed):
             m.d.sync += self.error.eq(1)
-        with m.Elif(self.start):
+        with m.Elif(self.start | self.encode):
             m.d.sync += self.error.eq(0)
         with m.If(self.abort):
             m.d.sync += self.error.eq(0)

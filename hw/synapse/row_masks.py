@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
 
 from hw.encode.classifier import code_layout
 from hw.spec.codes import BLOCK
@@ -41,7 +42,11 @@ def mask_layout() -> data.StructLayout:
 
 
 class RowMasks(wiring.Component):
-    """Mask memory of one vector, filled while the vector is encoded, one code a cycle.
+    """Mask memory of vectors, filled while they are encoded, one code a cycle.
+
+    A row fires if it does in any of them: the mask of a block is that of all vectors up to the one
+    that is encoded last, and known when that one's is. Where ``batch`` is above 1 there are two
+    banks of masks: one may be filled while the other is read.
 
     Parameters
     ----------
@@ -51,11 +56,17 @@ class RowMasks(wiring.Component):
     Members
     -------
     clear : In(1)
-        Forgets the vector; no code may be on its way.
+        A vector begins; no code may be on its way, of a batch neither in the next cycle.
+    joins : In(1)
+        It joins those in its bank; stable until its last code.
+    bank : In(1)
+        Which one that is; as stable.
+    filling : In(1)
+        From the cycle after ``clear`` until its last code.
     classified : In(stream)
         See :func:`hw.encode.classifier.code_layout`; always ready.
-    block : In
-        Number of a block.
+    block, source : In, In(1)
+        Number of a block, and its bank.
     known : Out(1)
         The mask of ``block``, as it was in the cycle before, is there.
     mask : Out(struct)
@@ -64,9 +75,12 @@ class RowMasks(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self._params = params
+        blocks = ceil_log2(params.max_blocks)
+        self._depth = 2 << blocks if params.batch > 1 else params.max_blocks
         super().__init__(
             {
-                "clear": In(1),
+                **dict.fromkeys(("clear", "filling"), In(1)),
+                **dict.fromkeys(("joins", "bank", "source"), In(1)),
                 "classified": In(stream.Signature(code_layout(), always_ready=True)),
                 "block": In(range(params.max_blocks)),
                 "known": Out(1),
@@ -78,9 +92,7 @@ class RowMasks(wiring.Component):
         """Collect a block's rows, extending each downwards over the hole before it."""
         m = Module()
         params = self._params
-        m.submodules.kept = kept = memory.Memory(
-            shape=mask_layout(), depth=params.max_blocks, init=[]
-        )
+        m.submodules.kept = kept = memory.Memory(shape=mask_layout(), depth=self._depth, init=[])
         write, read = kept.write_port(), kept.read_port()
 
         code, valid = self.classified.p, self.classified.valid
@@ -88,8 +100,12 @@ class RowMasks(wiring.Component):
         gap = Signal(range(params.hole + 1))  # stays at `hole` once it is reached
         fires, filled = Signal(), Signal(range(params.hole + 1))
         place = Signal(BLOCK)
+        received = Signal(range(params.max_blocks + 1))
+        fired = ~code.silent
+        if params.batch > 1:
+            fired |= self._join(m, received, place)
         m.d.comb += [
-            fires.eq(~code.silent),
+            fires.eq(fired),
             place.eq(Mux(fires, 1 << code.place.row, 0)),
             filled.eq(Mux(fires & (gap != params.hole), gap, 0)),
         ]
@@ -110,17 +126,42 @@ class RowMasks(wiring.Component):
             with m.If(code.place.last):
                 m.d.sync += [collected.eq(0), gap.eq(0)]
 
-        received = Signal(range(params.max_blocks + 1))
         m.d.comb += [
-            write.addr.eq(received),
+            write.addr.eq(self._place(received, self.bank)),
             write.data.eq(grown),
             write.en.eq(valid & code.place.last),
-            read.addr.eq(self.block),
+            read.addr.eq(self._place(self.block, self.source)),
             self.mask.eq(read.data),
         ]
-        m.d.sync += self.known.eq(received > self.block)
+        other = (self.bank != self.source) if params.batch > 1 else Const(0)
+        m.d.sync += self.known.eq((received > self.block) | ~self.filling | other)
         with m.If(self.clear):
-            m.d.sync += [received.eq(0), collected.eq(0), gap.eq(0), self.known.eq(0)]
+            m.d.sync += [received.eq(0), collected.eq(0), gap.eq(0)]
+            with m.If(~other):
+                m.d.sync += self.known.eq(0)
         with m.Elif(write.en):
             m.d.sync += received.eq(received + 1)
         return m
+
+    def _place(self, block, bank):
+        """Address of a block's mask."""
+        number = block[: ceil_log2(self._params.max_blocks)]
+        return Cat(number, bank) if self._params.batch > 1 else number
+
+    def _join(self, m, block, place):
+        """Keep the rows that fire in any vector; tell whether the one at hand did before."""
+        m.submodules.joined = joined = memory.Memory(shape=BLOCK, depth=self._depth, init=[])
+        write, read = joined.write_port(), joined.read_port()
+        code = self.classified.p
+        rows = Signal(BLOCK)
+        m.d.comb += [
+            write.addr.eq(self._place(block, self.bank)),
+            write.data.eq(rows | place),
+            write.en.eq(self.classified.valid & code.place.last),
+            read.addr.eq(self._place((block + write.en)[: len(block)], self.bank)),
+        ]
+        with m.If(self.clear | write.en):
+            m.d.sync += rows.eq(0)
+        with m.Elif(self.classified.valid):
+            m.d.sync += rows.eq(rows | place)
+        return self.joins & read.data.bit_select(code.place.row, 1)

@@ -11,8 +11,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.division import divide
 from hw.encode.normalizer import Normalizer
-from hw.vector.beat import WORD_BITS, beat_layout, delay
-from hw.vector.reduction import greater, reduce
+from hw.vector.beat import WIDTH, WORD_BITS, beat_layout, delay
+from hw.vector.reduction import greater, reduce, reduction_stages
 from hw.vector.weight import EXPONENT_BITS, MANTISSA_BITS
 
 #: Largest code, and mantissa of a head of zeros.
@@ -25,8 +25,8 @@ NORMAL_BITS = 14
 #: Bits that the normalizer takes: a power of two.
 _NORMALIZER_BITS = 32
 
-#: Cycles from a head's last word to its scale.
-LATENCY = 10
+#: Cycles from a head's last word to its scale, beside those of the reduction.
+_LATENCY = 9
 
 
 class Scale(NamedTuple):
@@ -73,24 +73,34 @@ def scale_layout() -> data.StructLayout:
 
 
 class CacheScale(wiring.Component):
-    """First of the two passes over a head that is kept, a word a cycle.
+    """First of the two passes over a head that is kept, a beat a cycle.
 
     Behind it stands :class:`hw.vector.cache_code.CacheCode`.
+
+    Parameters
+    ----------
+    width : int
+        Words a cycle, at least 1.
+
+    Attributes
+    ----------
+    latency : int
+        Cycles from a head's last beat to its scale.
 
     Members
     -------
     words : In(stream)
-        Heads, one behind the other, in beats of one word: see
-        :func:`hw.vector.beat.beat_layout`; always ready.
+        Heads, one behind the other: see :func:`hw.vector.beat.beat_layout`; always ready.
     scale : Out(stream)
-        Scale of each head, ``LATENCY`` cycles after its last word; must always be accepted. The
-        payload stays until the next.
+        Scale of each head; must always be accepted. The payload stays until the next.
     """
 
-    def __init__(self):
+    def __init__(self, *, width: int = WIDTH):
+        self.width, self.latency = width, _LATENCY + reduction_stages(width)
+        words = beat_layout(signed(WORD_BITS), width)
         super().__init__(
             {
-                "words": In(stream.Signature(beat_layout(signed(WORD_BITS), 1), always_ready=True)),
+                "words": In(stream.Signature(words, always_ready=True)),
                 "scale": Out(stream.Signature(scale_layout(), always_ready=True)),
             }
         )
@@ -98,9 +108,11 @@ class CacheScale(wiring.Component):
     def elaborate(self, platform):
         """Magnitude; maximum; leading zeros; rounding up; division by 127; halving."""
         m = Module()
-        magnitude, largest = Signal(WORD_BITS), Signal(WORD_BITS)
-        m.d.sync += magnitude.eq(abs(self.words.p.elements[0]))
-        done = reduce(m, [magnitude], delay(m, self.words, 1)[-1], greater, largest)
+        magnitudes, largest = [], Signal(WORD_BITS)
+        for i, word in enumerate(self.words.p.elements):
+            magnitudes.append(Signal(WORD_BITS, name=f"magnitude_{i}"))
+            m.d.sync += magnitudes[i].eq(Mux(self.words.p.count > i, abs(word), 0))
+        done = reduce(m, magnitudes, delay(m, self.words, 1)[-1], greater, largest)
 
         m.submodules.normalizer = normalizer = Normalizer(_NORMALIZER_BITS)
         found = normalizer.normalized

@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.sequence.layout import instruction_layout
+from hw.sequence.output_reader import output_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import Drain as Kind
 from hw.spec.program import Instruction
 from hw.vector import drain_shift, rescale, residual
-from hw.vector.beat import WORD_BITS, beat_layout, delay, send
+from hw.vector.beat import WORD_BITS
 from hw.vector.best import Best
-from hw.vector.drain_shift import DrainShift, Scalars, scalar_members
-from hw.vector.memory import ADDRESS_BITS, READ_LATENCY, ReadSignature, WriteSignature
+from hw.vector.drain_shift import DrainShift
+from hw.vector.memory import READ_LATENCY, ReadSignature, WriteSignature
+from hw.vector.output_address import OutputAddress
 from hw.vector.rescale import Rescale
+from hw.vector.scalars import VECTOR_BITS, Scalars, scalars_layout
 from hw.vector.single import read_word, write_word
-from hw.vector.step import step_members
 from hw.vector.word import saturated
 
 #: Most logits of a vocabulary.
 VOCABULARY = 1 << 20
-
-#: Cycles from an accumulator until its shift is known.
-SHIFT_AT = READ_LATENCY + drain_shift.LATENCY
 
 
 def model(
@@ -35,7 +35,7 @@ def model(
     a: Sequence[int],
     b: Sequence[int],
 ) -> list[int]:
-    """Drain a matrix.
+    """Drain what a matrix makes of one vector.
 
     Parameters
     ----------
@@ -65,14 +65,14 @@ def model(
 
 def latency(params: CoreParams) -> int:
     """Cycles from an accumulator to its write; after the last one ``done`` takes another."""
-    return SHIFT_AT + residual.latency(params)
+    return drain_shift.LATENCY + residual.latency(params)
 
 
 class Drain(wiring.Component):
-    """Turns accumulators, as they come, one a cycle, into words or logits: see :func:`latency`.
+    """Turns outputs, as they come, one a cycle, into words or logits: see :func:`latency`.
 
-    Before it stands the output buffer of the tile engine; what it writes is read by the next
-    instructions. The words of b and a of an output are read while it is on its way.
+    Before it stands :class:`hw.sequence.output_reader.OutputReader`; what it writes is read by the
+    next instructions. The words of b and a of an output are read while it is on its way.
 
     Parameters
     ----------
@@ -81,16 +81,20 @@ class Drain(wiring.Component):
 
     Members
     -------
-    start, instruction, count, done
-        See :func:`hw.vector.step.step_members`. With ``done`` of the ``final`` LOGITS ``best`` is
-        valid.
-    accumulators : In(stream)
-        Outputs in their order; ``count`` are taken. LOGITS wait until ``best`` is taken.
-    shift, multiplier, exponent, base, gain, gain_shift : In
-        See :func:`hw.vector.drain_shift.scalar_members`; stable from ``start`` on, ``base`` from
-        the first accumulator on.
+    start, done : In(1), Out(1)
+        A matrix begins; all of its effects have happened. Both pulse. With ``done`` of the
+        ``final`` LOGITS ``best`` is valid.
+    instruction : In
+        MATVEC; stable from ``start`` to ``done``.
+    outputs : In(stream)
+        See :func:`hw.sequence.output_reader.output_layout`; taken up to the ``last``. LOGITS wait
+        until ``best`` is taken.
+    vector : Out(6)
+        Number of the vector whose output comes next.
+    scalars : In(struct)
+        Its scalars, see :func:`hw.vector.scalars.scalars_layout`, while its outputs are taken.
     a, b : Out(ReadSignature)
-        Vector memory.
+        Vector memory; the address of a is 0 where nothing is read.
     write : Out(WriteSignature)
         Vector memory, all 0 where nothing is written.
     best : Out(stream)
@@ -102,12 +106,14 @@ class Drain(wiring.Component):
     def __init__(self, params: CoreParams):
         self.params = params
         self._best = Best(vocabulary=VOCABULARY, count=params.best, width=1)
-        accumulator = signed(params.accumulator_width)
         super().__init__(
             {
-                **step_members(),
-                "accumulators": In(stream.Signature(accumulator)),
-                **scalar_members(),
+                "start": In(1),
+                "instruction": In(instruction_layout()),
+                "done": Out(1),
+                "outputs": In(stream.Signature(output_layout(params))),
+                "vector": Out(VECTOR_BITS),
+                "scalars": In(scalars_layout()),
                 "a": Out(ReadSignature(params)),
                 "b": Out(ReadSignature(params)),
                 "write": Out(WriteSignature(params)),
@@ -119,78 +125,91 @@ class Drain(wiring.Component):
     def elaborate(self, platform):
         """Shift; rescaling; sum with the residual; write, or choice."""
         m = Module()
-        is_logits = self.instruction.drain == Kind.LOGITS
-        taken, rest = self._take(m, is_logits)
-        tags = delay(m, taken, latency(self.params))
-        accumulator = taken.p.elements[0]
-        for stage in range(SHIFT_AT):
+        instruction = self.instruction
+        is_logits = Signal()
+        m.d.sync += is_logits.eq(instruction.drain == Kind.LOGITS)
+        tags = self._take(m, is_logits)
+        accumulator = self.outputs.p.accumulator
+        for stage in range(drain_shift.LATENCY):
             later = Signal.like(accumulator, name=f"accumulator_{stage}")
             m.d.sync += later.eq(accumulator)
             accumulator = later
 
         m.submodules.rescale = rescaled = Rescale(params=self.params, width=1)
-        send(m, tags[SHIFT_AT], rescaled.accumulators)
-        scaled = rescaled.accumulators.p.elements[0]
-        shift = self._shift(m, taken.valid, rest != 0)
+        scaled = rescaled.accumulators.p
+        shift = self._shift(m, tags[0])
         m.d.comb += [
-            scaled.accumulator.eq(accumulator),
-            scaled.multiplier.eq(shift.factor),
-            scaled.k.eq(shift.k),
+            rescaled.accumulators.valid.eq(tags[drain_shift.LATENCY].valid),
+            scaled.count.eq(1),
+            scaled.last.eq(tags[drain_shift.LATENCY].last),
+            scaled.elements[0].accumulator.eq(accumulator),
+            scaled.elements[0].multiplier.eq(shift.factor),
+            scaled.elements[0].k.eq(shift.k),
             rescaled.words.ready.eq(1),
         ]
         self._choose(m, rescaled.words, is_logits)
         word_at = latency(self.params) - residual.LATENCY
         word = self._sum(m, tags[word_at - READ_LATENCY], rescaled.words.p.elements[0])
-        target = self._address(m, self.instruction.target, tags[-1].valid)
+        target = self._address(m, "target", tags[-1], stride=instruction.stride)
         with m.If(tags[-1].valid & ~is_logits):
             write_word(m, self.write, target, word)
         m.d.sync += self.done.eq(tags[-1].valid & tags[-1].last)
         return m
 
-    def _take(self, m: Module, is_logits):
-        """Take ``count`` accumulators; they are waited for at no later stage."""
-        rest = Signal.like(self.count)
-        layout = beat_layout(self.accumulators.payload.shape(), 1)
-        taken = stream.Signature(layout, always_ready=True).create()
+    def _take(self, m: Module, is_logits) -> list[Signal]:
+        """Take outputs, which are waited for at no later stage; return their tags, by stages."""
+        several = int(self.params.batch > 1)
+        layout = {"valid": 1, "ends_segment": several, "ends_tile": several, "last": 1}
+        stages = range(latency(self.params) + 1)
+        tags = [Signal(data.StructLayout(layout), name=f"tag_{stage}") for stage in stages]
+        running, output = Signal(), self.outputs.p
         m.d.comb += [
-            self.accumulators.ready.eq((rest != 0) & ~(is_logits & self.best.valid)),
-            taken.valid.eq(self.accumulators.valid & self.accumulators.ready),
-            taken.p.elements[0].eq(self.accumulators.payload),
-            taken.p.count.eq(1),
-            taken.p.last.eq(rest == 1),
+            self.outputs.ready.eq(running & ~(is_logits & self.best.valid)),
+            tags[0].valid.eq(self.outputs.valid & self.outputs.ready),
+            *(tags[0][name].eq(output[name]) for name in layout if name != "valid"),
         ]
+        m.d.sync += [after.eq(before) for before, after in zip(tags, tags[1:], strict=False)]
+        with m.If(tags[0].valid):
+            with m.If(output.last):
+                m.d.sync += running.eq(0)
+            with m.If(output.ends_tile):
+                m.d.sync += self.vector.eq(self.instruction.vector)
+            with m.Elif(output.ends_segment):
+                m.d.sync += self.vector.eq(self.vector + 1)
         with m.If(self.start):
-            m.d.sync += rest.eq(self.count)
-        with m.Elif(taken.valid):
-            m.d.sync += rest.eq(rest - 1)
-        return taken, rest
+            m.d.sync += [running.eq(1), self.vector.eq(self.instruction.vector)]
+        return tags
 
-    def _address(self, m: Module, first, advance) -> Signal:
-        """Count words of an operand."""
-        address = Signal(ADDRESS_BITS)
-        with m.If(self.start):
-            m.d.sync += address.eq(first)
-        with m.Elif(advance):
-            m.d.sync += address.eq(address + 1)
-        return address
-
-    def _shift(self, m: Module, taken, running) -> DrainShift:
-        """Read the words of b, and find multiplier and shifts."""
-        m.submodules.shift = shift = DrainShift()
-        address = self._address(m, self.instruction.b, taken)
-        with m.If(running):
-            m.d.comb += self.b.address.eq(address)
+    def _address(self, m: Module, operand: str, tag, *, stride) -> Signal:
+        """Count words of an operand, from one output with its tag to the next."""
+        address = OutputAddress()
+        m.submodules[f"{operand}_address"] = address
         m.d.comb += [
+            address.start.eq(self.start),
+            address.first.eq(self.instruction[operand]),
+            address.stride.eq(stride),
+            address.step.eq(tag.valid),
+            address.ends_segment.eq(tag.ends_segment),
+            address.ends_tile.eq(tag.ends_tile),
+        ]
+        return address.address
+
+    def _shift(self, m: Module, tag) -> DrainShift:
+        """Read the words of b, and find multipliers and shifts."""
+        m.submodules.shift = shift = DrainShift()
+        address = self._address(m, "b", tag, stride=0)
+        m.d.comb += [
+            self.b.address.eq(address),
             shift.instruction.eq(self.instruction),
             shift.word.eq(read_word(m, self.b)),
-            *(getattr(shift, name).eq(getattr(self, name)) for name in Scalars._fields),
+            shift.scalars.eq(self.scalars),
         ]
         return shift
 
     def _sum(self, m: Module, tag, word) -> Signal:
         """Add the residual that is asked for now, or nothing."""
         is_residual = self.instruction.drain == Kind.RESIDUAL
-        address = self._address(m, self.instruction.a, tag.valid)
+        address = self._address(m, "a", tag, stride=self.instruction.stride)
         with m.If(tag.valid & is_residual):
             m.d.comb += self.a.address.eq(address)
         h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))

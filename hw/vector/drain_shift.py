@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.sequence.layout import instruction_layout
 from hw.spec.program import Drain, Instruction
 from hw.vector.beat import WORD_BITS
+from hw.vector.memory import READ_LATENCY
 from hw.vector.normalization_shift import SHIFT_BITS
 from hw.vector.rescale import MULTIPLIER, SHIFT
 from hw.vector.residual import ONE
-from hw.vector.root import scale_layout
+from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.weight import EXPONENT_AT
 from hw.vector.word import saturated
 
-#: Cycles from a word of b to its shift.
-LATENCY = 2
+#: Cycles from an output's scalars, while its word of b is read, to its multiplier and shift.
+LATENCY = READ_LATENCY + 2
 
 _MOST = (1 << SHIFT.width - 1) - 1
-
-
-class Scalars(NamedTuple):
-    """What earlier instructions have set, and the base exponent of the encoded vector."""
-
-    shift: int = 0
-    multiplier: int = 0
-    exponent: int = 0
-    base: int = 0
-    gain: int = 0
-    gain_shift: int = 0
-
-
-def scalar_members() -> dict:
-    """Return ports for :class:`Scalars`.
-
-    Members
-    -------
-    shift, multiplier, exponent : In
-        n, R and u of :class:`hw.vector.feed.Feed`.
-    base : In(4)
-        E, which may come with the first output.
-    gain, gain_shift : In
-        G and ``jz - j - ev`` of a SOFTMAX.
-    """
-    scale = {name: In(part.shape) for name, part in scale_layout()}
-    return {
-        "shift": In(signed(SHIFT_BITS)),
-        **scale,
-        "base": In(unsigned(4)),
-        "gain": In(MULTIPLIER),
-        "gain_shift": In(signed(7)),
-    }
 
 
 def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, int]:
@@ -87,29 +53,28 @@ def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, i
 
 
 class DrainShift(wiring.Component):
-    """Finds multiplier and shift of an output, a cycle each.
+    """Finds multiplier and shift of outputs, one a cycle.
 
-    Before it stands vector memory, behind it :class:`hw.vector.rescale.Rescale`.
+    Before it stand vector memory and :class:`hw.vector.scalars.VectorScalars`, behind it
+    :class:`hw.vector.rescale.Rescale`.
 
     Members
     -------
     instruction : In
-        MATVEC, stable from 2 cycles before the first word on.
-    shift, multiplier, exponent, base, gain, gain_shift : In
-        See :func:`scalar_members`; as stable.
+        MATVEC, stable from the first output to the last.
+    scalars : In(struct)
+        Of an output's vector, see :func:`hw.vector.scalars.scalars_layout`.
     word : In(signed(24))
-        Of b.
-    factor : Out(16)
-        Multiplier of all outputs.
-    k : Out(signed(7))
-        Shift, saturated, ``LATENCY`` cycles after its word.
+        The output's word of b, ``READ_LATENCY`` cycles later.
+    factor, k : Out(16), Out(signed(7))
+        Multiplier, and saturated shift, ``LATENCY`` cycles after the scalars.
     """
 
     def __init__(self):
         super().__init__(
             {
                 "instruction": In(instruction_layout()),
-                **scalar_members(),
+                "scalars": In(scalars_layout()),
                 "word": In(signed(WORD_BITS)),
                 "factor": Out(MULTIPLIER),
                 "k": Out(SHIFT),
@@ -117,26 +82,29 @@ class DrainShift(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Sum of what all outputs share, in two cycles; difference to the exponent; saturation."""
+        """Sum of what a vector's outputs share, in two cycles; difference; saturation."""
         m = Module()
-        constant = self.instruction.constant
+        instruction, scalars = self.instruction, self.scalars
+        constant = instruction.constant
         vector = Signal(signed(SHIFT_BITS + 1))
         fixed = Signal(signed(len(constant) + 1))
         shared = Signal(signed(len(fixed) + 1))
         exponent = Signal(signed(WORD_BITS))
-        m.d.sync += [fixed.eq(constant - self.base), vector.eq(-self.shift)]
+        factors = [Signal(MULTIPLIER, name=f"factor_{stage}") for stage in range(LATENCY)]
+        m.d.sync += [fixed.eq(constant - scalars.base), vector.eq(-scalars.shift)]
         m.d.comb += exponent.eq(self.word)
-        with m.Switch(self.instruction.drain):
+        with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
-                m.d.sync += [self.factor.eq(self.multiplier), vector.eq(self.exponent - self.shift)]
+                m.d.comb += factors[0].eq(scalars.multiplier)
+                m.d.sync += vector.eq(scalars.exponent - scalars.shift)
             with m.Case(Drain.RESIDUAL):
-                m.d.sync += self.factor.eq(ONE)
+                m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
-                m.d.sync += self.factor.eq(self.instruction.multiplier)
+                m.d.comb += factors[0].eq(instruction.multiplier)
                 m.d.comb += exponent.eq(self.word >> EXPONENT_AT)
             with m.Case(Drain.CONTEXT):
-                m.d.sync += self.factor.eq(self.gain)
-                m.d.sync += [fixed.eq(constant), vector.eq(self.gain_shift)]
+                m.d.comb += factors[0].eq(scalars.gain)
+                m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
                 m.d.comb += exponent.eq(0)
 
         difference = Signal(signed(WORD_BITS + 1))
@@ -144,5 +112,9 @@ class DrainShift(wiring.Component):
             shared.eq(fixed + vector),
             difference.eq(shared - exponent),
             self.k.eq(saturated(difference, _MOST)),
+            *(
+                after.eq(before)
+                for before, after in zip(factors, [*factors[1:], self.factor], strict=True)
+            ),
         ]
         return m

@@ -11,6 +11,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
+from hw.memory import BLOCK
 from hw.spec.luts import EXP2
 from hw.vector.beat import LONGEST, WIDTH, WORD_BITS, beat_layout, delay, send
 from hw.vector.reduction import reduce, reduction_stages
@@ -91,7 +92,9 @@ class Exponential(wiring.Component):
     def elaborate(self, platform):
         """Distance; table; register; shift; sum."""
         m = Module()
-        m.submodules.table = table = Memory(shape=PROBABILITY_BITS, depth=len(EXP2), init=EXP2)
+        m.submodules.table = table = Memory(
+            shape=PROBABILITY_BITS, depth=len(EXP2), init=EXP2, attrs=BLOCK
+        )
         tags = delay(m, self.scores, LATENCY)
         send(m, tags[-1], self.probabilities)
 
@@ -112,9 +115,9 @@ class Exponential(wiring.Component):
                 waiting[0].eq(Mux(halvings > PROBABILITY_BITS, PROBABILITY_BITS, halvings)),
                 waiting[1].eq(waiting[0]),
                 looked_up.eq(entry.data),
-                probability.eq(looked_up >> waiting[1]),
+                probability.eq(Mux(tags[-2].count > i, looked_up >> waiting[1], 0)),
             ]
-            terms.append(Mux(tags[-1].count > i, probability, 0))
+            terms.append(probability)
 
         total = Signal(SUM_BITS)
         m.d.comb += [

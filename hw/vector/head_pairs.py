@@ -1,5 +1,7 @@
 """Addresses of the pairs that a rotary embedding turns (``docs/program.md``, ROTATE)."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 from amaranth.hdl import Module, Mux, Signal
@@ -23,6 +25,13 @@ def model(a: int, *, heads: int, inner: int, interleaved: bool) -> Iterator[tupl
 class HeadPairs(wiring.Component):
     """Walks over the pairs of ``count`` heads, from the cycle after ``start``.
 
+    By beats it goes over ``width`` pairs at once, the words of which fill two beats.
+
+    Parameters
+    ----------
+    width : int
+        Words of a beat.
+
     Members
     -------
     start : In(1)
@@ -31,39 +40,49 @@ class HeadPairs(wiring.Component):
         ROTATE; stable from ``start`` on.
     count : In(16)
         Heads, as stable.
+    by_beats : In(1)
+        Go by beats; as stable. Heads must begin with a beat, and ``inner`` be a multiple of
+        ``width``.
     step : In(1)
-        Go to the next pair.
+        Go to the next pair, or beat of pairs.
     first, second : Out(16)
-        Word addresses of the pair.
+        Word addresses of the pair, or of the beats.
     place : Out(16)
-        Number of the pair in its head.
+        Number of the pair, or of the first one, in its head.
     last : Out(1)
-        No pair comes after this one.
+        Nothing comes after it.
     """
 
-    start: In(1)
-    instruction: In(instruction_layout())
-    count: In(16)
-    step: In(1)
-    first: Out(ADDRESS_BITS)
-    second: Out(ADDRESS_BITS)
-    place: Out(ADDRESS_BITS)
-    last: Out(1)
+    def __init__(self, *, width: int):
+        self.width = width
+        super().__init__(
+            {
+                "start": In(1),
+                "instruction": In(instruction_layout()),
+                "count": In(16),
+                "by_beats": In(1),
+                "step": In(1),
+                **dict.fromkeys(("first", "second", "place"), Out(ADDRESS_BITS)),
+                "last": Out(1),
+            }
+        )
 
     def elaborate(self, platform):
         """Two addresses that run on side by side; where a head ends they pass over its half."""
         m = Module()
         instruction = self.instruction
         # Where pairs are neighbours they stand 2 apart; else a step over a half is one longer.
-        distance, stride, jump = Signal(ADDRESS_BITS), Signal(2), Signal(ADDRESS_BITS)
+        pairs = Mux(self.by_beats, self.width, 1)
+        distance, stride = Signal(ADDRESS_BITS), Signal(range(2 * self.width + 1))
+        jump = Signal(ADDRESS_BITS)
         m.d.comb += [
-            distance.eq(Mux(instruction.interleaved, 1, instruction.inner)),
-            stride.eq(Mux(instruction.interleaved, 2, 1)),
+            distance.eq(Mux(instruction.interleaved, pairs, instruction.inner)),
+            stride.eq(Mux(instruction.interleaved, pairs << 1, pairs)),
         ]
-        m.d.sync += jump.eq(Mux(instruction.interleaved, 2, instruction.inner + 1))
+        m.d.sync += jump.eq(Mux(instruction.interleaved, stride, instruction.inner + pairs))
 
         final_place, heads = Signal.like(self.place), Signal.like(self.count)
-        m.d.sync += final_place.eq(instruction.inner - 1)
+        m.d.sync += final_place.eq(instruction.inner - pairs)
         ends = Signal()
         m.d.comb += [
             ends.eq(self.place == final_place),
@@ -81,7 +100,7 @@ class HeadPairs(wiring.Component):
             m.d.sync += [
                 self.first.eq(self.first + by),
                 self.second.eq(self.second + by),
-                self.place.eq(Mux(ends, 0, self.place + 1)),
+                self.place.eq(Mux(ends, 0, self.place + pairs)),
             ]
             with m.If(ends):
                 m.d.sync += heads.eq(heads - 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal, signed
-from amaranth.lib import fifo, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.sequence.storer import octet_layout
@@ -63,7 +63,7 @@ def model(
 
 
 class Keep(wiring.Component):
-    """Reads a head twice, a word a cycle: for its scale, and for its codes.
+    """Reads a head twice: for its scale by whole beats, for its codes a word a cycle.
 
     See :func:`hw.spec.token_cycles.keep_cycles`.
 
@@ -88,6 +88,7 @@ class Keep(wiring.Component):
     """
 
     def __init__(self, params: CoreParams):
+        self.params = params
         super().__init__(
             {
                 **step_members(),
@@ -103,7 +104,8 @@ class Keep(wiring.Component):
     def elaborate(self, platform):
         """Read for the scale; read for the codes, as many as have room behind."""
         m = Module()
-        m.submodules.measurer = measurer = CacheScale()
+        width = self.params.vector_width
+        m.submodules.measurer = measurer = CacheScale(width=width)
         m.submodules.coder = coder = CacheCode()
         m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=CODE_BITS, depth=_WAITING)
         m.submodules.sender = sender = CacheBytes()
@@ -111,11 +113,12 @@ class Keep(wiring.Component):
         address, remaining = Signal.like(self.a.address), Signal.like(self.count)
         measures, codes, last = Signal(), Signal(), Signal()
         room = Signal(range(_WAITING + 1), init=_WAITING)
-        m.d.comb += last.eq(remaining == 1)
+        step = Mux(measures, width, 1)
+        m.d.comb += last.eq(remaining <= step)
         m.d.sync += room.eq(room - codes + (waiting.r_en & waiting.r_rdy))
         with m.If(measures | codes):
             m.d.comb += self.a.address.eq(address)
-            m.d.sync += [address.eq(address + 1), remaining.eq(remaining - 1)]
+            m.d.sync += [address.eq(address + step), remaining.eq(remaining - step)]
         with m.If(self.start | measurer.scale.valid):
             m.d.sync += [address.eq(self.instruction.a), remaining.eq(self.count)]
 
@@ -135,19 +138,27 @@ class Keep(wiring.Component):
                 with m.If(codes & last):
                     m.next = "IDLE"
 
-        word = Signal(signed(WORD_BITS))
-        read = Signal(3 * (READ_LATENCY + 1))
-        measured, coded, ended = read[-3:]
+        layout = {"measures": 1, "codes": 1, "count": range(width + 1), "last": 1}
+        stages = range(READ_LATENCY + 2)
+        tags = [Signal(data.StructLayout(layout), name=f"read_{stage}") for stage in stages]
+        words, word = Signal.like(self.a.words), Signal(signed(WORD_BITS))
+        m.d.comb += [
+            tags[0].measures.eq(measures),
+            tags[0].codes.eq(codes),
+            tags[0].count.eq(Mux(last, remaining, width)),
+            tags[0].last.eq(last),
+        ]
         m.d.sync += [
+            words.eq(self.a.words),
             word.eq(read_word(m, self.a)),
-            read.eq(Cat(measures, codes, last, read)),
+            *(after.eq(before) for before, after in zip(tags, tags[1:], strict=False)),
         ]
         m.d.comb += [
-            measurer.words.valid.eq(measured),
-            measurer.words.p.elements[0].eq(word),
-            measurer.words.p.count.eq(1),
-            measurer.words.p.last.eq(ended),
-            coder.words.valid.eq(coded),
+            measurer.words.valid.eq(tags[-1].measures),
+            measurer.words.p.elements.eq(words),
+            measurer.words.p.count.eq(tags[-1].count),
+            measurer.words.p.last.eq(tags[-1].last),
+            coder.words.valid.eq(tags[-1].codes),
             coder.words.payload.eq(word),
             coder.scale.eq(measurer.scale.payload),
             waiting.w_en.eq(coder.codes.valid),

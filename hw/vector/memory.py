@@ -8,11 +8,15 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.memory import NO_COLLISIONS
 from hw.spec.params import CoreParams
 from hw.vector.beat import WORD_BITS
 
 #: Bits of a word address, whatever the memory's size.
 ADDRESS_BITS = 16
+
+#: Read ports of vector memory.
+READ_PORTS = ("a", "b", "c")
 
 #: Cycles from an address to its words.
 READ_LATENCY = 2
@@ -59,7 +63,7 @@ def WriteSignature(params: CoreParams) -> wiring.Signature:  # noqa: N802 - read
 
 
 class VectorMemory(wiring.Component):
-    """Two read ports and one write port over the same words.
+    """Three read ports and one write port over the same words.
 
     A word that is written can be read from the next cycle on.
 
@@ -70,8 +74,8 @@ class VectorMemory(wiring.Component):
 
     Members
     -------
-    a, b : In(ReadSignature)
-        Read ports.
+    a, b, c : In(ReadSignature)
+        Read ports. The last one is the drain's, so that it disturbs nobody.
     write : In(WriteSignature)
         Write port.
     """
@@ -80,8 +84,7 @@ class VectorMemory(wiring.Component):
         self.params = params
         super().__init__(
             {
-                "a": In(ReadSignature(params)),
-                "b": In(ReadSignature(params)),
+                **{name: In(ReadSignature(params)) for name in READ_PORTS},
                 "write": In(WriteSignature(params)),
             }
         )
@@ -92,9 +95,13 @@ class VectorMemory(wiring.Component):
         width = self.params.vector_width
         low = exact_log2(width)
         m.submodules.words = memory = Memory(
-            shape=words_layout(self.params), depth=self.params.vector_words // width, init=[]
+            shape=words_layout(self.params),
+            depth=self.params.vector_words // width,
+            init=[],
+            attrs=NO_COLLISIONS,
         )
-        for reader in (self.a, self.b):
+        for name in READ_PORTS:
+            reader = getattr(self, name)
             port = memory.read_port()
             m.d.comb += port.addr.eq(reader.address[low:])
             m.d.sync += reader.words.eq(port.data)

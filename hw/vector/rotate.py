@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.utils import exact_log2
 
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction
 from hw.vector import head_pairs, rotary
 from hw.vector.head_pairs import HeadPairs
 from hw.vector.memory import READ_LATENCY, ReadSignature, WriteSignature
+from hw.vector.pair_beats import PairBeats, rotary_lanes
 from hw.vector.rotary import Rotary
-from hw.vector.single import read_word, write_word
+from hw.vector.single import read_word
 from hw.vector.step import step_members
-
-#: Cycles from the reading of a pair until both its words and its turn stand in registers.
-_FETCH = READ_LATENCY + 2
+from hw.vector.turned_beats import TurnedBeats
 
 
 def model(words: Sequence[int], instruction: Instruction) -> list[int]:
@@ -50,11 +50,12 @@ def model(words: Sequence[int], instruction: Instruction) -> list[int]:
 
 
 class Rotate(wiring.Component):
-    """Turns a pair every two cycles, in place.
+    """Turns ``vector_width`` words a cycle, or a pair every two cycles, in place.
 
-    One cycle reads the words of a pair through both ports, the next its cosine and sine. Its
-    turned words are written one after the other. As every pair is read once, and before it is
-    written, no pair need wait for another. See :func:`hw.spec.token_cycles.rotate_cycles`.
+    One cycle reads words through both ports, the next cosines and sines: those of
+    ``vector_width`` pairs, if heads and tables consist of whole beats, else those of one. As every
+    pair is read once, and before it is written, none need wait for another. See
+    :func:`hw.spec.token_cycles.rotate_cycles`.
 
     Parameters
     ----------
@@ -72,6 +73,7 @@ class Rotate(wiring.Component):
     """
 
     def __init__(self, params: CoreParams):
+        self.params = params
         super().__init__(
             {
                 **step_members(),
@@ -82,24 +84,43 @@ class Rotate(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Read pairs and turns in turn; bring them together; write what the rotary makes."""
+        """Read words and turns in turn; bring them together; write what the rotary makes."""
         m = Module()
-        m.submodules.reads = reads = HeadPairs()
-        m.submodules.writes = writes = HeadPairs()
-        m.submodules.rotary = turner = Rotary(width=1)
+        width, instruction = self.params.vector_width, self.instruction
+        m.submodules.reads = reads = HeadPairs(width=width)
+        m.submodules.writes = writes = HeadPairs(width=width)
+        m.submodules.given = given = PairBeats(self.params)
+        m.submodules.rotary = turner = Rotary(width=rotary_lanes(self.params))
+        m.submodules.turned = turned = TurnedBeats(self.params)
+        by_beats = Signal()
+        if width > 1:
+            places = instruction.a | instruction.b | instruction.c | instruction.inner
+            m.d.comb += by_beats.eq(places[: exact_log2(width)] == 0)
         for pairs in (reads, writes):
             m.d.comb += [
                 pairs.start.eq(self.start),
-                pairs.instruction.eq(self.instruction),
+                pairs.instruction.eq(instruction),
                 pairs.count.eq(self.count),
+                pairs.by_beats.eq(by_beats),
             ]
+        for beats in (given, turned):
+            m.d.comb += [
+                beats.by_beats.eq(by_beats),
+                beats.interleaved.eq(instruction.interleaved),
+            ]
+        connect(m, given.pairs, turner.pairs)
+        connect(m, given.turns, turner.turns)
+        connect(m, turner.turned, turned.turned)
+        connect(m, turned.write, flipped(self.write))
 
         reading, turn = Signal(), Signal()
         cosine, sine = Signal.like(reads.first), Signal.like(reads.first)
+        come = Signal(READ_LATENCY)
         m.d.sync += [
             turn.eq(reading & ~turn),
-            cosine.eq(self.instruction.c + reads.place),
-            sine.eq(self.instruction.b + reads.place),
+            cosine.eq(instruction.c + reads.place),
+            sine.eq(instruction.b + reads.place),
+            come.eq(Cat(reading & ~turn, come)),
         ]
         with m.If(self.start):
             m.d.sync += reading.eq(1)
@@ -109,28 +130,15 @@ class Rotate(wiring.Component):
         with m.Elif(reading):
             m.d.comb += [self.a.address.eq(reads.first), self.b.address.eq(reads.second)]
 
-        # The words of a pair come a cycle before its cosine and sine, and wait for them.
-        fetched = Signal(_FETCH)
-        m.d.sync += fetched.eq(fetched << 1 | (reading & ~turn))
-        pair, element = turner.pairs.p.elements[0], turner.turns.p.elements[0]
-        for port, word, of_turn in (
-            (self.a, pair.a, element.cosine),
-            (self.b, pair.b, element.sine),
-        ):
-            come, before = Signal.like(word), Signal.like(word)
-            m.d.sync += [come.eq(read_word(m, port)), before.eq(come)]
-            m.d.comb += [word.eq(before), of_turn.eq(come)]
-        for beats in (turner.pairs, turner.turns):
-            m.d.comb += [beats.valid.eq(fetched[-1]), beats.p.count.eq(1)]
-
-        turned, second = turner.turned.p.elements[0], Signal.like(pair.b)
-        m.d.sync += [
-            second.eq(turned.b),
-            writes.step.eq(turner.turned.valid),
-            self.done.eq(writes.step & writes.last),
+        m.d.comb += [
+            given.come.eq(come[-1]),
+            given.a.eq(self.a.words),
+            given.b.eq(self.b.words),
+            given.single_a.eq(read_word(m, self.a)),
+            given.single_b.eq(read_word(m, self.b)),
+            turned.first.eq(writes.first),
+            turned.second.eq(writes.second),
+            writes.step.eq(turned.step),
         ]
-        with m.If(turner.turned.valid):
-            write_word(m, self.write, writes.first, turned.a)
-        with m.Elif(writes.step):
-            write_word(m, self.write, writes.second, second)
+        m.d.sync += self.done.eq(writes.step & writes.last)
         return m

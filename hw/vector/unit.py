@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value, signed
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.window import WORD, WindowSignature
@@ -17,18 +17,21 @@ from hw.sequence.output_reader import OutputReader
 from hw.sequence.sequencer import starts_layout
 from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
+from hw.spec.program import Opcode
 from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
 from hw.vector.keep import Keep
 from hw.vector.memory import VectorMemory, WriteSignature
 from hw.vector.rotate import Rotate
+from hw.vector.scalars import BASE_BITS, VectorScalars
 from hw.vector.single import read_word, write_word
 from hw.vector.softmax import Softmax
+from hw.vector.write_turns import WriteTurns
 
 
 class VectorUnit(wiring.Component):
-    """Executes what is between the matrices, and drains these, one instruction at a time.
+    """Executes what is between the matrices, and drains these, each one at a time.
 
     Parameters
     ----------
@@ -38,13 +41,16 @@ class VectorUnit(wiring.Component):
     Members
     -------
     starts : In(struct)
-        See :func:`hw.sequence.sequencer.starts_layout`; at most one bit pulses.
+        See :func:`hw.sequence.sequencer.starts_layout`: ``matvec`` pulses for ``product``, at most
+        one of the others for ``task``.
     task : In(struct)
-        See :func:`hw.sequence.decode.task_layout`; stable from its start to its end.
+        What is executed, see :func:`hw.sequence.decode.task_layout`; stable until ``executed``.
+    product : In(struct)
+        MATVEC whose outputs are drained, likewise; stable until ``drained``.
     executed : Out(1)
-        A unit has ended; pulses. A drain ends with ``drained``.
+        ``task`` has ended; pulses.
     drained : Out(1)
-        The outputs of the matrix that was started last are where they belong.
+        The outputs of ``product`` are where they belong; low from the cycle after its start.
     clear : In(1)
         Forgets the logits of the last token.
     stop : In(1)
@@ -57,8 +63,8 @@ class VectorUnit(wiring.Component):
         Bytes for device memory; see :class:`hw.sequence.storer.Storer`.
     input : Out
         Input buffer of the encoder; see :func:`hw.encode.input_buffer.input_signature`.
-    base : In(4)
-        Base exponent of the encoded vector.
+    bases : In(ArrayLayout(4, batch))
+        Base exponents of the encoded vectors.
     tile_done, output, accumulator : In(1), Out, In
         Output buffer; see :class:`hw.sequence.output_reader.OutputReader`.
     best, vector : In(WindowSignature)
@@ -71,14 +77,16 @@ class VectorUnit(wiring.Component):
             {
                 "starts": In(starts_layout()),
                 "task": In(task_layout()),
-                **dict.fromkeys(("executed", "drained"), Out(1)),
+                "product": In(task_layout()),
+                "executed": Out(1),
+                "drained": Out(1, init=1),
                 **dict.fromkeys(("clear", "stop", "closed"), In(1)),
                 "load": In(WriteSignature(params)),
                 "granted": Out(1),
                 "octets": Out(stream.Signature(octet_layout())),
                 "stored": In(1),
                 "input": Out(input_signature(params)),
-                "base": In(4),
+                "bases": In(data.ArrayLayout(BASE_BITS, params.batch)),
                 "tile_done": In(1),
                 "output": Out(range(params.max_outputs)),
                 "accumulator": In(signed(params.accumulator_width)),
@@ -93,13 +101,19 @@ class VectorUnit(wiring.Component):
         params = self.params
         embed, feed, softmax = Embed(params), Feed(params), Softmax(params)
         rotate, keep, drain = Rotate(params), Keep(params), Drain(params)
-        reader = OutputReader(params)
+        reader, turns = OutputReader(params), WriteTurns(params)
+        scalars = VectorScalars(params)
         units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
-        for name, unit in {**units, "drain": drain, "reader": reader}.items():
+        parts = {**units, "drain": drain, "reader": reader, "turns": turns}
+        for name, unit in parts.items():
             m.submodules[name] = ResetInserter(self.stop)(unit)
         m.submodules.memory = memory = VectorMemory(params)
         self._connect_memory(m, memory, drain, list(units.values()))
-        self._connect_drain(m, feed, softmax, drain, reader)
+        m.submodules.scalars = scalars
+        self._connect_scalars(m, scalars, feed, softmax)
+        connect(m, reader.outputs, turns.source)
+        connect(m, turns.target, drain.outputs)
+        self._connect_drain(m, drain, reader, scalars)
         self._connect_best(m, drain)
 
         starts, task = self.starts, self.task
@@ -108,7 +122,9 @@ class VectorUnit(wiring.Component):
             embed.start.eq(starts.embed),
             feed.start.eq(starts.norm | starts.normalize | starts.gate),
             softmax.start.eq(starts.softmax),
-            rotate.start.eq(starts.rotate),
+            turns.start.eq(starts.rotate),
+            rotate.start.eq(turns.begin),
+            turns.ended.eq(rotate.done),
             keep.start.eq(starts.keep),
             keep.origin.eq(task.origin),
             keep.mantissa_origin.eq(task.mantissa_origin),
@@ -116,7 +132,7 @@ class VectorUnit(wiring.Component):
             keep.stored.eq(self.stored),
             self.executed.eq(Cat(unit.done for unit in units.values()).any()),
         ]
-        for unit in (*units.values(), drain):
+        for unit in units.values():
             m.d.comb += [
                 unit.instruction.eq(task.instruction),
                 unit.count.eq(task.instruction.count),
@@ -127,22 +143,26 @@ class VectorUnit(wiring.Component):
         return m
 
     def _connect_memory(self, m, memory, drain, units):
-        """Who is idle drives 0, so that all may share a port; what is loaded steps back."""
-        users = [*units, drain]
-        writers = [user.write for user in users if hasattr(user, "write")]
+        """Who is idle drives 0, so that all may share a port; what is loaded steps back.
+
+        Block RAMs lie far apart, so writes go through a register: the next instruction reads later.
+        """
+        writers = [user.write for user in (*units, drain) if hasattr(user, "write")]
         m.d.comb += self.granted.eq(~Cat(write.mask for write in writers).any())
         writers += [self.load, self._connect_window(m, memory)]
-        for name in ("a", "b"):
-            port = getattr(memory, name)
-            readers = [getattr(user, name) for user in users if hasattr(user, name)]
-            addresses = [reader.address for reader in readers]
-            if name == "a":
-                addresses.append(Mux(self.closed, 0, self.vector.address))
+        readers_of_a = [drain.a, *(unit.a for unit in units)]
+        readers_of_b = [unit.b for unit in units if hasattr(unit, "b")]
+        for port, readers, more in (
+            (memory.a, readers_of_a, [Mux(self.closed, 0, self.vector.address)]),
+            (memory.b, readers_of_b, []),
+            (memory.c, [drain.b], []),
+        ):
+            addresses = [*(reader.address for reader in readers), *more]
             m.d.comb += port.address.eq(reduce(or_, addresses))
             m.d.comb += [reader.words.eq(port.words) for reader in readers]
         for name in memory.write.signature.members:
             values = [Value.cast(getattr(write, name)) for write in writers]
-            m.d.comb += Value.cast(getattr(memory.write, name)).eq(reduce(or_, values))
+            m.d.sync += Value.cast(getattr(memory.write, name)).eq(reduce(or_, values))
 
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""
@@ -154,28 +174,38 @@ class VectorUnit(wiring.Component):
             write_word(m, host, window.address, window.write_data)
         return host
 
-    def _connect_drain(self, m, feed, softmax, drain, reader):
-        task, start = self.task.instruction, self.starts.matvec
-        connect(m, reader.accumulators, drain.accumulators)
+    def _connect_scalars(self, m, scalars, feed, softmax):
+        """Keep what an instruction has found when it ends."""
+        instruction, given = self.task.instruction, scalars.given
+        m.d.comb += [
+            scalars.vector.eq(instruction.vector),
+            scalars.set_shift.eq(feed.done),
+            scalars.set_multiplier.eq(feed.done & (instruction.opcode == Opcode.NORM)),
+            scalars.set_gain.eq(softmax.done),
+            scalars.bases.eq(self.bases),
+            *(given[name].eq(getattr(feed, name)) for name in ("shift", "multiplier", "exponent")),
+            *(given[name].eq(getattr(softmax, name)) for name in ("gain", "gain_shift")),
+        ]
+
+    def _connect_drain(self, m, drain, reader, scalars):
+        product, start = self.product.instruction, self.starts.matvec
         m.d.comb += [
             reader.start.eq(start),
-            reader.wide.eq(is_wide(task)),
-            reader.count.eq(task.count),
+            reader.wide.eq(is_wide(product)),
+            reader.count.eq(product.count),
+            reader.vectors.eq(product.vectors),
             reader.tile_done.eq(self.tile_done),
             reader.accumulator.eq(self.accumulator),
             self.output.eq(reader.address),
             drain.start.eq(start),
-            drain.clear.eq(self.clear),
-            drain.base.eq(self.base),
-            drain.shift.eq(feed.shift),
-            drain.multiplier.eq(feed.multiplier),
-            drain.exponent.eq(feed.exponent),
-            drain.gain.eq(softmax.gain),
-            drain.gain_shift.eq(softmax.gain_shift),
+            drain.instruction.eq(product),
+            scalars.asked.eq(drain.vector),
+            drain.scalars.eq(scalars.scalars),
         ]
+        m.d.sync += drain.clear.eq(self.clear)
         with m.If(start):
             m.d.sync += self.drained.eq(0)
-        with m.Elif(drain.done):
+        with m.Elif(drain.done | self.stop):
             m.d.sync += self.drained.eq(1)
 
     def _connect_best(self, m, drain):
@@ -184,7 +214,8 @@ class VectorUnit(wiring.Component):
         m.d.comb += drain.best.ready.eq(1)
         with m.If(drain.best.valid):
             m.d.sync += kept.eq(drain.best.payload)
-        candidate = kept[self.best.address[1:]]
+        # To index the view itself would take a multiplier.
+        candidate = Array(kept[i] for i in range(self.params.best))[self.best.address[1:]]
         words = Signal(WORD), Signal(WORD)
         m.d.comb += self.best.readable.eq(self.best.address < 2 * self.params.best)
         m.d.sync += [

@@ -119,9 +119,9 @@ class Weight(wiring.Component):
             m.d.sync += [
                 product.eq(element.probability * element.mantissa),
                 distance.eq(self.largest_exponent - element.exponent),
-                weight.eq(product >> distance),
+                weight.eq(Mux(tags[-2].count > i, product >> distance, 0)),
             ]
-            terms.append(Mux(tags[-1].count > i, weight, 0))
+            terms.append(weight)
 
         largest = Signal(WEIGHT_BITS)
         m.d.comb += [

@@ -14,6 +14,7 @@ from sw.commands import options
 from sw.commands.inspect import matrix_table
 from sw.convert.calibrate import calibrate
 from sw.convert.convert import convert
+from sw.convert.silence import parse_thresholds, with_thresholds
 from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
@@ -35,6 +36,14 @@ def command(
         int, typer.Option("--from", metavar="CHAR", help="First character of the text.")
     ] = 0,
     tokens: Annotated[int, typer.Option(help="Tokens to calibrate with.")] = 2048,
+    silence: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--silence",
+            metavar="SITE=SCALES",
+            help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated.",
+        ),
+    ] = None,
 ) -> None:
     """Convert, and print what each tensor became."""
     options.positive("--tokens", tokens)
@@ -42,9 +51,10 @@ def command(
         raise UserError(f"--from must be 0 or more, not {start}")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
+    thresholds = parse_thresholds(silence or [])
     source = open_checkpoint(checkpoint)
     table = check_table(code, "companded")
-    model = convert(source, table=table)
+    model = with_thresholds(convert(source, table=table), thresholds)
     if calibrate_with is not None:
         text = resolve_text(calibrate_with)[start : start + 16 * tokens]
         ids = Tokenizer.from_spec(model.tokenizer_spec).encode(text)[:tokens]

@@ -13,8 +13,9 @@ import typer
 
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.driver.decoder import TokenDecoder
 from sw.errors import UserError
-from sw.generate import Run, encode_prompt, generate, present
+from sw.generate import Run, encode_prompt, first_token, generate, present
 from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
@@ -125,11 +126,12 @@ def generate_run(
             memory=memory,
             link=link,
             image=image,
+            context=len(ids) + tokens,
         )
         start = time.monotonic()
-        stream, new = tokenizer.stream(), []
+        stream, new = tokenizer.stream(), list[int]()
         _emit(screen, "" if chat else prompt, "")
-        text = ""
+        text, first = "", None
         for token in generate(
             decoder,
             ids,
@@ -138,11 +140,18 @@ def generate_run(
             stop=tokenizer.eos if stop_at_eos else None,
             progress=_prompt_progress if backend != "golden" else None,
         ):
+            if not new and isinstance(decoder, TokenDecoder):
+                first = first_token(decoder.counters, params)
             new.append(token)
             text = _emit(screen, stream.push(token), text)
         text = _emit(screen, stream.finish() + "\n", text)[:-1]
         wall_seconds = time.monotonic() - start
         counters = present(counting.counters)
+        if first:
+            screen.write(
+                f"first token after {first['cycles']:,} cycles and {first['bytes_read']:,} bytes "
+                f"of weights, for {len(ids)} of the prompt\n"
+            )
         if link is not None:
             counts = decoder.device.counts
             counters["stream"] = dataclasses.asdict(counts) | {"overlap": counts.overlap}
@@ -151,6 +160,7 @@ def generate_run(
         tokens=new,
         text=text,
         counters=counters,
+        first_token=first,
         config=config,
         model=model.name,
         table=table,
@@ -161,11 +171,11 @@ def generate_run(
     )
 
 
-def _open(stack, model, *, vector, image, backend, memory, link, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, context, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, link=link, **core)
+            open_tokens(model, backend=backend, memory=memory, link=link, context=context, **core)
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0

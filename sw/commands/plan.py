@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -15,11 +15,13 @@ from sw.compile.program import compile_program
 from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import open_memory, open_model, open_params
+from sw.opening import open_memory, open_model, open_params, open_transport
 from sw.plan.dense import dense_bytes
+from sw.plan.measure import measure
+from sw.plan.prompt import prompt_cost
 from sw.plan.report import Report
-from sw.plan.sequencer import token_cost
-from sw.plan.trace import trace_token
+from sw.plan.sequencer import run_cost
+from sw.plan.trace import trace_tokens
 
 #: Read again and again where no text is named.
 TEXT = (
@@ -37,17 +39,25 @@ def command(
         typer.Option("--memory", help="Timing: ideal, dram, or e.g. latency=30,granule=64."),
     ] = "ideal",
     position: Annotated[int, typer.Option(help="Position of the token, counted from 0.")] = 32,
+    prompt: Annotated[
+        int | None, typer.Option(help="Tokens of a prompt, whose cost is told too.")
+    ] = None,
     mhz: Annotated[float, typer.Option(help="Clock of the core.")] = 100.0,
     text: Annotated[
         str | None, typer.Option(help="File, or novels/NAME; a built-in text if absent.")
     ] = None,
+    measured: Annotated[
+        bool, typer.Option("--measure", help="Simulate the token, too, and compare.")
+    ] = False,
     integrator: options.Integrator = None,
     code: options.Code = None,
     json: options.Json = None,
 ) -> None:
-    """Predict what a token costs; the golden model tells what it does, nothing is simulated."""
+    """Predict what a token costs: the golden model tells what it does, nothing is simulated."""
     if position < 0:
         raise UserError(f"--position must be 0 or more, not {position}")
+    if prompt is not None and prompt < 1:
+        raise UserError(f"--prompt must be 1 or more, not {prompt}")
     if not mhz > 0:
         raise UserError(f"--mhz must be above 0, not {mhz:g}")
     timing, params = open_memory(memory), open_params(config, integrator)
@@ -59,19 +69,38 @@ def command(
             f"--position must be 0..{program.context - 1}, as model and core take "
             f"{program.context} tokens, not {position}"
         )
+    if prompt and prompt > program.context:
+        raise UserError(
+            f"--prompt must be 1..{program.context}, as model and core take {program.context} "
+            f"tokens, not {prompt}"
+        )
     words = Tokenizer.from_spec(converted.tokenizer_spec).encode(
         resolve_text(text) if text else TEXT
     )
     if not words:
         raise UserError(f"--text {text} is empty")
-    tokens = list(itertools.islice(itertools.cycle(words), position + 1))
+    tokens = list(itertools.islice(itertools.cycle(words), max(position + 1, prompt or 0)))
     console = Console(file=options.to_screen(json))
+    what = converted, program, params
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("running the golden model", total=len(tokens))
-        steps = trace_token(program, params, tokens, report=lambda _: progress.advance(task))
-    cost = token_cost(
-        steps, params, timing, token=tokens[-1], position=position, program=program.address
-    )
+        task = progress.add_task("running the golden model", total=None)
+
+        def advance(_: int) -> None:
+            progress.advance(task)
+
+        before, token = tokens[:position], tokens[position : position + 1]
+        (run,) = trace_tokens(*what, before, token, report=advance)
+        cost = run_cost(run, params, timing)
+        whole = prompt_cost(*what, timing, tokens[:prompt], report=advance) if prompt else None
+        simulated = None
+        if measured:
+            transport: Any = open_transport(params, memory=memory)
+            counts = transport.memory_counts
+            progress.update(task, description="simulating the token")
+            simulated = measure(
+                transport, *what, before + token, beats=lambda: counts().beats, report=advance
+            )
+            transport.close()
     report = Report(
         model=converted.name,
         configuration=config,
@@ -79,6 +108,8 @@ def command(
         position=position,
         mhz=mhz,
         cost=cost,
+        prompt=whole,
+        measured=simulated,
         dense=dense_bytes(converted, position=position),
         bytes_per_cycle=params.axi_data_width / 8 / timing.beat_interval,
     )

@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from hw.spec.params import CoreParams
 from sw.convert.container import ConvertedModel
+from sw.driver.decoder import batches
 from sw.opening import golden_model, open_tokens
 from sw.sample import Sampler
 from sw.verify_token import ComparingDecoder, TokenMismatchError
@@ -20,9 +21,9 @@ def read_along(golden, ids: list[int], generated: int) -> list[int]:
     new: list[int] = []
     with Progress(transient=True) as progress:
         task = progress.add_task("verifying", total=len(ids) + max(generated - 1, 0))
-        for token in ids:
-            logits = golden.step(token)
-            progress.advance(task)
+        for batch in batches(ids, golden.batch):
+            logits = golden.prefill(batch)[-1]
+            progress.advance(task, len(batch))
         while len(new) < generated:
             new.append(sampler(logits.numpy()))
             if len(new) < generated:
@@ -50,11 +51,11 @@ def verify_tokens(
     new : list of int
         Generated tokens.
     """
-    with open_tokens(model, params=params, config=config, table=table, memory=memory) as (
-        decoder,
-        _,
-    ):
-        golden = golden_model(model, table=table, params=params)
+    context = len(ids) + generated
+    with open_tokens(
+        model, params=params, config=config, table=table, memory=memory, context=context
+    ) as (decoder, _):
+        golden = golden_model(model, table=table, params=params, batch=decoder.batch)
         comparing = ComparingDecoder(golden, decoder)
         started = time.monotonic()
         try:

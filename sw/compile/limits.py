@@ -54,7 +54,8 @@ def longest_context(model: ConvertedModel, params: CoreParams, wanted: int | Non
     if wanted is not None and wanted < 1:
         raise UserError(f"context must be at least 1 token, not {wanted}")
     tile = params.tile_lanes // 2
-    scores = params.max_outputs // tile * tile
+    shared = min(model.config.heads // model.config.kv_heads, params.batch)
+    scores = params.max_outputs // (shared * tile) * tile
     allowed = min(model.config.context, params.max_inputs, scores, _LONGEST_CONTEXT)
     return min(allowed, wanted or allowed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,40 @@ from sw.code_tables import check_table
 from sw.compile.cache_layout import CacheShape, HeadCaches
 from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_core, check_memory, check_vectors, longest_context
-from sw.compile.tables import place_layer, place_shared
-from sw.compile.token_program import write_token
-from sw.compile.vector_layout import lay_out_vectors
+from sw.compile.tables import Tables, place_layer, place_shared
+from sw.compile.token_program import write_embedding, write_rest, write_token
+from sw.compile.vector_layout import lay_out_most
 from sw.compile.writer import Writer
 from sw.convert.container import ConvertedModel
+
+
+@dataclasses.dataclass(frozen=True)
+class PlacedProgram:
+    """A program at a byte address, END included."""
+
+    address: int
+    instructions: tuple[Instruction, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Prefill:
+    """Programs that make several tokens at once, which share every row that is read.
+
+    Attributes
+    ----------
+    embeddings : tuple of PlacedProgram
+        For each token, one that makes its residual.
+    rest : PlacedProgram
+        All else, up to the largest logits of the last token.
+    """
+
+    embeddings: tuple[PlacedProgram, ...]
+    rest: PlacedProgram
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are made at once."""
+        return len(self.embeddings)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,6 +72,8 @@ class DeviceProgram:
         Byte address of the program.
     instructions : tuple of Instruction
         The program, END included.
+    prefill : Prefill or None
+        How to make several tokens at once, if the core can.
     """
 
     name: str
@@ -53,6 +85,17 @@ class DeviceProgram:
     image: np.ndarray
     address: int
     instructions: tuple[Instruction, ...]
+    prefill: Prefill | None = None
+
+    @property
+    def single(self) -> PlacedProgram:
+        """The program that makes one token."""
+        return PlacedProgram(self.address, self.instructions)
+
+    @property
+    def batch(self) -> int:
+        """Tokens that can be made at once, at least 1."""
+        return self.prefill.tokens if self.prefill else 1
 
     def memory(self, params: CoreParams) -> np.ndarray:
         """Return all of a core's device memory, uint32, with the image in it."""
@@ -97,6 +140,9 @@ def compile_program(
     for layer in range(model.config.layers):
         tables = tables.with_layer(place_layer(memory, model, params, layer, table=table))
     caches = place_caches(memory, model, params, context=context)
+    prefill = None
+    if writer.vectors.tokens > 1:
+        prefill = _place_prefill(memory, writer, tables, caches)
     writer.begin(tables)
     write_token(writer, caches)
     octets = writer.finish()
@@ -109,7 +155,26 @@ def compile_program(
         image=memory.image()[:size],
         address=address,
         instructions=tuple(writer.instructions),
+        prefill=prefill,
     )
+
+
+def _place_prefill(
+    memory: DeviceMemory, writer: Writer, tables: Tables, caches: Sequence[Sequence[HeadCaches]]
+) -> Prefill:
+    """Write the programs for as many tokens as vector memory holds."""
+
+    def place() -> PlacedProgram:
+        return PlacedProgram(memory.place(writer.finish()), tuple(writer.instructions))
+
+    embeddings = []
+    for token in range(writer.vectors.tokens):
+        writer.begin(tables)
+        write_embedding(writer, token)
+        embeddings.append(place())
+    writer.begin(tables, tokens=len(embeddings))
+    write_rest(writer, caches)
+    return Prefill(embeddings=tuple(embeddings), rest=place())
 
 
 def start(
@@ -132,9 +197,9 @@ def start(
     table = check_table(table, model.table)
     check_core(model, params, name=name)
     context = longest_context(model, params, context)
-    vectors = lay_out_vectors(model, params, context=context)
+    vectors = lay_out_most(model, params, context=context)
     check_vectors(params, vectors, name=name, context=context)
-    return Writer(model, params, table=table, vectors=vectors), context
+    return Writer(model, params, table=table, vectors=vectors, context=context), context
 
 
 def place_caches(

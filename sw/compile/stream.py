@@ -16,7 +16,14 @@ from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_memory
 from sw.compile.program import DeviceProgram, identity, place_caches, start
 from sw.compile.tables import place_layer, place_shared
-from sw.compile.token_program import write_embedding, write_head, write_layer
+from sw.compile.token_program import (
+    HEAD,
+    first_of,
+    write_embedding,
+    write_head,
+    write_layer,
+    write_loads,
+)
 from sw.convert.container import ConvertedModel
 
 
@@ -92,9 +99,11 @@ def compile_stream(
     caches = place_caches(memory, model, params, context=context)
     writer.begin(shared)
     write_embedding(writer)
+    writer.load_rotary()
     address = memory.place(writer.finish())
     embedding = tuple(writer.instructions)
     writer.begin(shared)
+    write_loads(writer, HEAD)
     write_head(writer)
     head_address = memory.place(writer.finish())
     head = tuple(writer.instructions)
@@ -106,6 +115,7 @@ def compile_stream(
         tables = place_layer(buffer, model, params, layer, table=table)
         weights = buffer.image()
         writer.begin(shared.with_layer(tables))
+        write_loads(writer, first_of(layer))
         write_layer(writer, layer, heads)
         program = writer.finish()
         buffer.place(program)
@@ -116,6 +126,7 @@ def compile_stream(
     streamed = []
     for layer, (tables, weights, program, instructions) in enumerate(layers):
         writer.begin(shared.with_layer(tables.moved(second - first)))
+        write_loads(writer, first_of(layer))
         write_layer(writer, layer, caches[layer])
         programs = program, writer.finish()
         streamed.append(

@@ -15,6 +15,9 @@ from sw.convert.container import ConvertedModel, WeightMatrix
 from sw.errors import UserError
 from sw.golden.linear import input_site
 
+#: First row and count.
+Chunk = tuple[int, int]
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PlacedMatrix:
@@ -50,10 +53,19 @@ class PlacedMatrix:
         address, exponents = self.address + distance, self.exponents + distance
         return dataclasses.replace(self, address=address, exponents=exponents)
 
-    def chunks(self, most: int) -> list[tuple[int, int]]:
-        """First row and count of runs of whole tiles that have at most so many outputs."""
+    def chunks(self, most: int, *, first: int = 0, end: int | None = None) -> list[Chunk]:
+        """Split the rows from the beginning of a tile into runs of whole tiles.
+
+        Parameters
+        ----------
+        most : int
+            Most outputs of a run.
+        first, end : int
+            First row, and the one behind the last; all if absent.
+        """
+        end = self.rows if end is None else end
         step = most // self.tile_rows * self.tile_rows
-        return [(first, min(step, self.rows - first)) for first in range(0, self.rows, step)]
+        return [(start, min(step, end - start)) for start in range(first, end, step)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

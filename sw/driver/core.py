@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from hw.spec import registers
 from hw.spec.codes import BLOCK
@@ -61,6 +63,21 @@ class Core:
 
     def _read_counters(self) -> dict[str, int]:
         return {name: self._read(name) for name in COUNTERS}
+
+    def _count(self, counters: dict[str, int], names: Iterable[str]) -> None:
+        """Add some counters of the last instruction."""
+        for name in names:
+            counters[name] += self._read(name)
+
+    def _write_input(self, x: np.ndarray) -> None:
+        self._write("input_address", 0)
+        words = x.astype(np.int16).astype(np.uint16).astype(np.uint32)
+        self.transport.write_window(REGISTERS["input_data"].address, words)
+
+    def _read_output(self, outputs: int) -> np.ndarray:
+        self._write("output_address", 0)
+        words = self.transport.read_window(REGISTERS["output_data"].address, 2 * outputs)
+        return np.ascontiguousarray(words, "<u4").view("<i8").astype(np.int64)
 
     def _command(
         self, command: str, longest: int, *, meanwhile: Callable[[], None] | None = None

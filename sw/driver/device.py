@@ -10,7 +10,7 @@ from hw.spec.registers import COUNTERS, ENCODE_COUNTERS, REGISTERS, Error
 from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
 from sw.driver.core import Core
-from sw.driver.result import DeviceError, Result
+from sw.driver.result import BatchResult, DeviceError, Result
 from sw.driver.synapse_memory import SynapseMemory
 from sw.driver.transport import Transport
 from sw.errors import UserError
@@ -42,7 +42,7 @@ class Device(Core):
         self._memory = SynapseMemory(transport, params)
         self.loaded_words = 0
         self._image: DeviceImage | None = None
-        self._resident: dict[tuple[str, int], int] = {}
+        self._resident: dict[tuple[str, int, int], int] = {}
         self._free = 0
         self._fault = False
 
@@ -81,23 +81,67 @@ class Device(Core):
         UserError
             If the image was compiled for a table with other needs of row sums.
         """
+        if x.ndim != 1:
+            raise ValueError(f"matvec takes one vector, got shape {x.shape}; use matmul")
+        result = self.matmul(name, x[None], quantizer=quantizer, table=table)
+        return Result(
+            accumulators=result.accumulators[0], base=result.bases[0], counters=result.counters
+        )
+
+    def matmul(
+        self, name: str, vectors: np.ndarray, *, quantizer: Quantizer, table: str
+    ) -> BatchResult:
+        """Multiply a matrix of the loaded model by several vectors, on the core.
+
+        The core takes as many at once as its configuration's ``batch`` and reads a row of weights
+        once for all of them.
+
+        Parameters
+        ----------
+        name : str
+            Matrix of the image.
+        vectors : numpy.ndarray
+            Integers in -32767..32767, shape (vectors, inputs), at least one vector.
+        quantizer : Quantizer
+            Scale constant, threshold and silent level of these inputs.
+        table : str
+            Code table.
+
+        Raises
+        ------
+        UserError
+            If the image was compiled for a table with other needs of row sums.
+        """
         matrix = self._matrix(name)
         if matrix.sums != needs_sums(table, quantizer.silent_level):
             raise UserError(
                 f"the image was compiled for code table {self._loaded().table}, whose row sums do "
                 f"not suit {table}; compile the model with --code {table}"
             )
-        if x.shape != (matrix.inputs,):
-            raise ValueError(f"{name} takes {matrix.inputs} inputs, got shape {x.shape}")
-        self._write_input(x)
+        if vectors.ndim != 2 or vectors.shape[1] != matrix.inputs or not len(vectors):
+            raise ValueError(
+                f"{name} takes vectors of {matrix.inputs} inputs, got shape {vectors.shape}"
+            )
         level = quantizer.silent_level
         fields = {"constant": quantizer.constant, "threshold": quantizer.threshold}
         self._write("quantizer", REGISTERS["quantizer"].pack(**fields, silent=level))
-        mode = REGISTERS["mode"].pack(
-            table=TABLES[table].number, format=matrix.format.number, sums=matrix.sums
+        mode = {"table": TABLES[table].number, "format": matrix.format.number, "sums": matrix.sums}
+        batches, bases, counters = [], [], dict.fromkeys(COUNTERS, 0)
+        for first in range(0, len(vectors), self.params.batch):
+            batch = vectors[first : first + self.params.batch]
+            for number, x in enumerate(batch):
+                last = number + 1 == len(batch)
+                self._write_input(x)
+                self._write("mode", REGISTERS["mode"].pack(**mode, vector=number, encode=not last))
+                if last:
+                    batches.append(self._run_tiles(name, matrix, len(batch), counters))
+                else:
+                    self._execute(matrix.inputs, 1, 0)
+                    self._count(counters, (*ENCODE_COUNTERS, "cycles"))
+                bases.append(self._read("scale_base"))
+        return BatchResult(
+            accumulators=np.concatenate(batches), bases=tuple(bases), counters=counters
         )
-        self._write("mode", mode)
-        return self._run_tiles(name, matrix)
 
     def outputs_at_once(self, name: str) -> int:
         """Count the outputs of the first instruction that a matrix takes."""
@@ -106,7 +150,10 @@ class Device(Core):
         return min(outputs, matrix.rows)
 
     def inject(self, *, kind: int, index: int, bit: int) -> None:
-        """Invert one bit of an event or an output of the next instruction, for tests."""
+        """Invert one bit of an event or an output of the next instruction, for tests.
+
+        Of a batch, one of that event of every vector; outputs count as they are computed.
+        """
         self._write("fault", REGISTERS["fault"].pack(kind=kind, bit=bit, index=index))
         self._fault = True
 
@@ -133,25 +180,29 @@ class Device(Core):
     def _matrix(self, name: str) -> MatrixImage:
         return self._loaded().matrices[name]
 
-    def _run_tiles(self, name: str, matrix: MatrixImage) -> Result:
+    def _run_tiles(
+        self, name: str, matrix: MatrixImage, vectors: int, counters: dict[str, int]
+    ) -> np.ndarray:
+        """Multiply the encoded vectors; return their outputs, and add to the counters."""
         per_tile = matrix.format.outputs(self.params.tile_lanes)
-        chunk = self._chunk_tiles(matrix)
-        parts, counters = [], dict.fromkeys(COUNTERS, 0)
+        chunk = self._chunk_tiles(matrix, vectors)
+        parts = []
         for first in range(0, len(matrix.words), chunk):
             base = self._ensure_resident(name, matrix, first, chunk)
             tiles = min(chunk, len(matrix.words) - first)
-            self._execute(matrix.inputs, tiles, base)
+            self._execute(matrix.inputs, tiles, base, vectors)
             self._clear_fault()
+            # A tile's outputs come for one vector after the other; what the last lacks is not read.
             outputs = min(tiles * per_tile, matrix.rows - first * per_tile)
-            parts.append(self._read_output(outputs))
-            for counter, count in self._read_counters().items():
-                if first == 0 or counter not in ENCODE_COUNTERS:
-                    counters[counter] += count
-        return Result(
-            accumulators=np.concatenate(parts), base=self._read("scale_base"), counters=counters
-        )
+            words = np.zeros(tiles * vectors * per_tile, np.int64)
+            count = len(words) - (tiles * per_tile - outputs)
+            words[:count] = self._read_output(count)
+            ordered = words.reshape(tiles, vectors, per_tile).transpose(1, 0, 2)
+            parts.append(ordered.reshape(vectors, -1)[:, :outputs])
+            self._count(counters, [c for c in COUNTERS if not first or c not in ENCODE_COUNTERS])
+        return np.concatenate(parts, axis=1)
 
-    def _chunk_tiles(self, matrix: MatrixImage) -> int:
+    def _chunk_tiles(self, matrix: MatrixImage, vectors: int = 1) -> int:
         """Tiles that one instruction takes: as many as memory and output buffer hold."""
         beats = matrix.words.shape[1] * matrix.words.shape[2]
         fit = self.params.memory_beats // beats
@@ -160,11 +211,12 @@ class Device(Core):
                 f"one tile of {matrix.inputs} inputs needs {beats} beats, the core's memory has "
                 f"{self.params.memory_beats}; choose a larger configuration"
             )
-        return min(fit, self.params.max_outputs // matrix.format.outputs(self.params.tile_lanes))
+        outputs = vectors * matrix.format.outputs(self.params.tile_lanes)
+        return min(fit, self.params.max_outputs // outputs)
 
     def _ensure_resident(self, name: str, matrix: MatrixImage, first: int, chunk: int) -> int:
         """Beat address of some tiles, loading them if they are not in memory."""
-        key = (name, first)
+        key = (name, first, chunk)
         if key not in self._resident:
             words = matrix.words[first : first + chunk]
             beats = words.size // words.shape[-1]
@@ -180,10 +232,10 @@ class Device(Core):
         self._resident.clear()
         self._free = 0
 
-    def _execute(self, inputs: int, tiles: int, weight_base: int) -> None:
+    def _execute(self, inputs: int, tiles: int, weight_base: int, vectors: int = 1) -> None:
         self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))
         self._write("weight_base", weight_base)
-        state = self._command("start", self._longest_product(inputs, tiles))
+        state = self._command("start", self._longest_product(inputs, tiles * vectors))
         if state["error"] or not state["done"]:
             error = Error(state["error"])
             raise DeviceError(
@@ -195,13 +247,3 @@ class Device(Core):
         if self._fault:
             self._write("fault", 0)
             self._fault = False
-
-    def _write_input(self, x: np.ndarray) -> None:
-        self._write("input_address", 0)
-        words = x.astype(np.int16).astype(np.uint16).astype(np.uint32)
-        self.transport.write_window(REGISTERS["input_data"].address, words)
-
-    def _read_output(self, outputs: int) -> np.ndarray:
-        self._write("output_address", 0)
-        words = self.transport.read_window(REGISTERS["output_data"].address, 2 * outputs)
-        return np.ascontiguousarray(words, "<u4").view("<i8").astype(np.int64)

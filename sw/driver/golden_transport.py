@@ -14,6 +14,7 @@ from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
 from hw.spec.registers import COUNTERS, REGISTERS, Error
 from sw.driver.transport import Transport
+from sw.golden.codes import Encoded, stack
 from sw.golden.counters import event_counters
 from sw.golden.engine import Engine, MatrixInstruction
 from sw.golden.machine import ProgramError
@@ -46,6 +47,7 @@ class GoldenTransport(Transport):
             "output": np.zeros(2 * params.max_outputs, np.uint32),
         }
         self._engine = Engine(params, self._windows["memory"])
+        self._vectors: dict[int, Encoded] = {}
         self._interpreter: Interpreter | None = None
         if params.vector_words:
             self._interpreter = Interpreter(params, self._windows["memory"])
@@ -137,22 +139,34 @@ class GoldenTransport(Transport):
         return error
 
     def _execute(self) -> Error:
-        shape = self._fields("shape")
+        shape, mode = self._fields("shape"), self._fields("mode")
+        multiplies = not mode["encode"]
+        vector = mode["vector"] if self.params.batch > 1 else 0
         instruction = MatrixInstruction(
             inputs=shape["inputs"],
-            tiles=shape["tiles"],
-            weight_base=self._registers["weight_base"],
-            mode=self._fields("mode"),
+            tiles=shape["tiles"] if multiplies else 1,
+            weight_base=self._registers["weight_base"] * multiplies,
+            mode=mode,
             quantizer=self._fields("quantizer"),
+            vectors=vector + 1 if multiplies else 1,
         )
         if error := self._engine.check(instruction):
             return error
         elements = self._windows["input"][: instruction.inputs]
         x = torch.from_numpy(elements.astype(np.uint16).view(np.int16)).long()
         encoded = self._engine.encode(x, instruction)
-        accumulators = self._engine.multiply(encoded, instruction).numpy()
-        self._windows["output"][: 2 * len(accumulators)] = accumulators.astype("<i8").view("<u4")
-        counts = event_counters(encoded) | self._engine.memory_counters(encoded, instruction)
-        self._registers |= {name: counts.get(name, 0) for name in COUNTERS}
+        counts = event_counters(encoded)
+        self._vectors[vector] = encoded
         self._registers["scale_base"] = int(encoded.base)
+        if multiplies:
+            counts |= self._multiply([self._vectors[v] for v in range(vector + 1)], instruction)
+        self._registers |= {name: counts[name] for name in COUNTERS if name in counts}
         return Error.NONE
+
+    def _multiply(self, vectors: list[Encoded], instruction: MatrixInstruction) -> dict[str, int]:
+        """Write the outputs, a tile's for one vector after the other; return the counters."""
+        products = [self._engine.multiply(vector, instruction).numpy() for vector in vectors]
+        tiles = np.stack(products).reshape(len(vectors), instruction.tiles, -1)
+        words = tiles.transpose(1, 0, 2).ravel().astype("<i8").view("<u4")
+        self._windows["output"][: len(words)] = words
+        return self._engine.memory_counters(stack(vectors), instruction)

@@ -28,3 +28,22 @@ class Result:
     accumulators: np.ndarray
     base: int
     counters: dict[str, int]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    """What the products of several vectors by one matrix left behind.
+
+    Attributes
+    ----------
+    accumulators : numpy.ndarray
+        int64, shape (vectors, outputs).
+    bases : tuple of int
+        Base exponent E of each vector.
+    counters : dict of str to int
+        Every counter of ``hw/spec/registers.py``, summed up.
+    """
+
+    accumulators: np.ndarray
+    bases: tuple[int, ...]
+    counters: dict[str, int]

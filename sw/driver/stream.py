@@ -112,10 +112,12 @@ class StreamDevice(TokenDevice):
         self._run(program.head_address, program.head)
         self.counts.total_cycles += self.transport.cycles - begin
 
-    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
+    def _run(
+        self, address: int, instructions: Sequence[Instruction], *, longest: int | None = None
+    ) -> None:
         self._carried: list[tuple[int, int]] = []
         begin, before = self.transport.cycles, self.cycles
-        super()._run(address, instructions)
+        super()._run(address, instructions, longest=longest)
         cycles = self.cycles - before
         self.counts.compute_cycles += cycles
         for first, last in self._carried:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from hw.spec.params import CoreParams
-from hw.spec.program import INSTRUCTION_BYTES, Instruction, Opcode
+from hw.spec.program import Instruction, Opcode
 from hw.spec.registers import COUNTERS, REGISTERS, WAITING, Error
-from sw.compile.program import DeviceProgram
+from sw.compile.program import DeviceProgram, PlacedProgram
 from sw.driver.core import SLOWEST_MEMORY, Core
 from sw.driver.result import DeviceError
+from sw.driver.token_check import check_tokens
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.program import Best
@@ -41,9 +42,10 @@ class TokenDevice(Core):
     longest : int
         Clock cycles after which a token is given up.
     counters : dict of str to int
-        Every counter of ``hw/spec/registers.py`` for the last token, over the matrices of weights.
+        Every counter of ``hw/spec/registers.py`` for the last token, or the last ones that were
+        made at once, over the matrices of weights.
     cycles : int
-        Clock cycles of the last token.
+        Clock cycles of these.
 
     Raises
     ------
@@ -61,6 +63,10 @@ class TokenDevice(Core):
         self.program = program
         self._running: Sequence[Instruction] = program.instructions
         self.longest = sum(map(self._longest_instruction, program.instructions))
+        self._longest_prefill = 0
+        if program.prefill:
+            rest = program.prefill.rest.instructions
+            self._longest_prefill = sum(map(self._longest_instruction, rest))
         self.length = 0
         self.counters: dict[str, int] = {}
         self.cycles = 0
@@ -72,14 +78,12 @@ class TokenDevice(Core):
         self._write("program", self.program.address)
         self.length = 0
 
-    def stop_before(self, number: int | None) -> None:
-        """Let tokens end before an instruction, to look into them; None lets them run whole."""
-        program = self.program
-        octets = program.image[program.address :].copy()
+    def stop_before(self, program: PlacedProgram, number: int | None) -> None:
+        """Let a program end before an instruction, to look into it; None lets it run whole."""
+        octets = [instruction.encode() for instruction in program.instructions]
         if number is not None:
-            place = slice(INSTRUCTION_BYTES * number, INSTRUCTION_BYTES * (number + 1))
-            octets[place] = np.frombuffer(Instruction(Opcode.END).encode(), np.uint8)
-        self.transport.load(program.address, octets)
+            octets[number] = Instruction(Opcode.END).encode()
+        self.transport.load(program.address, np.frombuffer(b"".join(octets), np.uint8))
 
     def read_vector(self) -> np.ndarray:
         """Read vector memory as the last token left it, int64, shape (vector_words,)."""
@@ -116,41 +120,67 @@ class TokenDevice(Core):
         DeviceError
             If the core stops the program, or does not end; then ``reset`` it.
         """
-        program = self.program
-        if not 0 <= token < program.vocabulary:
-            raise UserError(
-                f"token ids must be 0..{program.vocabulary - 1}, not {token}: use the model's own "
-                "tokenizer"
-            )
-        if position >= program.context:
-            raise UserError(
-                f"position {position} is beyond the context of {program.context} tokens: shorten "
-                "the text or start anew"
-            )
-        if not 0 <= position <= self.length:
-            raise UserError(
-                f"position must be 0..{self.length}, not {position}: tokens follow each other"
-            )
+        self._begin([token], position)
         self._write("token", token)
-        self._write("position", position)
-        self.length = position  # until the token is in the caches
-        self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0
         self._make_token()
         self.length = position + 1
         return self._read_best()
+
+    def prefill(self, tokens: Sequence[int], position: int) -> list[Best]:
+        """Make ``program.batch`` tokens at once, of which each row of a matrix is read once.
+
+        Parameters
+        ----------
+        tokens : sequence of int
+            Ids in the vocabulary.
+        position : int
+            Where the first one stands; as of :meth:`step`.
+
+        Returns
+        -------
+        list of Best
+            Behind the last token; as of :meth:`step`.
+
+        Raises
+        ------
+        UserError, DeviceError
+            As :meth:`step`, or if there are not so many tokens.
+        """
+        prefill = self.program.prefill
+        if prefill is None or len(tokens) != prefill.tokens:
+            raise UserError(
+                f"the core makes {self.program.batch} tokens at once, not {len(tokens)}: make "
+                "them one by one"
+            )
+        self._begin(tokens, position)
+        for token, embedding in zip(tokens, prefill.embeddings, strict=True):
+            self._write("token", token)
+            self._run(embedding.address, embedding.instructions)
+        self._run(prefill.rest.address, prefill.rest.instructions, longest=self._longest_prefill)
+        self.length = position + len(tokens)
+        return self._read_best()
+
+    def _begin(self, tokens: Sequence[int], position: int) -> None:
+        """Check tokens and position; nothing is counted so far."""
+        check_tokens(self.program, tokens, position=position, length=self.length)
+        self._write("position", position)
+        self.length = position  # until the tokens are in the caches
+        self.counters, self.cycles = dict.fromkeys(COUNTERS, 0), 0
 
     def _make_token(self) -> None:
         """Run all programs of a token."""
         self._run(self.program.address, self.program.instructions)
 
-    def _run(self, address: int, instructions: Sequence[Instruction]) -> None:
+    def _run(
+        self, address: int, instructions: Sequence[Instruction], *, longest: int | None = None
+    ) -> None:
         """Run the program at a byte address; add up what it counts."""
-        self._running = instructions
+        self._running, longest = instructions, longest or self.longest
         self._write("program", address)
         try:
-            state = self._command("run", self.longest, meanwhile=self._meanwhile)
+            state = self._command("run", longest, meanwhile=self._meanwhile)
         except TimeoutError:
-            raise DeviceError(self._explain_hang()) from None
+            raise DeviceError(self._explain_hang(longest)) from None
         if state["error"] or not state["done"]:
             raise DeviceError(self._explain(Error(state["error"])))
         for name, count in self._read_counters().items():
@@ -188,9 +218,9 @@ class TokenDevice(Core):
             return "the core was reset before the token was done; make it again"
         return f"the core stopped at {self._reached()}: {error.name.lower()} (code {error.value})"
 
-    def _explain_hang(self) -> str:
+    def _explain_hang(self, longest: int) -> str:
         return (
-            f"the core has not made a token in {self.longest} cycles: at {self._reached()} it "
+            f"the core has not made a token in {longest} cycles: at {self._reached()} it "
             f"waits for {self._waiting()}; reset it, and look whether device memory answers"
         )
 
@@ -213,5 +243,5 @@ class TokenDevice(Core):
             inputs = context if instruction["inputs_by_position"] else instruction["inputs"]
             by_position = (context >> instruction["shift"]) + 1
             tiles = by_position if instruction["tiles_by_position"] else instruction["tiles"]
-            cycles += self._longest_product(inputs, tiles)
+            cycles += self._longest_product(inputs, tiles) * instruction["vectors"]
         return cycles

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -66,6 +68,15 @@ class Encoded:
     def scaled(self) -> Tensor:
         """``S_g * D`` without padding, shape (..., K)."""
         return (self.decoded * self.scales[..., None]).flatten(-2)[..., : self.inputs]
+
+
+def stack(vectors: Sequence[Encoded]) -> Encoded:
+    """Join vectors of one table, silent level and length; shapes get a first dimension."""
+    parts = ("decoded", "classes", "scales", "base")
+    joined: dict[str, Any] = {
+        name: torch.stack([getattr(vector, name) for vector in vectors]) for name in parts
+    }
+    return dataclasses.replace(vectors[0], **joined)
 
 
 def scale_indices(total: Tensor, largest: Tensor, constant: int) -> Tensor:

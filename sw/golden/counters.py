@@ -105,12 +105,30 @@ def lane_cycles(encoded: Encoded, integrator: str) -> Tensor:
     return cycles
 
 
-def hole_rows(encoded: Encoded, hole: int) -> int:
+def fetched_rows(encoded: Encoded, batch: int = 1) -> Tensor:
+    """Tell which rows fire in any vector of a batch.
+
+    Parameters
+    ----------
+    encoded : Encoded
+        Vectors, in the order in which they form batches.
+    batch : int
+        Most vectors of a batch.
+
+    Returns
+    -------
+    Tensor
+        For every batch, bool, shape (batches, G, 32).
+    """
+    fires = (relative_levels(encoded) != 0).reshape(-1, *encoded.decoded.shape[-2:])
+    return torch.stack([vectors.any(0) for vectors in fires.split(batch)])
+
+
+def hole_rows(fires: Tensor, hole: int) -> int:
     """Count the silent rows that are read through: runs below ``hole`` before a row that fires.
 
     A run may begin a block, whose scales lie before its first row.
     """
-    fires = relative_levels(encoded) != 0
     rows = torch.arange(fires.shape[-1])
     latest = torch.where(fires, rows, -1).cummax(-1).values
     runs = rows - 1 - functional.pad(latest[..., :-1], (1, 0), value=-1)
@@ -127,8 +145,9 @@ def memory_counters(
     integrator: str = "mac",
     memory: str = "onchip",
     hole: int = 1,
+    batch: int = 1,
 ) -> dict[str, int]:
-    """Predict the reads of synapse memory by one matrix-vector instruction per vector.
+    """Predict the reads of synapse memory by one instruction per vector or batch.
 
     Parameters
     ----------
@@ -149,6 +168,9 @@ def memory_counters(
         ``"onchip"``, or ``"axi"``, which delivers the row of a code once to either integrator.
     hole : int
         Silent rows are read through where fewer than this stand together; ``"axi"`` only.
+    batch : int
+        Vectors that an instruction takes at most; ``"axi"`` only if above 1. A row is read once for
+        all of them.
 
     Returns
     -------
@@ -156,12 +178,36 @@ def memory_counters(
         ``rows_read``, ``beats_read`` and ``beats_hole``.
     """
     tiles = _tiles(weight_format, rows, lanes, tile_lanes)
-    reader = "mac" if memory == "axi" else integrator
-    rows_read = tiles * int(row_events(encoded, reader).sum())
+    fires = fetched_rows(encoded, batch)
     sums = encoded.silent_level != encoded.table.zero
-    head_beats = tiles * encoded.scales.numel() * weight_format.head_beats(sums=sums)
-    holes = tiles * hole_rows(encoded, hole) if memory == "axi" else 0
-    return {"rows_read": rows_read, "beats_read": rows_read + head_beats, "beats_hole": holes}
+    head_beats = weight_format.head_beats(sums=sums)
+    if memory == "axi":
+        return fetch_counters(fires, tiles=tiles, head_beats=head_beats, hole=hole)
+    rows_read = tiles * int(row_events(encoded, integrator).sum())
+    beats_read = rows_read + tiles * fires[..., 0].numel() * head_beats
+    return {"rows_read": rows_read, "beats_read": beats_read, "beats_hole": 0}
+
+
+def fetch_counters(fires: Tensor, *, tiles: int, head_beats: int, hole: int) -> dict[str, int]:
+    """Predict the reads of external memory.
+
+    Parameters
+    ----------
+    fires : Tensor
+        Rows that fire, bool, shape (..., G, 32).
+    tiles : int
+        Tiles of the core's width.
+    head_beats : int
+        Beats of a group before its rows.
+    hole : int
+        As of :func:`memory_counters`, whose result this is too.
+    """
+    rows_read = tiles * int(fires.sum())
+    return {
+        "rows_read": rows_read,
+        "beats_read": rows_read + tiles * fires[..., 0].numel() * head_beats,
+        "beats_hole": tiles * hole_rows(fires, hole),
+    }
 
 
 def bound_cycles(
@@ -172,6 +218,7 @@ def bound_cycles(
     lanes: int,
     tile_lanes: int | None = None,
     integrator: str,
+    batch: int = 1,
 ) -> int:
     """Sum up for every group the cycles of memory or of the lanes, whichever needs more.
 
@@ -180,8 +227,9 @@ def bound_cycles(
     :func:`memory_counters`.
     """
     sums = encoded.silent_level != encoded.table.zero
-    beats = row_events(encoded, "mac") + weight_format.head_beats(sums=sums)
-    lane = lane_cycles(encoded, integrator)
+    beats = fetched_rows(encoded, batch).sum(-1) + weight_format.head_beats(sums=sums)
+    vectors = lane_cycles(encoded, integrator).reshape(-1, beats.shape[-1])
+    lane = torch.stack([each.sum(0) for each in vectors.split(batch)])
     tiles = _tiles(weight_format, rows, lanes, tile_lanes)
     return tiles * int(torch.maximum(beats, lane).sum())
 

@@ -36,12 +36,12 @@ class GoldenModel:
         Does every multiplication by a weight, one vector at a time: ``linear(name, matrix, x)``
         with the matrix's name and int64 elements in -32767..32767 returns int64 accumulators of
         shape (rows,) and the base exponent E. The golden product if absent.
-    lanes : int, optional
-        Lanes of the core whose memory reads are predicted.
-    tile_lanes : int, optional
-        Lanes of that core's tiles in memory, if they are wider.
-    integrator, memory : str
-        That core's integrator, and where its weights are.
+    lanes, tile_lanes : int, optional
+        Lanes of the core whose memory reads are predicted, and of its tiles, if they are wider.
+    integrator, memory, hole : str, str, int
+        That core's integrator, where its weights are, and which holes it reads through.
+    batch : int
+        Tokens of a call that share what that core reads, at most 64.
 
     Attributes
     ----------
@@ -69,6 +69,7 @@ class GoldenModel:
         integrator: str = "mac",
         memory: str = "onchip",
         hole: int = 1,
+        batch: int = 1,
     ) -> None:
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
@@ -80,8 +81,9 @@ class GoldenModel:
             integrator=integrator,
             memory=memory,
             hole=hole,
+            batch=batch,
         )
-        self.linear = linear
+        self.linear, self.batch = linear, batch
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
         self._matrices.setdefault("head", self._matrices["embedding"])
         self._norms = {
@@ -98,6 +100,11 @@ class GoldenModel:
         """Totals of the golden product since the last `reset`."""
         return self.golden.counters
 
+    @property
+    def caches(self) -> list[tuple[HeadCache, HeadCache]]:
+        """Keys and values of every layer."""
+        return self._caches
+
     def reset(self) -> None:
         """Forget all tokens and set the counters to zero."""
         self.reset_cache()
@@ -110,18 +117,21 @@ class GoldenModel:
         self._caches = [(HeadCache(**shape), HeadCache(**shape)) for _ in range(c.layers)]
         self.position = 0
 
-    def prefill(self, tokens: Sequence[int]) -> Tensor:
+    def prefill(self, tokens: Sequence[int], *, last_only: bool = False) -> Tensor:
         """Append tokens and return the logits after each.
 
         Parameters
         ----------
         tokens : sequence of int
             At least one token id; what was said before stays in the cache.
+        last_only : bool
+            Only the last token meets the head.
 
         Returns
         -------
         Tensor
-            int32, shape (tokens, vocabulary), 12 fraction bits; equal to those of `step`.
+            int32, shape (tokens, vocabulary), 12 fraction bits; equal to those of `step`. With
+            ``last_only`` only the last row.
 
         Raises
         ------
@@ -142,14 +152,19 @@ class GoldenModel:
                 f"the text would have {self.position + len(ids)} tokens, the model's context is "
                 f"{self.config.context}: shorten it or start anew"
             )
-        batches = range(0, len(ids), _BATCH)
-        return torch.cat([self._run(ids[start : start + _BATCH]) for start in batches])
+        batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+        hidden = [self._run(batch) for batch in batches]
+        if last_only:
+            hidden = [hidden[-1][-1:]]
+        final = "output_norm", "head"
+        return torch.cat([self._normed_matrix(*final, h, LOGIT_FRACTION).int() for h in hidden])
 
     def step(self, token: int) -> Tensor:
         """Append one token and return its logits: int32, shape (vocabulary,)."""
         return self.prefill([token])[0]
 
     def _run(self, ids: np.ndarray) -> Tensor:
+        """Append tokens; return their residuals behind the last layer."""
         embedding = self._matrices["embedding"]
         h = vector.embed(
             embedding.rows(ids),
@@ -159,7 +174,7 @@ class GoldenModel:
         for layer in range(self.config.layers):
             h = self._layer(layer, h)
         self.position += len(ids)
-        return self._normed_matrix("output_norm", "head", h, LOGIT_FRACTION).int()
+        return h
 
     def _layer(self, layer: int, h: Tensor) -> Tensor:
         prefix = f"layers.{layer}."

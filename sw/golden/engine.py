@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from hw.spec.codes import TABLES, CodeTable
+from hw.spec.codes import BLOCK, TABLES, CodeTable
 from hw.spec.formats import FORMATS, WeightFormat
 from hw.spec.params import CoreParams
 from hw.spec.registers import Error
 from sw.golden.codes import Encoded, encode, from_codes, with_fixed_scale
-from sw.golden.counters import memory_counters
+from sw.golden.counters import fetch_counters, memory_counters
 from sw.golden.tiles import read_tiles, tile_beats
 
 #: Fields of a register, as :meth:`hw.spec.registers.Register.unpack` gives them.
@@ -31,6 +31,8 @@ class MatrixInstruction:
         Size and beat address of the matrix.
     mode, quantizer : mapping of str to int
         Fields of these registers.
+    vectors : int
+        Vectors that are multiplied.
     """
 
     inputs: int
@@ -38,6 +40,7 @@ class MatrixInstruction:
     weight_base: int
     mode: Fields
     quantizer: Fields
+    vectors: int = 1
 
     @property
     def layout(self) -> WeightFormat:
@@ -76,9 +79,11 @@ class Engine:
             return Error.MODE
         if not _suits(instruction, table):
             return Error.MODE
+        if instruction.mode["vector"] >= params.batch > 1:
+            return Error.MODE
         if not 0 < instruction.inputs <= params.max_inputs:
             return Error.INPUTS
-        if not 0 < instruction.tiles * layout.outputs(params.tile_lanes) <= params.max_outputs:
+        if not 0 < instruction.vectors * self._rows(instruction) <= params.max_outputs:
             return Error.OUTPUTS
         end = instruction.weight_base + self._beats(instruction)
         if end > params.memory_beats or instruction.weight_base % params.alignment:
@@ -102,7 +107,7 @@ class Engine:
         )
 
     def multiply(self, encoded: Encoded, instruction: MatrixInstruction) -> Tensor:
-        """Return the accumulators of all outputs of the tiles, int64."""
+        """Return the accumulators of all outputs of the tiles, int64, shape (..., outputs)."""
         size = self.params.words_per_beat
         start, beats = instruction.weight_base, self._beats(instruction)
         values, excess = read_tiles(
@@ -113,23 +118,37 @@ class Engine:
             sums=instruction.sums,
         )
         silence = encoded.silent_level - encoded.table.zero
-        return torch.from_numpy(
-            values @ encoded.scaled.numpy() + silence * (excess @ encoded.scales.numpy())
-        )
+        products = encoded.scaled.numpy() @ values.T
+        return torch.from_numpy(products + silence * (encoded.scales.numpy() @ excess.T))
 
     def memory_counters(self, encoded: Encoded, instruction: MatrixInstruction) -> dict[str, int]:
-        """Count the reads of memory."""
-        params, layout = self.params, instruction.layout
+        """Count the reads of memory; vectors in a first dimension are a batch."""
+        params = self.params
         return memory_counters(
             encoded,
-            weight_format=layout,
-            rows=instruction.tiles * layout.outputs(params.tile_lanes),
+            weight_format=instruction.layout,
+            rows=self._rows(instruction),
             lanes=params.lanes,
             tile_lanes=params.tile_lanes,
             integrator=params.integrator,
             memory=params.config.memory,
             hole=params.hole,
+            batch=params.batch,
         )
+
+    def fetch_counters(self, marks: Tensor, instruction: MatrixInstruction) -> dict[str, int]:
+        """Count the reads of external memory, of rows that are marked, shape (blocks, 32)."""
+        layout = instruction.layout
+        return fetch_counters(
+            marks[: -(-instruction.inputs // BLOCK)],
+            tiles=layout.tiles(self._rows(instruction), self.params.lanes),
+            head_beats=layout.head_beats(sums=instruction.sums),
+            hole=self.params.hole,
+        )
+
+    def _rows(self, instruction: MatrixInstruction) -> int:
+        """Return the outputs of all tiles."""
+        return instruction.tiles * instruction.layout.outputs(self.params.tile_lanes)
 
     def _beats(self, instruction: MatrixInstruction) -> int:
         """Beats of all tiles."""

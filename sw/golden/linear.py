@@ -55,6 +55,8 @@ class GoldenLinear:
         Lanes of that core's tiles in memory, if they are wider.
     integrator, memory, hole : str, str, int
         That core's integrator, where its weights are, and which holes it reads through.
+    batch : int
+        Vectors that it multiplies at once, of those that come in one call.
 
     Attributes
     ----------
@@ -72,10 +74,12 @@ class GoldenLinear:
         integrator: str = "mac",
         memory: str = "onchip",
         hole: int = 1,
+        batch: int = 1,
     ):
         self.model, self.table, self.lanes = model, table, lanes
         self.tile_lanes = tile_lanes
         self.integrator, self.memory, self.hole = integrator, memory, hole
+        self.batch = batch
         self.reset()
 
     def reset(self) -> None:
@@ -104,6 +108,7 @@ class GoldenLinear:
                 "lanes": self.lanes,
                 "tile_lanes": self.tile_lanes,
                 "integrator": self.integrator,
+                "batch": self.batch,
             }
             reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)
             accumulate(self.counters, reads)

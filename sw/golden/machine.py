@@ -10,8 +10,9 @@ from torch import Tensor
 
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Index, Instruction, Opcode
+from hw.spec.program import USES, Drain, Index, Instruction, Opcode
 from hw.spec.registers import Error
+from sw.golden.codes import Encoded
 
 #: Bytes that addresses reach.
 SPACE = 1 << 32
@@ -42,9 +43,13 @@ class Machine:
     token, position : int
         What the host gave.
     n, multiplier, u : Tensor
-        Scalars of norms: shift, R and u.
+        Scalars of norms, for each vector: shift, R and u.
     gain, context_shift : Tensor
-        Scalars of SOFTMAX: G and ``jz - j - ev``.
+        Scalars of SOFTMAX, for each vector: G and ``jz - j - ev``.
+    encoded : dict of int to Encoded
+        Vectors that were encoded, by their numbers.
+    marks : Tensor
+        Rows that each bank marks, bool, shape (2, blocks, 32).
     counters : Counter
         Totals of a token.
     """
@@ -55,17 +60,20 @@ class Machine:
         self.words = torch.zeros(params.vector_words, dtype=torch.int64)
         self._vector = torch.zeros(params.max_inputs, dtype=torch.int64)
         self.token, self.position = 0, 0
-        self.n = self.multiplier = self.u = self.gain = self.context_shift = torch.tensor(0)
+        self.n, self.multiplier, self.u, self.gain, self.context_shift = torch.zeros(
+            5, params.batch, dtype=torch.int64
+        )
+        self.encoded: dict[int, Encoded] = {}
+        self.marks = torch.zeros(2, params.max_blocks, BLOCK, dtype=torch.bool)
         self.counters: Counter[str] = Counter()
-
-    @property
-    def length(self) -> int:
-        """Tokens T in the caches, this one included."""
-        return self.position + 1
 
     def count(self, instruction: Instruction) -> int:
         """Elements of an instruction."""
-        return self.length if instruction["count_by_position"] else instruction["count"]
+        return counted(instruction, "count", self.position)
+
+    def shape(self, instruction: Instruction) -> tuple[int, int]:
+        """Return the inputs and tiles of an instruction."""
+        return counted(instruction, "inputs", self.position), tiles(instruction, self.position)
 
     def vector(self, inputs: int) -> Tensor:
         """Return the vector in the encoder."""
@@ -108,15 +116,38 @@ class Machine:
 
     def moved(self, address: int, instruction: Instruction, offsets: np.ndarray) -> np.ndarray:
         """Addresses behind one that moves by the instruction's index."""
-        index = {Index.NONE: 0, Index.TOKEN: self.token, Index.POSITION: self.position}
-        return (moved(address, instruction, index[Index(instruction["index"])]) + offsets) % SPACE
+        place = {Index.NONE: 0, Index.TOKEN: self.token}
+        index = place.get(Index(instruction["index"]), self.position + instruction["ahead"])
+        return (moved(address, instruction, index) + offsets) % SPACE
 
     def check(self, instruction: Instruction) -> None:
-        """Refuse an instruction without elements, or with operands beyond vector memory."""
+        """Refuse what has no elements, or operands or vectors beyond those that there are."""
+        uses, vectors = USES[instruction.opcode], instruction["vectors"]
         count = self.count(instruction)
         used = operands(instruction, count)
-        if count == 0 or any(instruction[n] + c > len(self.words) for n, c in used.items()):
+        if "count" in uses and not count:
             raise ProgramError(Error.PROGRAM)
+        if any(instruction[name] + size > len(self.words) for name, size in used.items()):
+            raise ProgramError(Error.PROGRAM)
+        if "vectors" in uses and (
+            not vectors or (instruction["drain"] == Drain.LOGITS and vectors > 1)
+        ):
+            raise ProgramError(Error.PROGRAM)
+        if "vector" in uses and instruction["vector"] + max(vectors, 1) > self.params.batch:
+            raise ProgramError(Error.PROGRAM)
+
+
+def counted(instruction: Instruction, name: str, position: int) -> int:
+    """Value of ``count`` or ``inputs``, which may be the number T of tokens in the caches."""
+    length = position + instruction["ahead"] + 1
+    return length if instruction[f"{name}_by_position"] else instruction[name]
+
+
+def tiles(instruction: Instruction, position: int) -> int:
+    """Tiles of a matrix, whose outputs may be the tokens in the caches."""
+    length, shift = position + instruction["ahead"] + 1, instruction["shift"]
+    by_position = length + (1 << shift) - 1 >> shift
+    return by_position if instruction["tiles_by_position"] else instruction["tiles"]
 
 
 def moved(address: int, instruction: Instruction, index: int) -> int:
@@ -127,7 +158,7 @@ def moved(address: int, instruction: Instruction, index: int) -> int:
 
 
 def operands(instruction: Instruction, count: int) -> dict[str, int]:
-    """Words of each operand that an instruction reads or writes."""
+    """Words from the first to the last of each operand that an instruction reads or writes."""
     inner = instruction["inner"]
     match instruction.opcode:
         case Opcode.LOAD:
@@ -140,8 +171,12 @@ def operands(instruction: Instruction, count: int) -> dict[str, int]:
             return {"a": count}
         case Opcode.ROTATE:
             return {"a": 2 * inner * count, "b": inner, "c": inner}
+        case Opcode.ENCODE:
+            return {}
         case _:
-            return dict.fromkeys(_DRAINED[Drain(instruction["drain"])], count)
+            several = count + (instruction["vectors"] - 1) * instruction["stride"]
+            sizes = {"a": several, "b": count, "target": several}
+            return {name: sizes[name] for name in _DRAINED[Drain(instruction["drain"])]}
 
 
 _DRAINED = {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count as count_from
 from typing import NamedTuple
 
 import numpy as np
@@ -12,23 +13,20 @@ from torch import Tensor
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.program import (
-    ATTENTION,
     INSTRUCTION_BYTES,
     Drain,
     Instruction,
     Opcode,
-    mode,
-    quantizer,
 )
 from hw.spec.registers import COUNTERS, Error
 from sw.golden import vector
 from sw.golden.attention import probabilities, weigh
 from sw.golden.cache import code_heads
 from sw.golden.codes import Encoded
-from sw.golden.counters import event_counters
-from sw.golden.engine import Engine, MatrixInstruction
-from sw.golden.integers import WORD, normalize, rescale, saturate
+from sw.golden.engine import Engine
+from sw.golden.integers import WORD, normalize
 from sw.golden.machine import Machine, ProgramError
+from sw.golden.products import Products
 
 
 class Best(NamedTuple):
@@ -41,8 +39,9 @@ class Best(NamedTuple):
 #: Stands in places that no logit has taken.
 NOTHING = Best(0, -(1 << WORD - 1))
 
-#: Called after an instruction, with its elements and, after a MATVEC, with the vector's codes.
-Observer = Callable[[Instruction, int, Encoded | None], None]
+#: Called after an instruction, with its elements and the codes of the vectors that it encoded or
+#: multiplied.
+Observer = Callable[[Instruction, int, Sequence[Encoded]], None]
 
 _HALF = 1 << 15
 
@@ -75,9 +74,8 @@ class Interpreter:
     ) -> None:
         self.params = params
         self._observe = observe
-        self._engine = Engine(params, memory)
         self._machine = Machine(params, memory)
-        self._encoded: Encoded | None = None
+        self._products = Products(Engine(params, memory), self._machine)
         self._logits: list[Tensor] = []
         self.best = [NOTHING] * params.best
         self.instruction = 0
@@ -112,8 +110,9 @@ class Interpreter:
             count = machine.count(instruction)
             self._execute(instruction, count)
             if self._observe:
-                multiplied = instruction.opcode == Opcode.MATVEC
-                self._observe(instruction, count, self._encoded if multiplied else None)
+                coded = instruction.opcode in (Opcode.ENCODE, Opcode.MATVEC)
+                vectors = self._products.vectors(instruction) if coded else ()
+                self._observe(instruction, count, vectors)
             self.instruction += 1
 
     def _fetch(self, address: int) -> Instruction:
@@ -134,6 +133,7 @@ class Interpreter:
             Opcode.ROTATE: self._rotate,
             Opcode.KEEP: self._keep,
             Opcode.SOFTMAX: self._softmax,
+            Opcode.ENCODE: self._encode,
         }
         actions[instruction.opcode](instruction, count)
 
@@ -157,64 +157,33 @@ class Interpreter:
     def _norm(self, i: Instruction, count: int) -> None:
         machine = self._machine
         h = machine.read(i["a"], count)
-        self._give(h * machine.read(i["b"], count))
+        self._give(i, h * machine.read(i["b"], count))
         epsilon = i["epsilon_low"] + (i["epsilon_high"] << 32)
         root = vector.Scaled(i["multiplier"], 0)
-        machine.multiplier, machine.u = vector.inverse_rms(h, epsilon=epsilon, root=root)
+        multiplier, u = vector.inverse_rms(h, epsilon=epsilon, root=root)
+        machine.multiplier[i["vector"]], machine.u[i["vector"]] = multiplier, u
 
     def _normalize(self, i: Instruction, count: int) -> None:
-        self._give(self._machine.read(i["a"], count))
+        self._give(i, self._machine.read(i["a"], count))
 
     def _gate(self, i: Instruction, count: int) -> None:
         g, u = (self._machine.read(i[name], count) for name in "ab")
-        self._give(vector.gate(g, u))
+        self._give(i, vector.gate(g, u))
 
-    def _give(self, y: Tensor) -> None:
-        x, self._machine.n = normalize(y)
+    def _give(self, i: Instruction, y: Tensor) -> None:
+        x, self._machine.n[i["vector"]] = normalize(y)
         self._machine.give(x)
 
-    def _matvec(self, i: Instruction, count: int) -> None:
-        machine = self._machine
-        tiles = machine.length + (1 << i["shift"]) - 1 >> i["shift"]
-        matrix = MatrixInstruction(
-            inputs=machine.length if i["inputs_by_position"] else i["inputs"],
-            tiles=tiles if i["tiles_by_position"] else i["tiles"],
-            weight_base=i["weight_base"],
-            mode=mode(i),
-            quantizer=quantizer(i),
-        )
-        if error := self._engine.check(matrix):
-            raise ProgramError(error)
-        encoded = self._encoded
-        if encoded is None or not i["reuse"]:
-            encoded = self._encoded = self._engine.encode(machine.vector(matrix.inputs), matrix)
-        if i["drain"] not in ATTENTION:
-            machine.counters.update(self._engine.memory_counters(encoded, matrix))
-            if not i["reuse"]:
-                machine.counters.update(event_counters(encoded))
-        accumulators = self._engine.multiply(encoded, matrix)[:count]
-        self._drain(i, accumulators, encoded.base)
+    def _encode(self, i: Instruction, count: int) -> None:
+        self._products.encode(i)
 
-    def _drain(self, i: Instruction, accumulators: Tensor, base: Tensor) -> None:
-        machine, count = self._machine, len(accumulators)
-        per_output, shift = machine.read(i["b"], count), i["constant"]
-        match Drain(i["drain"]):
-            case Drain.NORMED | Drain.LOGITS as drain:
-                k = shift + machine.u - machine.n - base - per_output
-                words = rescale(accumulators, machine.multiplier, k)
-                if drain == Drain.LOGITS:
-                    self._choose(words, final=bool(i["final"]))
-                    return
-            case Drain.RESIDUAL:
-                k = shift - machine.n - base - per_output
-                sums = machine.read(i["a"], count) + rescale(accumulators, _HALF, k)
-                words = saturate(sums, WORD)
-            case Drain.SCORES:
-                k = shift - machine.n - base - (per_output >> 8)
-                words = rescale(accumulators, i["multiplier"], k)
-            case Drain.CONTEXT:
-                words = rescale(accumulators, machine.gain, shift + machine.context_shift)
-        machine.write(i["target"], words)
+    def _matvec(self, i: Instruction, count: int) -> None:
+        words = self._products.multiply(i, count)
+        if i["drain"] == Drain.LOGITS:
+            self._choose(words[0], final=bool(i["final"]))
+            return
+        for word, start in zip(words, count_from(i["target"], i["stride"]), strict=False):
+            self._machine.write(start, word)
 
     def _choose(self, logits: Tensor, *, final: bool) -> None:
         self._logits.append(logits)
@@ -239,7 +208,8 @@ class Interpreter:
         if i["keys"]:
             groups = np.arange(-(-count // i["inner"])) * i["outer_stride"]
             machine.store(machine.moved(i["mantissas"], i, groups), scale[:1])
-        machine.store(i["scales"] + 2 * machine.position + np.arange(2), scale)
+        place = i["scales"] + 2 * (machine.position + i["ahead"])
+        machine.store(place + np.arange(2), scale)
 
     def _softmax(self, i: Instruction, count: int) -> None:
         machine = self._machine
@@ -248,5 +218,6 @@ class Interpreter:
         mantissa, exponent = scales & 255, scales >> 8
         ev = exponent.amax(-1, keepdim=True)
         weighted = (p * mantissa) >> (ev - exponent).clamp_max(31)
-        codes, machine.gain, machine.context_shift = weigh(weighted, p.sum(-1, keepdim=True), ev)
+        codes, gain, shift = weigh(weighted, p.sum(-1, keepdim=True), ev)
+        machine.gain[i["vector"]], machine.context_shift[i["vector"]] = gain, shift
         machine.give(codes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Generator
 from typing import NamedTuple, Protocol
 
@@ -16,6 +17,7 @@ class Timing(Protocol):
     page: int
     row_miss: int
     jitter: int
+    seed: int
 
 
 class Ask(NamedTuple):
@@ -59,7 +61,10 @@ class Manager:
 
 
 class Bus:
-    """Serves the earliest request first. Jitter, which also strikes one beat in eight, is its mean.
+    """Serves the earliest request first.
+
+    Jitter of addresses and latencies is drawn anew: its mean alone would say too little where one
+    of several must be awaited. That of beats, of which it strikes one in eight, is its mean.
 
     Parameters
     ----------
@@ -79,6 +84,7 @@ class Bus:
         self._managers: list[Manager] = []
         self._address_free, self._data_free = 0, 0
         self._page, self._shaken = -1, 0
+        self._random = random.Random(timing.seed)
         self.beats = 0
 
     def start(self, requests: Requests) -> Manager:
@@ -90,23 +96,31 @@ class Bus:
     def finish(self, manager: Manager) -> None:
         """Serve all managers in turn until this one needs no more."""
         while manager.next is not None:
-            self._managers = [each for each in self._managers if each.next is not None]
-            chosen = min(self._managers, key=_cycle)
-            ask = chosen.next
-            assert ask is not None
-            chosen.answer(self.read(ask), ask.beats)
+            self._serve()
+
+    def advance(self, cycle: int) -> None:
+        """Serve all that managers ask for up to a cycle."""
+        while any(each.next is not None and each.next.cycle <= cycle for each in self._managers):
+            self._serve()
+
+    def _serve(self) -> None:
+        self._managers = [each for each in self._managers if each.next is not None]
+        chosen = min(self._managers, key=_cycle)
+        ask = chosen.next
+        assert ask is not None
+        chosen.answer(self.read(ask), ask.beats)
 
     def read(self, ask: Ask) -> Burst:
         """Transfer a burst."""
         timing, beat, interval = self._timing, self._beat_bytes, self._timing.beat_interval
         accepted = max(ask.cycle, self._address_free)
-        self._address_free = accepted + timing.address_cost + timing.jitter // 2
+        self._address_free = accepted + timing.address_cost + self._jitter()
         end = ask.address + ask.beats * beat
         first_page, last_page = ask.address // timing.page, (end - 1) // timing.page
         misses = last_page - first_page + (first_page != self._page)
         self._page = last_page
         ahead = ask.address % timing.granule // beat
-        first = max(self._data_free, accepted + timing.latency + timing.jitter // 2)
+        first = max(self._data_free, accepted + timing.latency + self._jitter())
         first += ahead * interval + misses * timing.row_miss
         shaken, self._shaken = divmod(self._shaken + ask.beats * timing.jitter, 16)
         pace = max(interval, ask.pace)
@@ -115,6 +129,9 @@ class Bus:
         self._data_free = last + pace + behind * interval
         self.beats += ask.beats
         return Burst(first, last + ask.pace - 1)
+
+    def _jitter(self) -> int:
+        return self._random.randint(0, self._timing.jitter) if self._timing.jitter else 0
 
 
 def _cycle(manager: Manager) -> int:

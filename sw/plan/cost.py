@@ -16,12 +16,15 @@ class Kind:
         How many there are.
     cycles : int
         Cycles in which the core waits for them.
+    busy : int
+        Cycles in which they run, beside others or not.
     octets : int
         Bytes that they read.
     """
 
     count: int = 0
     cycles: int = 0
+    busy: int = 0
     octets: int = 0
 
 
@@ -34,8 +37,7 @@ class TokenCost:
     cycles : int
         Clock cycles: the register ``token_cycles``.
     kinds : dict of str to Kind
-        Their cycles add up to ``cycles``. ``LOAD`` has only those in which nothing else runs,
-        ``sequencer`` those of taking and decoding.
+        Their cycles add up to ``cycles``: see :func:`sw.plan.path.waited`.
     stalls : dict of str to int
         The counters ``stall_encoder``, ``stall_scaler`` and ``stall_memory``.
     octets : int

@@ -2,59 +2,66 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hw.spec.cycles import REPLAY, TAIL, group_interval, lanes_per_stream
 from hw.spec.params import CoreParams
-from sw.plan.vector import VectorCost
+from sw.plan.encoder import EncodedVector
 
 
 class Lanes:
-    """Integrates the groups of a matrix as they come.
+    """Integrates the groups of a matrix as they come, each for one vector after the other.
+
+    A *turn* is a vector and a part of the tile: a group takes all turns before the next one does.
 
     Parameters
     ----------
     params : CoreParams
         The core.
-    vector : VectorCost
-        The vector.
+    vectors : sequence of EncodedVector
+        The vectors; the first tile waits for their blocks.
     head_beats : int
         Beats of scales and row sums of a group.
     start : int
         Cycle of the launch.
-    chases : bool
-        The vector is encoded only now.
 
     Attributes
     ----------
     entered : list of int
         Cycle from which each group is read; the slot of the group before is then free.
-    tiles : list of int
-        Last cycle of each tile of the core's width.
+    ended : list of int
+        Last cycle of each tile of the core's width, for one vector after the other.
     stalls : dict of str to int
         Cycles in which the lanes waited for ``encoder``, ``scaler`` and ``memory``.
     """
 
     def __init__(
-        self, params: CoreParams, vector: VectorCost, *, head_beats: int, start: int, chases: bool
+        self,
+        params: CoreParams,
+        vectors: Sequence[EncodedVector],
+        *,
+        head_beats: int,
+        start: int,
     ) -> None:
-        self._params, self._vector, self._head = params, vector, head_beats
-        replay = start + REPLAY[params.integrator]
-        self._offered = [replay + cycle for cycle in vector.stored] if chases else []
+        self._params, self._head = params, head_beats
+        self._turns = [v.cost for v in vectors for _ in range(params.sub_tiles)]
+        replay = REPLAY[params.integrator]
+        self._offered = [[max(start, c) + replay for c in v.stored] for v in vectors]
+        self._blocks = len(vectors[0].stored)
         self._interval = group_interval(params)
         self._spike = params.integrator == "spike"
         self._now, self._scaler = start, start
         self._group = 0
         self.entered: list[int] = []
-        self.tiles: list[int] = []
+        self.ended: list[int] = []
         self.stalls = dict.fromkeys(("encoder", "scaler", "memory"), 0)
 
     def take(self, ready: int) -> None:
         """Integrate the next group, which is in the ring from cycle ``ready`` on."""
-        blocks = len(self._vector.rows)
-        block, first_tile = self._group % blocks, self._group < blocks
+        block, first_tile = self._group % self._blocks, self._group < self._blocks
         if self._spike and block:  # the next block's first item hands the one before over
-            wanted = ready if self._vector.rows[block] else 0
-            offered = self._offered[block] if first_tile and self._offered else 0
-            self._end(block - 1, self._params.sub_tiles - 1, memory=wanted, encoder=offered)
+            wanted = ready if self._turns[0].events[block] else 0
+            self._end(block - 1, memory=wanted, encoder=self._offer(0, block) * first_tile)
             enter = max(self._now, ready)
         else:
             enter = max(self._now + 1, ready)
@@ -62,28 +69,35 @@ class Lanes:
         self._group += 1
         self._enter(block, enter, first_tile)
 
+    def _offer(self, turn: int, block: int) -> int:
+        """Cycle in which the encoder offers the first item of a turn."""
+        vector, part = divmod(turn, self._params.sub_tiles)
+        return 0 if part else self._offered[vector][block]
+
     def _enter(self, block: int, enter: int, first_tile: bool) -> None:
-        """Integrate all parts of a block, but for what only the next block ends."""
-        parts, blocks = self._params.sub_tiles, len(self._vector.rows)
-        last = block + 1 == blocks
-        entering = self._spike and block > 0
-        for part in range(parts):
-            count = max(self._vector.items[block], 1)
-            if self._spike:
-                count += (part > 0 and last) - (part > 0 and block == 0)
+        """Integrate a block in all turns, but for what only the next block ends."""
+        last = block + 1 == self._blocks
+        for turn, vector in enumerate(self._turns):
+            # With `spike` a turn's first item ends the one before, unless the flush has done so.
+            ends_other = self._spike and (block > 0 if turn == 0 else not last)
+            count = max(vector.items[block], 1)
+            if self._spike and turn:
+                count += last - (block == 0)
             memory = self._now + self._head + 1
+            if turn == 0:
+                memory = enter + max(count - (not ends_other), self._head + ends_other)
             encoder = 0
-            if part == 0:
-                memory = enter + max(count - (not entering), self._head + entering)
-                if first_tile and self._offered and not entering:
-                    encoder = self._offered[block] + count - 1
+            if first_tile and not ends_other:
+                encoder = self._offer(turn, block) + count - 1
             self._wanted = self._now + count
             self._bounds = memory, encoder
-            if not (self._spike and part + 1 == parts and not last):
-                self._end(block, part)
+            if not self._spike or last:
+                self._end(block)
+            elif turn + 1 < len(self._turns):
+                self._end(block, encoder=self._offer(turn + 1, block) * first_tile)
 
-    def _end(self, block: int, part: int, *, memory: int = 0, encoder: int = 0) -> None:
-        """End a part of a block when the last of all that it waits for is there."""
+    def _end(self, block: int, *, memory: int = 0, encoder: int = 0) -> None:
+        """End a turn of a block when the last of all that it waits for is there."""
         memory, encoder = max(memory, self._bounds[0]), max(encoder, self._bounds[1])
         chased = max(self._wanted, encoder)
         served = max(chased, self._scaler)
@@ -92,10 +106,10 @@ class Lanes:
         self.stalls["scaler"] += served - chased
         self.stalls["memory"] += end - served
         self._now, self._scaler = end, end + self._interval
-        if block + 1 == len(self._vector.rows):
-            self.tiles.append(end)
+        if block + 1 == self._blocks:
+            self.ended.append(end)
 
     def written(self) -> list[int]:
-        """Cycles in which the outputs of each tile have been written."""
+        """Cycles in which the outputs of :attr:`ended` have been written."""
         behind = TAIL[self._params.integrator] + lanes_per_stream(self._params)
-        return [end + behind for end in self.tiles]
+        return [end + behind for end in self.ended]

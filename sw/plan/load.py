@@ -12,11 +12,11 @@ from sw.plan.bus import Ask, Requests
 
 #: Cycles from the start to the first burst, from there to the bus, and from a beat to its number.
 _FIRST = 5
-_TO_BUS = 2
+_TO_BUS = 3
 _TO_NUMBER = 2
 
 #: Cycles from the last number to the end.
-_WRITE = 3
+_WRITE = 4
 
 
 class _Piece(NamedTuple):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
@@ -13,8 +15,8 @@ from hw.spec.formats import WeightFormat
 from hw.spec.params import CoreParams
 from hw.spec.token_cycles import DRAIN
 from sw.plan.bus import Ask, Requests
+from sw.plan.encoder import EncodedVector, MarkedBank
 from sw.plan.lanes import Lanes
-from sw.plan.vector import VectorCost
 
 #: Cycles from the launch to the first group's claim, and from a burst to the bus's memory.
 _FIRST_CLAIM = 2
@@ -24,40 +26,54 @@ _TO_BUS = 2
 _TO_BURST = 2
 _ROOM = 2
 
+#: Cycles from the end of lanes and drain until the sequencer knows of it.
+_END = 1
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Product:
-    """A matrix-vector product.
+    """A matrix times vectors.
 
     Attributes
     ----------
-    vector : VectorCost
-        The vector.
+    vectors : sequence of EncodedVector
+        The vectors.
+    bank : MarkedBank
+        Rows that are fetched.
     layout : WeightFormat
         Format of the weights.
     sums : bool
         Whether they have row sums.
+    counted : bool
+        Whether they are weights, not a cache.
     inputs, outputs : int
-        Elements of the vector, and outputs that are drained.
+        Elements of a vector, and outputs of each that are drained.
     tiles, address : int
         Tiles in memory, and their byte address.
-    reuse : bool
-        The vector is encoded already.
     """
 
-    vector: VectorCost
+    vectors: Sequence[EncodedVector]
+    bank: MarkedBank
     layout: WeightFormat
     sums: bool
+    counted: bool
     inputs: int
     outputs: int
     tiles: int
     address: int
-    reuse: bool
 
     @property
     def head_beats(self) -> int:
         """Beats before the rows of a group, for a part of a tile."""
         return self.layout.head_beats(sums=self.sums)
+
+
+class _Runs(NamedTuple):
+    """First and final beats of the runs of a group."""
+
+    together: list[tuple[int, int]]
+    head: list[tuple[int, int]]
+    rows: list[tuple[int, int]]
 
 
 class Multiply:
@@ -77,12 +93,13 @@ class Multiply:
         self._params, self._product = params, product
         self._launch = start + CHECK + LAUNCH
         self._lanes = Lanes(
-            params,
-            product.vector,
-            head_beats=product.head_beats,
-            start=self._launch,
-            chases=not product.reuse,
+            params, product.vectors, head_beats=product.head_beats, start=self._launch
         )
+
+    @property
+    def counted(self) -> bool:
+        """Whether it counts in the totals of the token."""
+        return self._product.counted
 
     @property
     def stalls(self) -> dict[str, int]:
@@ -90,22 +107,32 @@ class Multiply:
         return self._lanes.stalls
 
     @property
+    def multiplied(self) -> int:
+        """Cycle in which all outputs have been written."""
+        return self._lanes.written()[-1]
+
+    @property
     def end(self) -> int:
         """Cycle in which lanes and drain have ended."""
-        tile = self._product.layout.outputs(self._params.lanes)
-        written, asked = self._lanes.written(), 0
-        for cycle, first in zip(written, range(0, self._product.outputs, tile), strict=False):
-            asked = max(asked, cycle) + min(tile, self._product.outputs - first)
-        return max(written[-1] + 1, asked + DRAIN)
+        params, product = self._params, self._product
+        lanes = product.layout.outputs(params.lanes)
+        parts = range(params.sub_tiles)
+        order = itertools.product(range(product.tiles), product.vectors, parts)
+        asked = 0
+        for cycle, (tile, _, part) in zip(self._lanes.written(), order, strict=True):
+            left = product.outputs - (tile * params.sub_tiles + part) * lanes
+            if left > 0:
+                asked = max(asked, cycle) + min(lanes, left)
+        return max(self.multiplied + 1, asked + DRAIN) + _END
 
     def requests(self) -> Requests:
         """Ask for the groups of all tiles, and integrate them."""
         params, product, lanes = self._params, self._product, self._lanes
-        blocks = len(product.vector.rows)
+        groups = [self._runs(runs) for runs in product.bank.marks.runs]
+        blocks, known = len(groups), product.bank.known
         beat, bus = params.beat_bits // 8, params.axi_data_width // 8
         pace = max(1, bus // beat)
         span = (product.head_beats + BLOCK) * params.sub_tiles * beat
-        known = [] if product.reuse else [self._launch + c for c in product.vector.known]
         pops = deque([0] * params.outstanding, maxlen=params.outstanding)
         taken = deque([0, 0], maxlen=2)
         state = self._launch + _FIRST_CLAIM
@@ -113,10 +140,9 @@ class Multiply:
             block, address = group % blocks, product.address + group * span
             if group >= params.ring_groups:
                 state = max(state, lanes.entered[group - params.ring_groups + 1] + _ROOM)
-            unmasked = known[block] if group < blocks and known else 0
-            together = unmasked <= state
-            for runs in self._runs(block, together=together):
-                for first, final in runs:
+            runs, unmasked = groups[block], known[block] if group < blocks else 0
+            for some in [runs.together] if unmasked <= state else [runs.head, runs.rows]:
+                for first, final in some:
                     state = max(state + 1, taken[0])
                     for place, beats in self._split(address + first * beat, final - first + 1):
                         accepted = max(state + _TO_BURST, taken[-1] + 1, pops[0] + 1)
@@ -129,19 +155,16 @@ class Multiply:
                 state = max(state + 1, unmasked)
             lanes.take(pops[-1] + 1)
 
-    def _runs(self, block: int, *, together: bool) -> Iterator[list[tuple[int, int]]]:
-        """Yield the runs of a group's beats: head, then rows, in one list if rows are known."""
+    def _runs(self, marked: list[tuple[int, int]]) -> _Runs:
+        """Head and rows of a group, in one list as soon as the rows are known."""
         parts, head = self._params.sub_tiles, self._product.head_beats
-        rows = [(head + first, head + final) for first, final in self._product.vector.runs[block]]
-        heads = [(0, head - 1)]
-        if together and rows and rows[0][0] == head:
-            heads, rows = [(0, rows[0][1])], rows[1:]
-        beats = [[(a * parts, b * parts + parts - 1) for a, b in runs] for runs in (heads, rows)]
-        if together:
-            yield beats[0] + beats[1]
-            return
-        yield beats[0]
-        yield beats[1] or [(0, -1)]
+        heads, rows = [(0, head - 1)], [(head + first, head + final) for first, final in marked]
+        joined = [(0, rows[0][1]), *rows[1:]] if rows and rows[0][0] == head else heads + rows
+        joined, heads, rows = (
+            [(first * parts, final * parts + parts - 1) for first, final in runs]
+            for runs in (joined, heads, rows)
+        )
+        return _Runs(joined, heads, rows or [(0, -1)])
 
     def _split(self, address: int, beats: int) -> Iterator[tuple[int, int]]:
         """Cut a run of the core's beats into bursts of the bus's beats."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hw.spec.params import CoreParams
-from hw.spec.program import ATTENTION, Drain
 from sw.plan.matrix import Product
 
 
@@ -39,10 +38,11 @@ class Reads:
         """Add a LOAD."""
         self.useful_beats += useful_beats
 
-    def multiply(self, product: Product, *, drain: Drain) -> None:
+    def multiply(self, product: Product) -> None:
         """Add a MATVEC."""
-        rows, blocks = sum(product.vector.rows), len(product.vector.rows)
-        if drain not in ATTENTION:
+        marked = product.bank.marks.rows
+        rows, blocks = sum(marked), len(marked)
+        if product.counted:
             self._weights += product.outputs * product.inputs
             self._silent += product.outputs * (product.inputs - rows)
         elif product.address in self._caches:

@@ -9,6 +9,11 @@ from rich.table import Table
 
 from sw.plan.cost import TokenCost
 from sw.plan.dense import DenseBytes
+from sw.plan.measure import Measured
+from sw.plan.prompt import PromptCost
+
+#: What a token may read beside codes that are not silent, scales, keys and values: a share of all.
+ALLOWANCE = 0.02
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,8 +30,12 @@ class Report:
         Clock.
     cost : TokenCost
         What the token costs.
+    prompt : PromptCost or None
+        What a prompt costs.
+    measured : Measured or None
+        What a simulated core needed for the token.
     dense : DenseBytes
-        What it would read if nothing were skipped.
+        What the token would read if nothing were skipped.
     bytes_per_cycle : float
         What the memory gives at best.
     """
@@ -37,6 +46,8 @@ class Report:
     position: int
     mhz: float
     cost: TokenCost
+    prompt: PromptCost | None
+    measured: Measured | None
     dense: DenseBytes
     bytes_per_cycle: float
 
@@ -50,36 +61,62 @@ class Report:
         """Cycles of the dense decoder."""
         return self.dense.total / self.bytes_per_cycle
 
+    @property
+    def bound(self) -> float:
+        """Bytes that a token may read: codes that are not silent and all else, and 2 % more."""
+        dense = self.dense
+        codes = dense.codes * (1 - self.cost.silent_share)
+        return (1 + ALLOWANCE) * (codes + dense.scales + dense.cache)
+
     def table(self) -> Table:
         """Lines of the kinds of instructions, the most expensive first."""
         table = Table(title=f"{self.model} on {self.configuration}, memory {self.memory}")
         table.add_column("instruction")
-        for column in ("count", "cycles", "share", "bytes read"):
+        for column in ("count", "cycles", "share", "busy", "bytes read"):
             table.add_column(column, justify="right")
         cost = self.cost
         for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
             share = f"{kind.cycles / cost.cycles:.1%}"
             count = str(kind.count) if kind.count else ""
-            table.add_row(name, count, f"{kind.cycles:,}", share, f"{kind.octets:,}")
+            busy = f"{kind.busy:,}" if kind.count else ""
+            table.add_row(name, count, f"{kind.cycles:,}", share, busy, f"{kind.octets:,}")
         table.add_section()
-        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", f"{cost.octets:,}")
+        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", "", f"{cost.octets:,}")
         return table
 
     def lines(self) -> list[str]:
         """Sentences below the table."""
         cost, dense = self.cost, self.dense
         stalls = ", ".join(f"{cycles:,} for {name}" for name, cycles in cost.stalls.items())
-        return [
+        lines = [
             f"position {self.position}: {self.tokens_per_second:.2f} tokens a second at "
             f"{self.mhz:g} MHz",
             f"lanes wait in matrices of weights: {stalls} (cycles)",
-            f"{cost.beats / cost.cycles:.1%} of the cycles move a beat, "
-            f"{cost.useful_beats / cost.cycles:.1%} a useful one",
-            f"{cost.silent_share:.1%} of the multiplications by weights are silent",
+            f"{cost.beats / cost.cycles:.2%} of the cycles move a beat, "
+            f"{cost.useful_beats / cost.cycles:.2%} a useful one",
+            f"{cost.silent_share:.1%} of the multiplications by weights are silent; codes without "
+            f"them, scales, keys and values are {self.bound:,.0f} bytes with {ALLOWANCE:.0%} more, "
+            f"of which this token reads {cost.octets / self.bound:.1%}",
             f"a dense decoder reads {dense.total:,} bytes ({dense.codes:,} codes, {dense.scales:,} "
             f"scales, {dense.cache:,} keys and values) in {self.dense_cycles:,.0f} cycles at best; "
             f"this token has {self.dense_cycles / cost.cycles:.3f} times its rate",
         ]
+        if self.measured:
+            cycles, beats = self.measured
+            lines.append(
+                f"simulated: {cycles:,} cycles, predicted {cost.cycles / cycles - 1:+.3%}; "
+                f"{beats:,} beats, predicted {cost.beats - beats:+,}; "
+                f"{cost.useful_beats / cycles:.2%} of the cycles move a useful one, "
+                f"{self.dense_cycles / cycles:.3f} times the dense decoder's rate"
+            )
+        if self.prompt:
+            prompt = self.prompt
+            lines.append(
+                f"a prompt of {prompt.tokens} tokens, {prompt.batch} at once: "
+                f"{prompt.cycles:,} cycles, {prompt.cycles / (1e6 * self.mhz):.3g} s to its first "
+                f"token; {prompt.octets:,} bytes, {prompt.octets / prompt.tokens:,.0f} a token"
+            )
+        return lines
 
     def content(self) -> dict[str, Any]:
         """Return what JSON holds."""
@@ -96,11 +133,25 @@ class Report:
             "beats": cost.beats,
             "useful_beats": cost.useful_beats,
             "silent_share": cost.silent_share,
+            "bound_bytes": self.bound,
             "stalls": dict(cost.stalls),
             "instructions": {
-                name: {"count": kind.count, "cycles": kind.cycles, "bytes": kind.octets}
+                name: {
+                    "count": kind.count,
+                    "cycles": kind.cycles,
+                    "busy": kind.busy,
+                    "bytes": kind.octets,
+                }
                 for name, kind in cost.kinds.items()
             },
+            "measured": self.measured._asdict() if self.measured else None,
             "dense_bytes": self.dense._asdict(),
             "dense_cycles": self.dense_cycles,
+            "prompt": self._prompt(),
         }
+
+    def _prompt(self) -> dict[str, Any] | None:
+        if self.prompt is None:
+            return None
+        content = dataclasses.asdict(self.prompt)
+        return content | {"bytes": content.pop("octets")}

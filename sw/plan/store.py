@@ -9,9 +9,12 @@ from hw.spec.token_cycles import keep_cycles
 _RESPONSE = 2
 
 
-def store_cycles(count: int, octets: int, *, latency: int) -> int:
-    """Cycles of a KEEP of ``count`` words, which become so many bytes, until all are in memory."""
-    first = keep_cycles(count, 0)
+def store_cycles(count: int, octets: int, *, width: int, latency: int) -> int:
+    """Cycles of a KEEP of ``count`` words, which become so many bytes, until all are in memory.
+
+    It reads ``width`` words a cycle.
+    """
+    first = keep_cycles(count, 0, width)
     sent: list[int] = []
     for octet in range(octets):
         room = sent[octet - WRITES] + latency + _RESPONSE if octet >= WRITES else 0

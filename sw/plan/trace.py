@@ -1,4 +1,4 @@
-"""What one token makes a core do: its instructions, and the codes of its vectors."""
+"""What tokens make a core do: its instructions, and the codes of its vectors."""
 
 from __future__ import annotations
 
@@ -6,54 +6,86 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Instruction, Opcode
+from hw.spec.program import Instruction
 from sw.compile.program import DeviceProgram
+from sw.convert.container import ConvertedModel
 from sw.golden.codes import Encoded
 from sw.golden.program import Interpreter
+from sw.plan.caches import fill_caches
+
+#: Called with every position that is done.
+Report = Callable[[int], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """An instruction, its elements, and after a MATVEC the codes of its vector."""
+    """An instruction, its elements, and the codes of the vectors that it encodes or multiplies."""
 
     instruction: Instruction
     count: int
-    encoded: Encoded | None
+    encoded: Sequence[Encoded] = ()
 
 
-def trace_token(
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A program that was run: its byte address, what for, and what it did, END excluded."""
+
+    program: int
+    token: int
+    position: int
+    steps: Sequence[Step]
+
+
+def trace_tokens(
+    model: ConvertedModel,
     program: DeviceProgram,
     params: CoreParams,
+    before: Sequence[int],
     tokens: Sequence[int],
     *,
-    report: Callable[[int], None] = lambda position: None,
-) -> list[Step]:
-    """Run a program on the golden model; tell what it did for the last token, END excluded.
+    report: Report = lambda position: None,
+) -> list[Run]:
+    """Run what makes one token, or a whole batch.
 
     Parameters
     ----------
+    model : ConvertedModel
+        What the program was compiled from.
     program : DeviceProgram
-        Model and program.
+        Programs of a token and of a batch.
     params : CoreParams
         The core that it was compiled for.
+    before : sequence of int
+        Token ids that are in the caches.
     tokens : sequence of int
-        Token ids; those before the last one fill the caches.
+        Ids of the token or the batch.
     report : callable
-        Called with every position that is done.
+        See :data:`Report`.
+
+    Returns
+    -------
+    list of Run
+        All programs in their order.
     """
+    memory = program.memory(params)
+    fill_caches(memory, model, program, params, before, report=report)
     steps: list[Step] = []
-    interpreter = Interpreter(
-        params, program.memory(params), observe=lambda *step: steps.append(Step(*step))
-    )
-    logits = next(k for k, i in enumerate(program.instructions) if Drain.LOGITS == _drain(i))
-    for position, token in enumerate(tokens):
+    interpreter = Interpreter(params, memory, observe=lambda *step: steps.append(Step(*step)))
+    position, runs = len(before), []
+    for address, token in _programs(program, tokens):
+        interpreter.run(address, token=token, position=position)
+        runs.append(Run(address, token, position, tuple(steps)))
         steps.clear()
-        # Tokens that are given need no logits.
-        until = None if position + 1 == len(tokens) else logits
-        interpreter.run(program.address, token=token, position=position, until=until)
-        report(position)
-    return steps
+    for number in range(len(tokens)):
+        report(position + number)
+    return runs
 
 
-def _drain(instruction: Instruction) -> Drain | None:
-    return Drain(instruction["drain"]) if instruction.opcode == Opcode.MATVEC else None
+def _programs(program: DeviceProgram, tokens: Sequence[int]) -> list[tuple[int, int]]:
+    """Addresses of all programs, and the tokens that they are run for."""
+    if len(tokens) == 1:
+        return [(program.address, tokens[0])]
+    prefill = program.prefill
+    assert prefill is not None and len(tokens) == prefill.tokens
+    addresses = [*(embedding.address for embedding in prefill.embeddings), prefill.rest.address]
+    return list(zip(addresses, [*tokens, tokens[-1]], strict=True))

@@ -1,4 +1,4 @@
-"""What a coded vector costs: rows that are fetched, and cycles of the lanes."""
+"""What coded vectors cost: rows that are fetched, and cycles of the lanes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class VectorCost:
 
     Attributes
     ----------
-    runs : list of list of (int, int)
-        First and final row of neighbouring rows that are fetched.
-    rows : list of int
-        Rows that fire.
+    fires : Tensor
+        Rows that fire, bool, shape (G, 32).
+    events : list of int
+        How many they are.
     items : list of int
         Cycles of the lanes up to each handover.
     stored : list of int
@@ -31,8 +31,8 @@ class VectorCost:
         The same until its rows may be fetched.
     """
 
-    runs: list[list[tuple[int, int]]]
-    rows: list[int]
+    fires: Tensor
+    events: list[int]
     items: list[int]
     stored: list[int]
     known: list[int]
@@ -41,19 +41,44 @@ class VectorCost:
     def of(cls, encoded: Encoded, params: CoreParams, *, fixed: bool) -> VectorCost:
         """Cost of one vector; ``fixed`` says that its scales are."""
         fires = relative_levels(encoded) != 0
-        spike = params.integrator == "spike"
         digits = None
-        if spike:
+        if params.integrator == "spike":
             counts = [(levels != 0).sum(-1).tolist() for levels in windows(encoded)]
             digits = list(zip(*counts, strict=True))
         known = stored_cycles(encoded.inputs, codes=fixed)
         return cls(
-            runs=[runs_of(block, params.hole) for block in fires],
-            rows=fires.sum(-1).tolist(),
+            fires=fires,
+            events=fires.sum(-1).tolist(),
             items=lane_cycles(encoded, params.integrator).tolist(),
             stored=stored_cycles(encoded.inputs, digits, codes=fixed),
             known=[cycle - STORE for cycle in known],
         )
+
+
+class Marks:
+    """Rows that are fetched, as some vector has an event there.
+
+    Parameters
+    ----------
+    fires : Tensor
+        They are, bool, shape (G, 32).
+    hole : int
+        Silent rows are fetched too where fewer than this stand together.
+
+    Attributes
+    ----------
+    fires : Tensor
+        As given.
+    rows : list of int
+        Rows of each block that fire.
+    runs : list of list of (int, int)
+        First and final row of neighbouring rows of each block that are fetched.
+    """
+
+    def __init__(self, fires: Tensor, *, hole: int) -> None:
+        self.fires = fires
+        self.rows: list[int] = fires.sum(-1).tolist()
+        self.runs = [runs_of(block, hole) for block in fires]
 
 
 def runs_of(fires: Tensor, hole: int) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 
 from hw.spec.params import CoreParams
-from hw.spec.program import INSTRUCTION_BYTES, OPERANDS, Opcode
+from hw.spec.program import INSTRUCTION_BYTES, OPERANDS, Drain, Opcode
 from hw.spec.registers import REGISTERS, Error
 
 #: Operands in vector memory, by opcode, that are as long as ``count``.
@@ -23,6 +23,9 @@ _VECTORS = {
 }
 #: Those that are at least a word long.
 _WORDS = {Opcode.EMBED: ("b", "c"), Opcode.ROTATE: ("a", "b", "c")}
+#: Those that name one encoded vector, and those that the matrix unit checks.
+_NUMBERED = (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.SOFTMAX, Opcode.ENCODE)
+_CHECKED = (Opcode.ENCODE, Opcode.MATVEC)
 _TABLE = REGISTERS["mode"].pack(table=15)
 
 
@@ -42,8 +45,8 @@ class Spoiled:
 
 def spoil(rng: np.random.Generator, instructions, params: CoreParams) -> Spoiled:
     """Spoil one instruction of a program in a random way."""
-    ways = [_opcode, _count, _vector, _word, _outputs, _reuse, _base, _mode, _inputs, _address]
-    ways += [_flip, _flip, _noise]
+    ways = [_opcode, _count, _vector, _word, _outputs, _number, _vectors, _span]
+    ways += [_base, _mode, _inputs, _address, _flip, _flip, _noise]
     if params.alignment > 1:
         ways.append(_misalign)
     while True:
@@ -68,7 +71,7 @@ def _opcode(rng, number, program, params):
 
 
 def _count(rng, number, program, params):
-    if program[number].opcode != Opcode.END:
+    if program[number].opcode not in (Opcode.END, Opcode.ENCODE):
         return _changed(number, program[number], Error.PROGRAM, count=0, count_by_position=0)
 
 
@@ -102,9 +105,24 @@ def _outputs(rng, number, program, params):
         return _changed(number, instruction, Error.PROGRAM, **operands)
 
 
-def _reuse(rng, number, program, params):
-    first = next(i for i, known in enumerate(program) if known.opcode == Opcode.MATVEC)
-    return _changed(first, program[first], Error.PROGRAM, reuse=1)
+def _number(rng, number, program, params):
+    if program[number].opcode in _NUMBERED:
+        vector = rng.integers(params.batch, 64)
+        return _changed(number, program[number], Error.PROGRAM, vector=vector)
+
+
+def _vectors(rng, number, program, params):
+    instruction = program[number]
+    if instruction.opcode == Opcode.MATVEC:
+        most = 1 if instruction["drain"] == Drain.LOGITS else params.batch - instruction["vector"]
+        vectors = rng.choice([0, most + 1, rng.integers(most + 1, 128)])
+        return _changed(number, instruction, Error.PROGRAM, vectors=vectors)
+
+
+def _span(rng, number, program, params):
+    if program[number].opcode == Opcode.MATVEC and program[number]["vectors"] > 1:
+        stride = rng.integers(params.vector_words, 1 << 16)
+        return _changed(number, program[number], Error.PROGRAM, stride=stride)
 
 
 def _base(rng, number, program, params):
@@ -121,13 +139,13 @@ def _misalign(rng, number, program, params):
 
 
 def _mode(rng, number, program, params):
-    if program[number].opcode == Opcode.MATVEC:
+    if program[number].opcode in _CHECKED:
         mode = program[number]["mode"] | _TABLE
         return _changed(number, program[number], Error.MODE, mode=mode)
 
 
 def _inputs(rng, number, program, params):
-    if program[number].opcode == Opcode.MATVEC and not program[number]["reuse"]:
+    if program[number].opcode in _CHECKED:
         inputs = rng.choice([0, params.max_inputs + 1, 65535])
         operands = {"inputs": inputs, "inputs_by_position": 0}
         return _changed(number, program[number], Error.INPUTS, **operands)
@@ -137,8 +155,7 @@ def _address(rng, number, program, params):
     if program[number].opcode in (Opcode.LOAD, Opcode.KEEP):
         size = params.memory_beats * params.beat_bits // 8
         address = size + rng.integers(0, 1 << 20) * 64
-        # LOADs run beside what follows.
-        return _changed(number, program[number], Error.RESPONSE, precise=False, address=address)
+        return _changed(number, program[number], Error.RESPONSE, address=address)
 
 
 def _flip(rng, number, program, params):

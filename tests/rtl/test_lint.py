@@ -33,9 +33,9 @@ def test_lint_with_external_memory(width, integrator, tmp_path):
     _lint(config.replace(axi_data_width=width), tmp_path)
 
 
-@pytest.mark.parametrize(("lanes", "width"), [(8, 4), (32, 8)])
-def test_lint_with_token_unit(lanes, width, tmp_path):
-    words = {"vector_words": 1024, "vector_width": width}
+@pytest.mark.parametrize(("lanes", "width", "batch"), [(8, 4, 1), (32, 8, 3)])
+def test_lint_with_token_unit(lanes, width, batch, tmp_path):
+    words = {"vector_words": 1024, "vector_width": width, "batch": batch}
     _lint(CoreConfig(lanes=lanes, tile_lanes=2 * lanes, memory="axi", **words), tmp_path)
 
 

@@ -1,5 +1,6 @@
-"""The cycle model against the core: tokens of the bundled model on either memory."""
+"""The cycle model against the core: tokens and batches of the bundled model, on every memory."""
 
+import numpy as np
 import pytest
 
 from hw.spec.configs import CONFIGS
@@ -9,37 +10,46 @@ from sim.verilated import VerilatedTransport
 from sw.compile.program import compile_program
 from sw.driver.token import TokenDevice
 from sw.opening import open_model
-from sw.plan.sequencer import token_cost
-from sw.plan.trace import trace_token
+from sw.plan.caches import fill_caches
+from sw.plan.sequencer import run_cost
+from sw.plan.trace import trace_tokens
 
 pytestmark = pytest.mark.rtl
 
-TOKENS = [5, 77, 300, 9, 12, 40, 7]
 STALLS = ("encoder", "scaler", "memory")
 
 
+@pytest.fixture(scope="module", params=["mac8-token", "spike8-token", "mac32-token"])
+def core(request):
+    params, model = CoreParams(CONFIGS[request.param]), open_model(None)
+    return params, model, compile_program(model, params, name=request.param)
+
+
 @pytest.mark.parametrize("memory", ["ideal", "dram", "dram,jitter=4"])
-def test_within_one_per_cent(memory):
-    params = CoreParams(CONFIGS["mac8-token"])
-    program = compile_program(open_model(None), params, name="mac8-token")
+@pytest.mark.parametrize("batch", [False, True], ids=["token", "batch"])
+def test_within_one_per_cent(core, memory, batch):
+    params, model, program = core
+    tokens = np.random.default_rng(5).integers(0, program.vocabulary, 45).tolist()
+    before, now = tokens, tokens[: program.batch if batch else 1]
+    timing, position = MemoryModel.parse(memory), len(before)
+    filled = program.memory(params)
+    fill_caches(filled, model, program, params, before, report=lambda position: None)
+
     transport = VerilatedTransport(params, memory=memory)
     device = TokenDevice(transport, params, program)
-    for position, token in enumerate(TOKENS):
-        before = transport.memory_counts().beats
-        device.step(token, position)
-        beats = transport.memory_counts().beats - before
+    transport.load(0, filled.view(np.uint8)[: len(program.image)])
+    device.length = position
+    if batch:
+        device.prefill(now, position)
+    else:
+        device.step(now[0], position)
+    beats = transport.memory_counts().beats
     transport.close()
 
-    cost = token_cost(
-        trace_token(program, params, TOKENS),
-        params,
-        MemoryModel.parse(memory),
-        token=TOKENS[-1],
-        position=len(TOKENS) - 1,
-        program=program.address,
-    )
-    assert cost.cycles == pytest.approx(device.cycles, rel=0.01)
-    assert cost.beats == pytest.approx(beats, rel=0.01)
+    runs = trace_tokens(model, program, params, before, now)
+    costs = [run_cost(run, params, timing) for run in runs]
+    assert sum(cost.cycles for cost in costs) == pytest.approx(device.cycles, rel=0.01)
+    assert sum(cost.beats for cost in costs) == beats
     for name in STALLS:
-        stalled = device.counters[f"stall_{name}"]
-        assert cost.stalls[name] == pytest.approx(stalled, abs=0.01 * device.cycles)
+        predicted, stalled = sum(c.stalls[name] for c in costs), device.counters[f"stall_{name}"]
+        assert predicted == pytest.approx(stalled, abs=0.01 * device.cycles)

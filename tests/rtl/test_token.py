@@ -38,7 +38,7 @@ def comparing(transport, config, model, table="companded") -> ComparingDecoder:
     params = open_params(config)
     program = compile_program(model, params, name=config, table=table)
     device = TokenDevice(transport, params, program)
-    golden: GoldenModel = golden_model(model, table=table, params=params)
+    golden: GoldenModel = golden_model(model, table=table, params=params, batch=program.batch)
     return ComparingDecoder(golden, TokenDecoder(device))
 
 
@@ -62,6 +62,23 @@ def test_random_models(transport, config, changes, table):
     decoder = comparing(transport, config, small_model(3, **changes), table)
     for token in np.random.default_rng(1).integers(0, 53, 11).tolist():
         decoder.step(token)
+
+
+@pytest.mark.parametrize("changes", [{}, {"kv_heads": 1}, {"heads": 3, "kv_heads": 3}])
+def test_prompts(transport, config, changes):
+    """In batches, and tokens one by one behind them."""
+    decoder = comparing(transport, config, small_model(6, **changes))
+    assert decoder.batch > 1
+    tokens = np.random.default_rng(2).integers(0, 53, 2 * decoder.batch + 1).tolist()
+    decoder.prefill(tokens)
+    assert decoder.decoder.position == len(tokens) == decoder.decoder.device.length
+
+
+def test_prompt_of_the_bundled_model(transport, config):
+    decoder = comparing(transport, config, open_model(None))
+    tokens = np.random.default_rng(3).integers(0, 512, 5 * decoder.batch).tolist()
+    token = int(decoder.prefill(tokens)[-1].argmax())
+    decoder.step(token)
 
 
 def test_silent_level(transport, config):

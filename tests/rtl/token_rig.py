@@ -18,9 +18,11 @@ from sw.load.checkpoint import LlamaConfig
 from tests.unit.golden.models import random_model
 
 MAC = CoreConfig(
-    lanes=8, memory_beats=4096, max_inputs=64, max_outputs=128, memory="axi", vector_words=512
-)
-CORES = {"mac": MAC, "spike": MAC.replace(integrator="spike", tile_lanes=16, axi_data_width=64)}
+    lanes=8, memory_beats=4096, max_inputs=64, max_outputs=128, memory="axi", batch=4,
+    vector_words=512,
+)  # fmt: skip
+SPIKE = MAC.replace(integrator="spike", tile_lanes=16, axi_data_width=64, batch=1)
+CORES = {"mac": MAC, "spike": SPIKE}
 
 #: Small enough for a token of a few thousand cycles.
 MODEL = LlamaConfig(

@@ -106,7 +106,7 @@ def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int):
     events = [{"events__valid": 1, "events__payload": payload.const(i).as_bits()} for i in items]
     send = {"events": tiles * events}
     if params.external:
-        hold |= {"blocks": blocks, "head_beats": head_beats}
+        hold |= {"blocks": blocks, "head_beats": head_beats, "encoding": 1}
         send["classified"] = list(_codes(vector))
     else:
         hold["busy"] = 1
@@ -121,7 +121,8 @@ def _product(params: CoreParams, vector: Vector, image: MatrixImage, base: int):
             row = None if item["empty"] else beats[group][head_beats + item["row"]]
             rows.append((_command(item, block if ends else None, blocks), row))
             group += ends if params.integrator == "mac" else 0
-    yield Phase(hold=hold, pulse=("start",))
+    pulse = ("encode", "start") if params.external else ("start",)
+    yield Phase(hold=hold, pulse=pulse)
     yield Phase(send=send, expect={"heads": heads, "rows": rows}, after=after)
 
 

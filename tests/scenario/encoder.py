@@ -51,13 +51,14 @@ def _phases(vector: Vector, integrator: str):
     encoded, events = vector.encoded, vector.items(integrator)
     counters = event_counters(encoded)
     after = {name: counters[name] for name in ("spikes", "silent", "integer_events", "steps")}
-    after["base"] = int(encoded.base)
+    after["bases"] = int(encoded.base)
     writes = [
         {"input__en": 1, "input__address": i, "input__data": int(x) & 0xFFFF}
         for i, x in enumerate(vector.x)
     ]
     mode = {
         "inputs": vector.inputs,
+        "streamed": vector.inputs,
         "table": TABLES[vector.table].number,
         "constant": vector.constant,
         "threshold": vector.threshold,

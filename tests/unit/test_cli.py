@@ -72,6 +72,8 @@ BAD = {
     "image": (["verify", "--image", "TEXT"], "not a device image"),
     "position": (["plan", "--position", "-1"], "--position must be 0 or more, not -1"),
     "position and context": (["plan", "--position", "9999"], "--position must be 0..255, as"),
+    "prompt": (["plan", "--prompt", "0"], "--prompt must be 1 or more, not 0"),
+    "prompt and context": (["plan", "--prompt", "9999"], "--prompt must be 1..256, as"),
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
@@ -123,12 +125,26 @@ def test_json_on_standard_output_is_nothing_else(run):
 
 def test_plan(run, tmp_path):
     path = tmp_path / "plan.json"
-    arguments = ["plan", "--memory", "dram", "--position", "2", "--json", str(path)]
+    arguments = [
+        "plan",
+        "--memory",
+        "dram",
+        "--position",
+        "2",
+        "--prompt",
+        "9",
+        "--json",
+        str(path),
+    ]
     code, out, _ = run(*arguments)
     assert code == 0
     assert "MATVEC normed" in out and "position 2: " in out and "a dense decoder reads" in out
     plan = json.loads(path.read_text())
     assert plan["cycles"] == sum(kind["cycles"] for kind in plan["instructions"].values())
+    assert 0.9 * plan["dense_bytes"]["codes"] < plan["bound_bytes"] < 2 * plan["bytes"]
+    assert plan["prompt"]["tokens"] == 9 and plan["prompt"]["batch"] == 8
+    assert plan["prompt"]["cycles"] > 3 * plan["cycles"]
+    assert plan["prompt"]["bytes"] < 5 * plan["bytes"]
     assert plan["tokens_per_second"] == 1e8 / plan["cycles"]
     faster = json.loads(run("plan", "--position", "2", "--json", "-")[1])
     assert faster["cycles"] < plan["cycles"] and faster["bytes"] == plan["bytes"]

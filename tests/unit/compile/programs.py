@@ -15,13 +15,14 @@ from tests.unit.golden.models import TINY, random_model
 
 def small_core(**changes) -> CoreParams:
     """Room for the models below; their wide matrices take several instructions."""
+    outputs = 48 * max(changes.get("batch", 1), 2)
     config = CoreConfig(
         lanes=8,
         tile_lanes=32,
         memory="axi",
         memory_beats=1 << 16,
         max_inputs=128,
-        max_outputs=96,
+        max_outputs=outputs,
         vector_words=2048,
         hole=3,
     )
@@ -45,7 +46,7 @@ def with_silent_levels(model: ConvertedModel, table: str, level: int) -> Convert
 
 
 def golden_of(
-    model: ConvertedModel, params: CoreParams, *, table: str | None = None
+    model: ConvertedModel, params: CoreParams, *, table: str | None = None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the reads of a core."""
     return GoldenModel(
@@ -56,6 +57,7 @@ def golden_of(
         integrator=params.integrator,
         memory="axi",
         hole=params.hole,
+        batch=batch,
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from hw.spec.codes import TABLES
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
-from hw.spec.program import Drain, Index, Instruction, Opcode
+from hw.spec.program import Drain, Index, Opcode
 from sw.compile.device_memory import DeviceMemory
 from sw.compile.program import compile_program
 from sw.convert.convert import convert
@@ -103,29 +103,6 @@ def test_shapes(model, core):
     assert_tokens_equal(compile_program(made, params, name="x"), made, params, tokens)
 
 
-def test_loads_do_not_meet_the_instruction_before_them():
-    model = small_model(6, tied_head=False)
-    program = compile_program(model, small_core(), name="x")
-    words: set[int] = set()
-    kept: set[int] = set()
-    for instruction in program.instructions:
-        touched = _touched(instruction, program.context)
-        if instruction.opcode != Opcode.LOAD:
-            words = touched
-            kept = {instruction["scales"]} if instruction.opcode == Opcode.KEEP else set()
-        else:
-            assert not words & touched
-            assert instruction["address"] not in kept
-
-
-def _touched(instruction: Instruction, longest: int) -> set[int]:
-    if instruction.opcode == Opcode.END:
-        return set()
-    count = longest if instruction["count_by_position"] else instruction["count"]
-    starts = ((instruction[name], size) for name, size in operands(instruction, count).items())
-    return {start + word for start, size in starts for word in range(size)}
-
-
 def test_operands_and_places_are_aligned():
     params = small_core(axi_data_width=128)
     program = compile_program(small_model(6), params, name="x")
@@ -145,10 +122,9 @@ def test_chunks_encode_once():
     matrices = [i for i in program.instructions if i.opcode == Opcode.MATVEC]
     logits = [i for i in matrices if i["drain"] == Drain.LOGITS]
     assert [i["count"] for i in logits] == [96, 96, 8]
-    assert [i["reuse"] for i in logits] == [0, 1, 1]
     assert [i["final"] for i in logits] == [0, 0, 1]
-    contexts = [i for i in matrices if i["drain"] == Drain.CONTEXT]
-    assert [i["reuse"] for i in contexts] == [0, 1] * 12
+    encoded = [i for i in program.instructions if i.opcode == Opcode.ENCODE]
+    assert sum(not i["uncounted"] for i in encoded) == 4 * 2 + 1
 
 
 def test_a_tied_head_is_laid_out_once():
@@ -222,7 +198,7 @@ def test_wide_exponents_are_refused(exponent):
 
 
 def test_smollm2_fits_its_configurations():
-    """Vector memory and context of the large model, without its weights."""
+    """Vector memory, context and batch of the large model, without its weights."""
     shape = {
         "width": 576,
         "ffn_width": 1536,
@@ -234,9 +210,12 @@ def test_smollm2_fits_its_configurations():
         "context": 2048,
     }
     model = small_model(0, **shape)
-    for name in ("mac32-token", "mac128-token"):
+    for name, batch in (("mac32-token", 1), ("mac128-token", 16)):
         program = compile_program(model, CoreParams(CONFIGS[name]), name=name)
-        assert program.context == 1536
+        assert (program.context, program.batch) == (1536, batch)
+    # Shorter texts leave room for more tokens at once.
+    program = compile_program(model, CoreParams(CONFIGS["mac32-token"]), name="x", context=500)
+    assert program.batch == 4
 
 
 def test_memory_that_is_just_enough():

@@ -130,13 +130,13 @@ def test_a_core_that_does_not_end(device, monkeypatch):
 
     read = type(device.transport).read
     units = REGISTERS["waiting"]
-    now = {units.address: units.pack(loader=1, matrix=1), REGISTERS["instruction"].address: 9}
+    now = {units.address: units.pack(loader=1, matrix=1), REGISTERS["instruction"].address: 10}
     monkeypatch.setattr(device.transport, "wait", wait)
     monkeypatch.setattr(
         device.transport, "read", lambda address: now.get(address, read(device.transport, address))
     )
     with pytest.raises(
-        DeviceError, match=r"9 \(MATVEC\) it waits for a LOAD, the matrix engine; reset"
+        DeviceError, match=r"10 \(MATVEC\) it waits for a LOAD, the matrix engine; reset"
     ):
         device.step(0, 0)
     with pytest.raises(DeviceError, match="does not become idle: it waits for a LOAD, the matrix"):

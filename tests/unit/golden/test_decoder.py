@@ -51,6 +51,28 @@ def test_prefill_in_parts(tiny_model):
     assert torch.equal(torch.cat(parts), together)
 
 
+def test_only_the_last_token_meets_the_head(tiny_model):
+    model = GoldenModel(tiny_model, lanes=8)
+    events = "spikes", "silent", "integer_events"
+    together, counts = model.prefill(TOKENS), []
+    counts.append(sum(model.counters[name] for name in events))
+    model.reset()
+    last = model.prefill(TOKENS, last_only=True)
+    counts.append(sum(model.counters[name] for name in events))
+    assert torch.equal(last, together[-1:]) and model.position == 71
+    assert counts[0] - counts[1] == 70 * TINY.width
+
+
+def test_tokens_of_a_batch_share_what_is_read(tiny_model):
+    reads = []
+    for batch in (1, 5):
+        model = GoldenModel(tiny_model, lanes=8, memory="axi", batch=batch)
+        logits = model.prefill(TOKENS[:10])
+        reads.append((logits.tolist(), model.counters.pop("rows_read"), model.counters["spikes"]))
+    assert reads[0][0] == reads[1][0] and reads[0][2] == reads[1][2]
+    assert reads[0][1] > 2 * reads[1][1]
+
+
 def test_the_future_changes_nothing(tiny_model):
     model = GoldenModel(tiny_model)
     together = model.prefill(TOKENS)

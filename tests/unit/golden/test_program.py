@@ -23,6 +23,7 @@ PARAMS = CoreParams(
         memory_beats=4096,
         max_inputs=96,
         max_outputs=40,
+        batch=3,
         vector_words=256,
         best=3,
     )
@@ -149,9 +150,12 @@ def matrix_in(interpreter: Interpreter, rows: int, inputs: int):
     return weights
 
 
+CODING = {"mode": COMPANDED, "quantizer": QUANTIZER, "inputs": 40}
+ENCODE = Instruction(Opcode.ENCODE, CODING)
+
+
 def matvec(**operands) -> Instruction:
-    usual = {"mode": COMPANDED, "quantizer": QUANTIZER, "count": 11, "inputs": 40, "tiles": 3}
-    return Instruction(Opcode.MATVEC, usual | operands)
+    return Instruction(Opcode.MATVEC, CODING | {"vectors": 1, "count": 11, "tiles": 3} | operands)
 
 
 def test_residual_is_added_in_place(machine):
@@ -160,11 +164,11 @@ def test_residual_is_added_in_place(machine):
     normalize = Instruction(Opcode.NORMALIZE, {"a": 0, "count": 40})
     operands = {"drain": Drain.RESIDUAL, "a": 60, "b": 80, "target": 60, "constant": 30}
     machine._machine.words[80:91] = torch.arange(-5, 6)
-    run(machine, normalize, matvec(**operands))
+    run(machine, normalize, ENCODE, matvec(**operands))
     assert words_of(machine)[71:80] == before[71:80]
     changed = words_of(machine)[60:71]
     assert changed != before[60:71]
-    run(machine, matvec(**operands | {"constant": 200, "reuse": 1}))  # all results round to 0
+    run(machine, matvec(**operands | {"constant": 200}))  # all results round to 0
     assert words_of(machine)[60:71] == changed
 
 
@@ -181,28 +185,104 @@ def test_largest_logits_of_several_chunks(machine):
     machine._machine.words[80:92] = 0
     norm = {"a": 0, "b": 40, "count": 40, "multiplier": 40000, "epsilon_low": 1}
     first = {"drain": Drain.LOGITS, "tiles": 2, "count": 8, "b": 80, "constant": 34}
-    last = first | {"tiles": 1, "count": 4, "weight_base": 2 * 66, "reuse": 1, "final": 1}
-    run(machine, Instruction(Opcode.NORM, norm), matvec(**first), matvec(**last))
+    last = first | {"tiles": 1, "count": 4, "weight_base": 2 * 66, "final": 1}
+    run(machine, Instruction(Opcode.NORM, norm), ENCODE, matvec(**first), matvec(**last))
     assert [best.id for best in machine.best] == [3, 9, 0]
     assert machine.best[0].logit == machine.best[1].logit > machine.best[2].logit > 0
-    one = last | {"count": 1, "reuse": 0}
-    run(machine, Instruction(Opcode.NORM, norm), matvec(**one))
+    run(machine, Instruction(Opcode.NORM, norm), ENCODE, matvec(**last | {"count": 1}))
     assert machine.best[0].id == 0 and machine.best[1:] == [NOTHING] * 2
 
 
-def test_attention_is_not_counted_and_reuse_counts_reads_only(machine):
+def test_attention_is_not_counted_and_a_matrix_counts_reads_only(machine):
     matrix_in(machine, 11, 40)
     normalize = Instruction(Opcode.NORMALIZE, {"a": 0, "count": 40})
     operands = {"drain": Drain.NORMED, "target": 100, "b": 100}
-    run(machine, normalize, matvec(**operands))
+    run(machine, normalize, ENCODE, matvec(**operands))
     once = machine.counters
     assert once["spikes"] + once["silent"] + once["integer_events"] == 40 and once["rows_read"]
-    run(machine, normalize, matvec(**operands), matvec(**operands, reuse=1))
+    run(machine, normalize, ENCODE, matvec(**operands), matvec(**operands))
     twice = {name: 2 * once[name] for name in ("rows_read", "beats_read", "beats_hole")}
     assert machine.counters == once | twice
+    uncounted = Instruction(Opcode.ENCODE, CODING | {"uncounted": 1})
     for drain in (Drain.SCORES, Drain.CONTEXT):
-        run(machine, normalize, matvec(**operands | {"drain": drain}))
+        run(machine, normalize, uncounted, matvec(**operands | {"drain": drain}))
         assert not any(machine.counters.values())
+
+
+def several(*, bank: int = 0) -> list[Instruction]:
+    """Put vectors 0 to 2, and all their scalars, into a bank."""
+    instructions = []
+    for vector in range(3):
+        place = {"vector": vector}
+        norm = {"a": 7 * vector, "b": 40, "count": 40, "multiplier": 40000 + vector}
+        softmax = {"a": 9 * vector, "b": 60, "count": 11}
+        marks = {"bank": bank, "join": int(vector > 0)}
+        instructions += [
+            Instruction(Opcode.SOFTMAX, softmax | place),
+            Instruction(Opcode.NORM, norm | place | {"epsilon_low": 1}),
+            Instruction(Opcode.ENCODE, CODING | place | marks),
+        ]
+    return instructions
+
+
+@pytest.mark.parametrize("drain", [drain for drain in Drain if drain != Drain.LOGITS])
+def test_several_vectors_are_drained_as_one_by_one(machine, drain):
+    """Each with its own scalars, to a place of its own."""
+    matrix_in(machine, 11, 40)
+    constants = {Drain.NORMED: 40, Drain.RESIDUAL: 30, Drain.SCORES: 30, Drain.CONTEXT: 12}
+    place = {"drain": drain, "constant": constants[drain], "multiplier": 999, "b": 100, "bank": 1}
+    before = machine.words.clone()
+    before[100:111] = torch.arange(-5, 6) << (8 if drain == Drain.SCORES else 0)
+    # Words between the results stay.
+    together = matvec(**place, vectors=3, a=120, target=120, stride=13)
+    alone = [matvec(**place, vector=v, a=120 + 13 * v, target=120 + 13 * v) for v in range(3)]
+    results = []
+    for products in ([together], alone):
+        machine.words[:] = before
+        run(machine, *several(bank=1), *products)
+        results.append((words_of(machine), machine.counters))
+    assert results[0][0] == results[1][0] != before.tolist()
+    changed = [place for place in range(256) if results[0][0][place] != before[place]]
+    assert {(place - 120) // 13 for place in changed} == {0, 1, 2}
+    assert all((place - 120) % 13 < 11 for place in changed)
+    rows = [counters["rows_read"] for _, counters in results]
+    assert rows[1] == 3 * rows[0]  # alone each reads what any of them needs
+
+
+def test_banks_and_joins(machine):
+    """A bank tells what is read: of the vectors that joined, not of one that began anew."""
+    matrix_in(machine, 11, 64)
+    machine.words[0:128] = 0
+    machine.words[[3, 64 + 40]] = 1 << 20
+    coding = CODING | {"inputs": 64}
+
+    def encode(vector: int, **marks) -> list[Instruction]:
+        normalize = {"a": 64 * vector, "count": 64, "vector": vector}
+        return [
+            Instruction(Opcode.NORMALIZE, normalize),
+            Instruction(Opcode.ENCODE, coding | {"vector": vector} | marks),
+        ]
+
+    product = {"inputs": 64, "drain": Drain.NORMED, "target": 128, "b": 128}
+    both = matvec(**product, vectors=2, stride=20)
+    for second, expected in (({"join": 1}, 2), ({}, 1), ({"bank": 1}, 1)):
+        run(machine, *encode(0), *encode(1, **second), both)
+        assert machine.counters["rows_read"] == 3 * expected
+
+
+def test_several_tokens_are_counted_by_ahead(machine):
+    """Addresses, counts and scales are those of a later position."""
+    place = {"inner": 4, "inner_stride": 1, "address": 900, "scales": 5000, "count": 4}
+    moving = {"index": Index.POSITION, "stride_low": 8, "shift": 9}
+    keep = Instruction(Opcode.KEEP, place | moving | {"a": 0, "ahead": 2})
+    fetch = load(address=16, target=40, count_by_position=1, ahead=2, index=Index.POSITION)
+    before = octets_of(machine).copy()
+    words = words_of(machine)
+    run(machine, keep, fetch, position=5)
+    changed = np.flatnonzero(octets_of(machine)[:PROGRAM] != before[:PROGRAM])
+    assert set(changed) <= {*range(956, 960), 5014, 5015} and changed.max() >= 5014
+    assert words_of(machine)[40:48] == before[16:24].view(np.int8).tolist()
+    assert words_of(machine)[48:] == words[48:]
 
 
 def test_softmax_of_scales_that_vanish(machine):
@@ -211,7 +291,7 @@ def test_softmax_of_scales_that_vanish(machine):
     operands = {"a": 0, "b": 8, "count_by_position": 1}
     run(machine, Instruction(Opcode.SOFTMAX, operands), position=4)
     # Only the second value is not shifted away, and its probability is 0.
-    assert machine._machine.vector(5).tolist() == [0] * 5 and int(machine._machine.gain) == 0
+    assert machine._machine.vector(5).tolist() == [0] * 5 and not machine._machine.gain[0]
 
 
 @pytest.mark.parametrize("table", ["octave", "companded", "signed8", "fp4", "integer"])
@@ -253,6 +333,18 @@ def test_fixed_scale_refuses(x, table, message):
         (matvec(mode=REGISTERS["mode"].pack(table=3, fixed=1)), Error.MODE),
         (matvec(drain=Drain.RESIDUAL, a=246), Error.PROGRAM),
         (matvec(drain=Drain.LOGITS, b=246), Error.PROGRAM),
+        (matvec(drain=Drain.LOGITS, vectors=2), Error.PROGRAM),
+        (matvec(vectors=0), Error.PROGRAM),
+        (matvec(vectors=2, vector=2), Error.PROGRAM),
+        (matvec(vectors=3, stride=120, target=6), Error.PROGRAM),
+        (matvec(drain=Drain.RESIDUAL, vectors=2, stride=120, a=126), Error.PROGRAM),
+        (Instruction(Opcode.ENCODE, CODING | {"vector": 3}), Error.PROGRAM),
+        (Instruction(Opcode.NORMALIZE, {"count": 3, "vector": 3}), Error.PROGRAM),
+        (Instruction(Opcode.ENCODE, CODING | {"inputs": 97}), Error.INPUTS),
+        (
+            Instruction(Opcode.ENCODE, CODING | {"mode": REGISTERS["mode"].pack(table=6)}),
+            Error.MODE,
+        ),
     ],
 )
 def test_errors_stop_the_program(machine, instruction, error):

@@ -52,7 +52,9 @@ def test_manifest(built):
     assert addresses == {name: register.address for name, register in REGISTERS.items()}
     mode = next(r for r in manifest["registers"] if r["name"] == "mode")
     assert mode["access"] == "RW"
-    assert [f["name"] for f in mode["fields"]] == [*("table", "format", "codes", "sums", "fixed")]
+    assert [f["name"] for f in mode["fields"]] == [
+        *("table", "format", "codes", "sums", "fixed", "vector", "encode")
+    ]
 
 
 def test_ports_are_those_of_the_verilog(built):

@@ -19,23 +19,105 @@ def _run(dut, bench):
 
 
 def test_phases():
-    """Launch once, done with the last tile; cycles count exactly while busy."""
+    """Both begin once, done with the last tile; cycles count exactly while busy."""
     dut = Controller()
 
     async def bench(ctx):
         ctx.set(dut.tiles, 3)
-        ctx.set(dut.start, 1)
+        for port in (dut.start, dut.encode, dut.stored):
+            ctx.set(port, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        busy, launches = 0, 0
+        ctx.set(dut.encode, 0)
+        busy, begun = 0, [0, 0]
         for cycle in range(60):
             ctx.set(dut.tile_done, cycle in (30, 38, 50))
             busy += ctx.get(dut.busy)
-            launches += ctx.get(dut.launch)
+            begun[0] += ctx.get(dut.begin_encode)
+            begun[1] += ctx.get(dut.begin_product)
             assert ctx.get(dut.done) == (cycle > 50)
+            assert ctx.get(dut.multiplied) == (cycle > 50)
+            ctx.set(dut.stored, cycle < CHECK + 1 or cycle >= 20)
+            assert ctx.get(dut.encoded) == (cycle > 20)
             await ctx.tick()
-        assert (busy, launches) == (51, 1)
+        assert (busy, begun) == (51, [1, 1])
         assert ctx.get(dut.cycles) == busy
+
+    _run(dut, bench)
+
+
+@pytest.mark.parametrize("first", ["encode", "start"])
+def test_one_beside_the_other(first):
+    """Each ends by itself; the cycles are those of the product."""
+    dut = Controller()
+    other = "start" if first == "encode" else "encode"
+
+    async def bench(ctx):
+        ctx.set(dut.beside, 1)
+        ctx.set(dut.stored, 1)
+        ctx.set(dut.tiles, 1)
+        begun = {"begin_encode": [], "begin_product": []}
+        for cycle in range(60):
+            ctx.set(getattr(dut, first), cycle == 0)
+            ctx.set(getattr(dut, other), cycle == 7)
+            began = 0 if first == "encode" else 7
+            ctx.set(dut.stored, not began + CHECK + 1 < cycle < 30)
+            ctx.set(dut.tile_done, cycle == 40)
+            for name, cycles in begun.items():
+                if ctx.get(getattr(dut, name)):
+                    cycles.append(cycle - CHECK - 1)
+            assert ctx.get(dut.busy) == (0 < cycle <= 40)
+            assert ctx.get(dut.encoded) == (not began < cycle <= 30)
+            assert ctx.get(dut.multiplied) == (not 7 - began < cycle <= 40)
+            await ctx.tick()
+        assert begun == {"begin_encode": [began], "begin_product": [7 - began]}
+        assert ctx.get(dut.done)
+        assert ctx.get(dut.cycles) == 40 - (7 - began)
+        assert ctx.get(dut.error) == Error.NONE
+
+    _run(dut, bench)
+
+
+@pytest.mark.parametrize("beside", [0, 1])
+@pytest.mark.parametrize("again", ["encode", "start"])
+def test_refusals_while_busy(again, beside):
+    """Without ``beside`` nothing may join; with it, not what runs already."""
+    dut = Controller()
+
+    async def bench(ctx):
+        ctx.set(dut.beside, beside)
+        ctx.set(dut.tiles, 1)
+        for cycle in range(20):
+            ctx.set(dut.start, cycle == 0 or (again == "start" and cycle == 10))
+            ctx.set(dut.encode, again == "encode" and cycle == 10)
+            await ctx.tick()
+        refused = again == "start" or not beside
+        assert ctx.get(dut.error) == (Error.BUSY if refused else Error.NONE)
+        assert ctx.get(dut.encoded) == refused
+        assert not ctx.get(dut.multiplied)
+
+    _run(dut, bench)
+
+
+@pytest.mark.parametrize("product", [False, True])
+def test_refused_by_the_check(product):
+    dut = Controller()
+
+    async def bench(ctx):
+        ctx.set(dut.encode, 1)
+        ctx.set(dut.start, product)
+        ctx.set(dut.refused, Error.INPUTS)
+        await ctx.tick()
+        ctx.set(dut.encode, 0)
+        ctx.set(dut.start, 0)
+        assert ctx.get(dut.checks_product) == product
+        await ctx.tick().repeat(CHECK)
+        assert ctx.get(dut.error) == Error.INPUTS
+        assert ctx.get(dut.encode_refused) == (not product)
+        for port in (dut.encoded, dut.multiplied):
+            assert ctx.get(port)
+        for port in (dut.busy, dut.done, dut.begin_encode, dut.begin_product):
+            assert not ctx.get(port)
 
     _run(dut, bench)
 

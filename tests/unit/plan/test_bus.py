@@ -1,5 +1,7 @@
 """Bursts on the read port of device memory."""
 
+import pytest
+
 from sim.memory import MemoryModel
 from sw.plan.bus import Ask, Burst, Bus
 
@@ -35,11 +37,14 @@ def test_wide_beats_are_taken_apart():
     assert port.read(Ask(0, 8, 1)).first == 9
 
 
-def test_jitter_counts_by_its_mean():
-    port = bus("jitter=8")
-    burst = port.read(Ask(0, 0, 32))
-    assert burst.first == 1 + 4
-    assert burst.last - burst.first == 31 + 16
+def test_jitter_is_drawn():
+    ports = [bus(f"jitter=8,seed={seed}") for seed in range(200)]
+    bursts = [port.read(Ask(10, 0, 32)) for port in ports]
+    firsts = [burst.first - 11 for burst in bursts]
+    assert set(firsts) == set(range(9))
+    assert sum(firsts) / len(firsts) == pytest.approx(4, abs=0.6)
+    assert {burst.last - burst.first for burst in bursts} == {31 + 16}, "beats by the mean"
+    assert bus("jitter=8,seed=7").read(Ask(10, 0, 32)) == bursts[7]
 
 
 def test_managers_are_served_in_time_order():
@@ -56,3 +61,16 @@ def test_managers_are_served_in_time_order():
     port.finish(two)
     assert seen == [("one", 1), ("two", 6), ("one", 11), ("two", 16)]
     assert two.beats == 2
+
+
+def test_what_is_asked_for_up_to_a_cycle():
+    def requests():
+        for cycle in (3, 5, 9):
+            yield Ask(cycle, 0, 2)
+
+    port = bus()
+    port.start(requests())
+    port.advance(2)
+    assert port.beats == 0
+    port.advance(5)
+    assert port.beats == 4

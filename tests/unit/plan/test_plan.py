@@ -2,16 +2,21 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
+from hw.spec.program import Opcode
 from sim.memory import MemoryModel
 from sw.compile.program import compile_program
+from sw.golden.program import Interpreter
 from sw.opening import open_model
+from sw.plan.caches import fill_caches
 from sw.plan.dense import dense_bytes
-from sw.plan.sequencer import token_cost
-from sw.plan.trace import trace_token
+from sw.plan.prompt import prompt_cost
+from sw.plan.sequencer import run_cost
+from sw.plan.trace import trace_tokens
 
 TOKENS = [5, 77, 300, 9]
 
@@ -25,27 +30,25 @@ def model():
 def core(request, model):
     params = CoreParams(CONFIGS[request.param])
     program = compile_program(model, params, name=request.param)
-    return params, program, trace_token(program, params, TOKENS)
+    return params, program, trace(model, program, params)
+
+
+def trace(model, program, params, tokens=TOKENS, **options):
+    (run,) = trace_tokens(model, program, params, tokens[:-1], tokens[-1:], **options)
+    return run
 
 
 def cost(core, memory="ideal"):
-    params, program, steps = core
-    return token_cost(
-        steps,
-        params,
-        MemoryModel.parse(memory),
-        token=TOKENS[-1],
-        position=len(TOKENS) - 1,
-        program=program.address,
-    )
+    params, _, run = core
+    return run_cost(run, params, MemoryModel.parse(memory))
 
 
 def test_every_instruction_is_seen(core):
-    _, program, steps = core
-    seen = [step.instruction.encode() for step in steps]
+    _, program, run = core
+    seen = [step.instruction.encode() for step in run.steps]
     assert seen == [instruction.encode() for instruction in program.instructions[:-1]]
     kinds = cost(core).kinds
-    assert sum(kind.count for kind in kinds.values()) == len(steps)
+    assert sum(kind.count for kind in kinds.values()) == len(run.steps)
 
 
 @pytest.mark.parametrize("memory", ["ideal", "dram"])
@@ -57,20 +60,38 @@ def test_everything_adds_up(core, memory):
     assert 0 < token.useful_beats < token.beats < token.cycles
 
 
-def test_beats_of_weights_are_the_golden_models(core):
-    params, program, steps = core
+def test_caches_are_those_of_the_program(core, model):
+    params, program, _ = core
+    tokens = [7, *TOKENS, *range(100, 137)]
+    filled, run, seen = program.memory(params), program.memory(params), []
+    fill_caches(filled, model, program, params, tokens, report=seen.append)
+    assert seen == list(range(len(tokens)))
+    interpreter = Interpreter(params, run)
+    for position, token in enumerate(tokens):
+        interpreter.run(program.address, token=token, position=position)
+    assert np.array_equal(filled, run)
+    assert not np.array_equal(filled, program.memory(params))
+
+
+def test_every_position_is_reported(core, model):
+    params, program, run = core
     seen = []
-    trace_token(program, params, TOKENS, report=seen.append)
+    again = trace(model, program, params, report=seen.append)
     assert seen == list(range(len(TOKENS)))
+    assert [step.count for step in again.steps] == [step.count for step in run.steps]
+
+
+def test_beats_of_weights_are_the_golden_models(core):
+    params, _, run = core
     kinds = cost(core).kinds
     beats = sum(kinds[f"MATVEC {n}"].octets for n in ("normed", "residual", "logits")) // 4
     dense = sum(
         step.instruction["tiles"]
         * params.sub_tiles
-        * len(step.encoded.scales)
+        * len(step.encoded[0].scales)
         * (33 if step.instruction["drain"] == 4 else 36)
-        for step in steps
-        if step.encoded is not None and step.instruction["drain"] in (0, 1, 4)
+        for step in run.steps
+        if step.instruction.opcode == Opcode.MATVEC and step.instruction["drain"] in (0, 1, 4)
     )
     assert 0.8 * dense < beats < dense
 
@@ -81,8 +102,8 @@ def test_slower_memories_cost_more(core):
 
 
 def test_shared_caches_are_useful_once(core):
-    params, program, steps = core
-    twice = [*steps, *steps]
+    params, program, run = core
+    twice = dataclasses.replace(run, steps=[*run.steps, *run.steps])
     once = cost(core)
     again = cost((params, program, twice))
     attention = {"MATVEC scores", "MATVEC context"}
@@ -107,15 +128,25 @@ def test_a_wider_bus_is_faster(model):
         config = dataclasses.replace(CONFIGS["mac8-token"], axi_data_width=width)
         params = CoreParams(config)
         program = compile_program(model, params, name="changed")
-        steps = trace_token(program, params, TOKENS[:1])
-        cycles.append(
-            token_cost(
-                steps,
-                params,
-                MemoryModel.parse("dram"),
-                token=TOKENS[0],
-                position=0,
-                program=program.address,
-            ).cycles
-        )
+        run = trace(model, program, params, TOKENS[:1])
+        cycles.append(run_cost(run, params, MemoryModel.parse("dram")).cycles)
     assert cycles[1] < cycles[0]
+
+
+def test_prompts(core, model):
+    """What lies between the first and the last batch is well estimated by them."""
+    params, program, _ = core
+    tokens, batch = [*range(40, 40 + 4 * program.batch + 3)], program.batch
+    timing = MemoryModel.parse("ideal")
+    cost, seen = prompt_cost(model, program, params, timing, tokens), []
+    for start in [*range(0, 4 * batch, batch), *range(4 * batch, len(tokens))]:
+        size = batch if start < 4 * batch else 1
+        runs = trace_tokens(model, program, params, tokens[:start], tokens[start : start + size])
+        seen.append([run_cost(run, params, timing) for run in runs])
+    assert [len(runs) for runs in seen] == 4 * [batch + 1] + 3 * [1]
+    costs = [each for runs in seen for each in runs]
+    assert cost.cycles == pytest.approx(sum(each.cycles for each in costs), rel=0.01)
+    assert cost.octets == pytest.approx(sum(each.octets for each in costs), rel=0.01)
+    batches, single = seen[:4], seen[4][0]
+    for runs in batches:
+        assert sum(each.octets for each in runs) < 3 * single.octets, "weights are read once"

@@ -43,13 +43,14 @@ def test_drain_is_the_way_through_its_parts():
 
 
 def test_few_bytes_wait_for_one_response():
-    assert store_cycles(7, 8, latency=1) == keep_cycles(7, 8) + 2
-    assert store_cycles(7, 8, latency=30) == keep_cycles(7, 8) + 31
+    assert store_cycles(7, 8, width=4, latency=1) == keep_cycles(7, 8, 4) + 2
+    assert store_cycles(7, 8, width=1, latency=30) == keep_cycles(7, 8, 1) + 31
 
 
 def test_many_bytes_wait_for_each_other():
-    assert store_cycles(32, 34, latency=1) == keep_cycles(32, 34) + 2
-    assert store_cycles(32, 34, latency=30) - keep_cycles(32, 34) == 31 + 4 * (32 - 8)
+    short, long = (store_cycles(32, 34, width=8, latency=latency) for latency in (1, 30))
+    assert short == keep_cycles(32, 34, 8) + 2
+    assert long - keep_cycles(32, 34, 8) == 31 + 4 * (32 - 8)
 
 
 def load(*, count, memory="ideal", origin=0, granted=0, **operands):

@@ -37,6 +37,8 @@ from hw.spec.scales import GRID, LARGEST_RELATIVE_SCALE
         ({"memory": "axi", "memory_beats": 1 << 31}, "at most 1073741824, the bus's 4 GiB"),
         ({"memory": "axi", "ring_groups": 3}, "ring_groups must be 4..64, not 3"),
         ({"memory": "axi", "hole": 9}, "hole must be 1..8, not 9"),
+        ({"memory": "axi", "batch": 65}, "batch must be 1..64 vectors, not 65"),
+        ({"batch": 2}, "a batch of 2 vectors needs memory 'axi', .* not 'onchip'"),
     ],
 )
 def test_refusals(changes, message):

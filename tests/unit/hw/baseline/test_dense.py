@@ -119,3 +119,9 @@ def test_is_the_dot_product(weights, inputs, outputs):
     for product, expected in found:
         assert list(product) == list(expected)
     assert len(found) == 2
+
+
+def test_no_batches():
+    config = CoreConfig(memory="axi", batch=2)
+    with pytest.raises(ValueError, match="no batches; batch must be 1, not 2"):
+        DenseParams(config)

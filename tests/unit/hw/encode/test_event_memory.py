@@ -55,6 +55,7 @@ async def write(ctx, dut, blocks, *, complete=None):
     ctx.set(dut.clear, 1)
     await ctx.tick()
     ctx.set(dut.clear, 0)
+    ctx.set(dut.storing, 1)
     for stream, values in (
         (dut.header, [header for header, _ in blocks]),
         (dut.fired, [event for _, events in blocks for event in events]),
@@ -69,6 +70,7 @@ async def write(ctx, dut, blocks, *, complete=None):
     await ctx.tick().repeat(complete)
     ctx.set(dut.complete, 0)
     assert ctx.get(dut.completed) == complete
+    ctx.set(dut.storing, complete < len(blocks))
     await ctx.tick()
 
 
@@ -147,6 +149,106 @@ def test_parts(simulate, integrator, parts):
             taken = await replay(ctx, dut, cycles=2 * len(expected) + 10)
             assert meaning(taken) == 2 * expected
             assert [c for c, _ in taken] == [3 + i for i in range(2 * len(expected))]
+
+    simulate(dut, bench)
+
+
+def interleaved(vectors, parts):
+    """Items of a batch: a block for every part of the tile, vector after vector, then the next."""
+    blocks = []
+    for blocks_of_one in vectors:
+        runs, run = [], []
+        for item in items(blocks_of_one):
+            run.append(item)
+            if item["last"]:
+                runs, run = [*runs, run], []
+        blocks.append(runs)
+    return [item for runs in zip(*blocks, strict=True) for run in runs for item in parts * run]
+
+
+@BOTH
+@pytest.mark.parametrize(("batch", "parts"), [(2, 1), (3, 1), (5, 2)])
+def test_batch(simulate, integrator, batch, parts):
+    """Each block comes for one vector after the other, again for every tile and replay."""
+    config = PARAMS[integrator].config.replace(memory="axi", batch=batch)
+    dut = EventMemory(CoreParams(config.replace(tile_lanes=parts * config.lanes)))
+
+    async def bench(ctx):
+        rng = random.Random(batch)
+        for number_of_blocks in (1, 4, 5):
+            for first, count in ((0, batch), (batch - 1, 1), (1, batch - 1)):
+                counts = [
+                    [rng.choice([0, 1, 7, 32]) for _ in range(number_of_blocks)]
+                    for _ in range(count)
+                ]
+                vectors = [vector(rng, counts_of_one, integrator) for counts_of_one in counts]
+                for number, blocks in enumerate(vectors):
+                    ctx.set(dut.vector, first + number)
+                    await ctx.tick()
+                    await write(ctx, dut, blocks)
+                ctx.set(dut.first, first)
+                ctx.set(dut.final, first + count - 1)
+                await ctx.tick()
+                expected = interleaved(vectors, parts)
+                for stalls, tiles in ((None, 1), (rng, 2), (None, 2)):
+                    ctx.set(dut.tiles, tiles)
+                    cycles = tiles * 3 * len(expected) + 30
+                    taken = await replay(ctx, dut, cycles=cycles, rng=stalls)
+                    assert meaning(taken) == tiles * expected
+                    if stalls is None:
+                        assert [c for c, _ in taken] == [3 + i for i in range(len(taken))]
+
+    simulate(dut, bench)
+
+
+@BOTH
+def test_stores_beside_a_replay(simulate, integrator):
+    """A vector is written, then stays unfinished, while those before it are replayed."""
+    dut = EventMemory(CoreParams(PARAMS[integrator].config.replace(memory="axi", batch=3)))
+
+    async def bench(ctx):
+        rng = random.Random(8)
+        vectors = [vector(rng, [5, 0, 32], integrator) for _ in range(3)]
+        for number in (1, 2):
+            ctx.set(dut.vector, number)
+            await ctx.tick()
+            await write(ctx, dut, vectors[number])
+        ctx.set(dut.first, 1)
+        ctx.set(dut.final, 2)
+        ctx.set(dut.tiles, 2)
+        ctx.set(dut.vector, 0)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.replay, 1)
+        await ctx.tick()
+        ctx.set(dut.replay, 0)
+        await write(ctx, dut, vectors[0], complete=1)
+        ctx.set(dut.replay, 0)
+        taken = []
+        ctx.set(dut.events.ready, 1)
+        for _ in range(200):
+            if ctx.get(dut.events.valid):
+                payload = ctx.get(dut.events.payload)
+                fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
+                taken.append((0, fields))
+            await ctx.tick()
+        assert meaning(taken) == 2 * interleaved(vectors[1:], 1)
+        # The vector that is being stored may be replayed as well, as far as it is there.
+        ctx.set(dut.first, 0)
+        ctx.set(dut.final, 0)
+        ctx.set(dut.tiles, 1)
+        await ctx.tick().repeat(2)
+        taken = await replay(ctx, dut, cycles=100)
+        assert meaning(taken) == list(items(vectors[0]))[:5]
+        ctx.set(dut.complete, 1)
+        await ctx.tick().repeat(2)
+        ctx.set(dut.complete, 0)
+        for _ in range(100):
+            if ctx.get(dut.events.valid):
+                payload = ctx.get(dut.events.payload)
+                fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
+                taken.append((0, fields))
+            await ctx.tick()
+        assert meaning(taken) == list(items(vectors[0]))
 
     simulate(dut, bench)
 

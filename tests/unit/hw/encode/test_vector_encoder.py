@@ -37,6 +37,7 @@ async def start(
     """Encode what is loaded; return the cycles until it is encoded."""
     for port, value in (
         (dut.inputs, inputs),
+        (dut.streamed, inputs),
         (dut.table, table.number),
         (dut.constant, constant),
         (dut.threshold, threshold),
@@ -129,7 +130,7 @@ async def check(ctx, dut, values, table, rng, **mode):
     cycles = await start(ctx, dut, len(values), table, **mode)
     counts = [ctx.get(getattr(dut, name)) for name in expected.counts._fields]
     assert counts == list(expected.counts)
-    assert ctx.get(dut.base) == expected.base
+    assert ctx.get(dut.bases[0]) == expected.base
     digits = expected.digits if integrator == "spike" else None
     unscaled = mode.get("codes", False) or mode.get("fixed", False)
     assert cycles == encode_cycles(len(values), digits, codes=unscaled)
@@ -254,7 +255,7 @@ def test_abort(simulate, integrator):
             ctx.set(reset, 1)
             await ctx.tick()
             ctx.set(reset, 0)
-            assert not ctx.get(dut.encoded)
+            assert ctx.get(dut.encoded)
             await check(ctx, dut, laplace(rng, 65, 300), TABLES["signed16"], rng, **mode)
 
     simulate(ResetInserter(reset)(dut), bench)

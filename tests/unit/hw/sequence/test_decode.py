@@ -13,7 +13,7 @@ from hw.spec.program import OPERANDS, USES, Drain, Index, Instruction, Opcode
 from hw.spec.registers import REGISTERS
 from hw.spec.token_cycles import decode_cycles
 
-PARAMS = CoreParams(CoreConfig(lanes=8, tile_lanes=16, memory="axi", vector_words=1000))
+PARAMS = CoreParams(CoreConfig(lanes=8, tile_lanes=16, memory="axi", batch=5, vector_words=1000))
 WIDE = REGISTERS["mode"].pack(format=1)
 
 
@@ -54,11 +54,10 @@ def operand_bits(instruction):
     return int.from_bytes(instruction.encode(), "little")
 
 
-async def decode(ctx, dut, instruction, *, token=0, position=0, encoded=0):
+async def decode(ctx, dut, instruction, *, token=0, position=0):
     ctx.set(dut.instruction.as_value(), operand_bits(instruction))
     ctx.set(dut.token, token)
     ctx.set(dut.position, position)
-    ctx.set(dut.encoded, encoded)
     ctx.set(dut.start, 1)
     await ctx.tick()
     ctx.set(dut.start, 0)
@@ -68,7 +67,8 @@ async def decode(ctx, dut, instruction, *, token=0, position=0, encoded=0):
         await ctx.tick()
         cycles += 1
         assert cycles <= 24
-    index = {Index.TOKEN: token, Index.POSITION: position}.get(instruction["index"], 0)
+    moved = {Index.TOKEN: token, Index.POSITION: position + instruction["ahead"]}
+    index = moved.get(instruction["index"], 0)
     assert cycles + 2 == decode_cycles(index)  # and one each for the take and the step to issue
     return ctx.get(dut.task), bool(ctx.get(dut.malformed))
 
@@ -78,31 +78,33 @@ def test_what_depends_on_the_token():
 
     async def bench(ctx):
         for _ in range(60):
-            token, position = rng.randrange(1 << 20), rng.randrange(65535)
+            token, position = rng.randrange(1 << 20), rng.randrange(65535 - 63)
+            ahead = rng.choice([0, 1, rng.randrange(64)])
             operands = {
                 "index": rng.choice(list(Index)),
                 **{name: rng.randrange(1 << 16) for name in ("address", "stride_low")},
                 **{name: rng.randrange(1 << 32) for name in ("mantissas", "scales")},
                 "stride_high": rng.randrange(1 << 32),
                 "shift": rng.randrange(12),
+                "ahead": ahead,
             }
             task, _ = await decode(
                 ctx, dut, Instruction(Opcode.KEEP, operands), token=token, position=position
             )
-            index = {Index.NONE: 0, Index.TOKEN: token, Index.POSITION: position}
+            index = {Index.NONE: 0, Index.TOKEN: token, Index.POSITION: position + ahead}
             names = ("shift", "stride_high", "stride_low")
             moved = offset.model(index[operands["index"]], **{n: operands[n] for n in names})
             assert task.origin == (operands["address"] + moved) % 2**32
             assert task.mantissa_origin == (operands["mantissas"] + moved) % 2**32
-            assert task.scale_address == (operands["scales"] + 2 * position) % 2**32
+            assert task.scale_address == (operands["scales"] + 2 * (position + ahead)) % 2**32
 
             flags = ("count_by_position", "inputs_by_position", "tiles_by_position")
             chosen = {flag: rng.randrange(2) for flag in flags}
             sizes = {name: rng.randrange(1, 1 << 16) for name in ("count", "inputs", "tiles")}
             shift = rng.randrange(8)
-            matvec = Instruction(Opcode.MATVEC, {**chosen, **sizes, "shift": shift})
+            matvec = Instruction(Opcode.MATVEC, {**chosen, **sizes, "shift": shift, "ahead": ahead})
             task, _ = await decode(ctx, dut, matvec, position=position)
-            length = position + 1
+            length = position + ahead + 1
             by_length = {
                 "count": length, "inputs": length, "tiles": length + (1 << shift) - 1 >> shift
             }  # fmt: skip
@@ -113,6 +115,10 @@ def test_what_depends_on_the_token():
     run(dut, bench)
 
 
+#: Operands of a MATVEC, and of one that adds to words.
+PRODUCT = {"count": 16, "tiles": 1, "inputs": 96, "vectors": 1}
+RESIDUAL = {**PRODUCT, "drain": Drain.RESIDUAL}
+
 GOOD = [
     (Opcode.END, {}),
     (Opcode.LOAD, {"count": 1000, "size": 1, "inner": 7}),
@@ -120,9 +126,14 @@ GOOD = [
     (Opcode.EMBED, {"a": 0, "b": 998, "c": 999, "count": 64, "target": 936}),
     (Opcode.NORM, {"a": 36, "b": 936, "count": 64}),
     (Opcode.ROTATE, {"a": 200, "b": 900, "c": 896, "count": 4, "inner": 100}),
-    (Opcode.MATVEC, {"count": 32, "tiles": 2, "inputs": 64}),
-    (Opcode.MATVEC, {"count": 16, "tiles": 2, "inputs": 64, "mode": WIDE, "drain": Drain.LOGITS}),
-    (Opcode.MATVEC, {"count": 16, "tiles": 1, "inputs": 96, "reuse": 1}),
+    (Opcode.GATE, {"count": 1, "vector": 4}),
+    (Opcode.ENCODE, {"inputs": 64, "vector": 4, "ahead": 63}),
+    (Opcode.MATVEC, {**PRODUCT, "count": 32, "tiles": 2}),
+    (Opcode.MATVEC, {**PRODUCT, "count": 16, "tiles": 2, "mode": WIDE, "drain": Drain.LOGITS}),
+    (Opcode.MATVEC, {**PRODUCT, "vector": 1, "vectors": 4, "ahead": 63}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 3, "stride": 400, "target": 184}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 3, "stride": 400, "a": 984}),
+    (Opcode.MATVEC, {**RESIDUAL, "vectors": 3, "stride": 400, "a": 184, "b": 984}),
 ]
 
 BAD = [
@@ -144,21 +155,34 @@ BAD = [
     (Opcode.ROTATE, {"count": 65535, "inner": 65535}),
     (Opcode.KEEP, {"count": 4}),
     (Opcode.SOFTMAX, {"count": 4, "b": 997}),
-    (Opcode.MATVEC, {"count": 33, "tiles": 2, "inputs": 64}),
-    (Opcode.MATVEC, {"count": 17, "tiles": 2, "inputs": 64, "mode": WIDE}),
-    (Opcode.MATVEC, {"count": 16, "tiles": 1, "inputs": 96, "drain": 5}),
-    (Opcode.MATVEC, {"count": 16, "tiles": 1, "inputs": 64, "reuse": 1}),
-    (Opcode.MATVEC, {"count": 16, "tiles": 1, "inputs": 96, "target": 990}),
+    (Opcode.NORM, {"count": 64, "vector": 5}),
+    (Opcode.SOFTMAX, {"count": 4, "vector": 63}),
+    (Opcode.ENCODE, {"inputs": 64, "vector": 5}),
+    (Opcode.MATVEC, {**PRODUCT, "count": 33, "tiles": 2}),
+    (Opcode.MATVEC, {**PRODUCT, "count": 17, "tiles": 2, "mode": WIDE}),
+    (Opcode.MATVEC, {**PRODUCT, "drain": 5}),
+    (Opcode.MATVEC, {**PRODUCT, "count": 0}),
+    (Opcode.MATVEC, {**PRODUCT, "target": 990}),
+    (Opcode.MATVEC, {**PRODUCT, "b": 990}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 0}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 0, "drain": Drain.LOGITS}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 2, "drain": Drain.LOGITS}),
+    (Opcode.MATVEC, {**PRODUCT, "vector": 2, "vectors": 4}),
+    (Opcode.MATVEC, {**PRODUCT, "vector": 63, "vectors": 127}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 3, "stride": 400, "target": 185}),
+    (Opcode.MATVEC, {**PRODUCT, "vectors": 2, "stride": 65535}),
+    (Opcode.MATVEC, {**RESIDUAL, "vectors": 3, "stride": 400, "a": 185}),
+    (Opcode.MATVEC, {**RESIDUAL, "vectors": 5, "stride": 40000}),
 ]
 
 
 @pytest.mark.parametrize(("opcode", "operands"), GOOD + BAD)
 def test_malformed(opcode, operands):
-    """Limits of 1000 words and tiles of 16 lanes; a vector of 96 inputs is encoded."""
+    """Limits of 1000 words and tiles of 16 lanes; 5 vectors at most."""
     dut = Decode(PARAMS)
 
     async def bench(ctx):
-        _, malformed = await decode(ctx, dut, Instruction(opcode, operands), encoded=96)
+        _, malformed = await decode(ctx, dut, Instruction(opcode, operands))
         assert malformed == ((opcode, operands) in BAD)
 
     run(dut, bench)
@@ -176,18 +200,6 @@ def test_unknown_opcode(opcode):
         ctx.set(dut.start, 0)
         await ctx.tick().until(~dut.busy)
         assert ctx.get(dut.malformed)
-
-    run(dut, bench)
-
-
-def test_reuse_needs_a_vector():
-    dut = Decode(PARAMS)
-
-    async def bench(ctx):
-        operands = {"count": 16, "tiles": 1, "inputs": 96, "reuse": 1}
-        instruction = Instruction(Opcode.MATVEC, operands)
-        for encoded, expected in ((0, True), (95, True), (96, False)):
-            assert (await decode(ctx, dut, instruction, encoded=encoded))[1] == expected
 
     run(dut, bench)
 

@@ -7,34 +7,71 @@ from amaranth.sim import Simulator
 
 from hw.sequence.sequencer import EXECUTED, Sequencer
 from hw.spec.params import CoreConfig, CoreParams
-from hw.spec.program import Drain, Instruction, Opcode
+from hw.spec.program import (
+    ALL_UNITS,
+    ATTENTION,
+    INSTRUCTION_BYTES,
+    Drain,
+    Instruction,
+    Opcode,
+    Unit,
+)
 from hw.spec.registers import Error
+from hw.spec.token_cycles import decode_cycles
 
-PARAMS = CoreParams(CoreConfig(lanes=8, memory="axi", vector_words=1024))
+PARAMS = CoreParams(CoreConfig(lanes=8, memory="axi", batch=3, vector_words=1024))
+
+#: Cycles from the end of what is waited for to a start.
+ISSUE = 2
 
 OPERANDS = {
-    Opcode.LOAD: {"size": 1, "inner": 1},
-    Opcode.ROTATE: {"inner": 2},
-    Opcode.KEEP: {"inner": 1},
-    Opcode.MATVEC: {"tiles": 8, "inputs": 32},
+    Opcode.LOAD: {"size": 1, "inner": 1, "count": 3},
+    Opcode.ROTATE: {"inner": 2, "count": 3},
+    Opcode.KEEP: {"inner": 1, "count": 3},
+    Opcode.MATVEC: {"tiles": 8, "inputs": 32, "vectors": 1, "count": 3},
+    Opcode.ENCODE: {"inputs": 32},
 }
 
 
+def random_instruction(rng):
+    """Return a random instruction that waits for random units."""
+    opcode = rng.choice([*EXECUTED, *[Opcode.LOAD, Opcode.ENCODE, Opcode.MATVEC] * 2])
+    operands = {**OPERANDS.get(opcode, {"count": 3}), "after": rng.randrange(ALL_UNITS + 1)}
+    if opcode == Opcode.MATVEC:
+        operands |= {"drain": rng.choice(list(Drain)), "weight_base": rng.randrange(1 << 32)}
+    if opcode == Opcode.ENCODE:
+        operands |= {"uncounted": rng.randrange(2)}
+    return Instruction(opcode, operands)
+
+
 def program(rng, length):
-    """Random instructions; the address tells them apart."""
-    chosen = [rng.choice([*EXECUTED, Opcode.LOAD, Opcode.LOAD]) for _ in range(length)]
-    instructions = [Instruction(op, {**OPERANDS.get(op, {}), "count": 3}) for op in chosen]
-    return [*instructions, Instruction(Opcode.END)]
+    """Return random instructions, and END."""
+    return [*(random_instruction(rng) for _ in range(length)), Instruction(Opcode.END)]
+
+
+def needed(instruction):
+    """Return the units that an instruction waits for."""
+    own = {Unit.of(instruction.opcode)}
+    return own | {unit for unit in Unit if instruction["after"] >> unit & 1}
+
+
+def bits(instruction):
+    """Return an instruction as it comes from memory."""
+    return int.from_bytes(instruction.encode(), "little")
 
 
 class Units:
-    """Fetches the program and executes tasks, each in random time."""
+    """Fetches the program and executes tasks, each in random time, or as ``take`` says."""
 
-    def __init__(self, dut, instructions, seed, *, event=None):
+    def __init__(self, dut, instructions, seed, *, event=None, take=None, pauses=0.5):
         self.dut, self.instructions = dut, instructions
-        self.rng = random.Random(seed)
-        self.log, self.counted, self.fetches, self.halts = [], 0, 0, 0
+        self.rng, self.pauses = random.Random(seed), pauses
+        self.take = take or (lambda _: self.rng.randrange(2, 60))
+        self.log, self.starts, self.ends, self.takes = [], [], {}, []
+        self.counted = {"encode": 0, "matvec": 0}
+        self.fetches = self.halts = 0
         self.event = event
+        self.running = {}
 
     async def supply(self, ctx):
         stream = self.dut.instructions
@@ -42,9 +79,9 @@ class Units:
         while not fetched:
             _, _, fetched = await ctx.tick().sample(self.dut.fetch)
         for instruction in self.instructions:
-            while self.rng.random() < 0.5:
+            while self.rng.random() < self.pauses:
                 await ctx.tick()
-            ctx.set(stream.payload.as_value(), int.from_bytes(instruction.encode(), "little"))
+            ctx.set(stream.payload.as_value(), bits(instruction))
             ctx.set(stream.valid, 1)
             taken = False
             while not taken:
@@ -52,36 +89,52 @@ class Units:
             ctx.set(stream.valid, 0)
 
     async def work(self, ctx):
-        dut, left = self.dut, {"load": 0, "task": 0}
-        halted = 0
+        dut, left, cycle, halted = self.dut, {}, 0, 0
         while True:
-            for name, port in (("load", dut.loaded), ("task", dut.executed)):
-                ctx.set(port, left[name] == 1)
-                left[name] = max(left[name] - 1, 0)
+            for unit in Unit:
+                ends = left.get(unit) == 1
+                ctx.set(dut.ended[unit.name.lower()], ends)
+                if ends:
+                    self.ends[self.running.pop(unit)] = cycle
+                    del left[unit]
+            left = {unit: cycles - 1 for unit, cycles in left.items()}
             if self.event and len(self.log) == self.event[0]:
-                ctx.set(getattr(dut, self.event[1]), self.event[2])
+                for port, value in self.event[1](self).items():
+                    ctx.set(getattr(dut, port), value)
                 self.event = None
-            await ctx.tick()
-            self.counted += ctx.get(dut.counted)
+            _, _, taken, *counted = await ctx.tick().sample(
+                dut.instructions.ready & dut.instructions.valid, *dut.counted.as_value()
+            )
+            if taken:
+                self.takes.append(cycle)
+            cycle += 1
+            for name, more in zip(self.counted, counted, strict=True):
+                self.counted[name] += more
             self.fetches += ctx.get(dut.fetch)
             if ctx.get(dut.halt):
                 self.halts += 1
-                left = {"load": 0, "task": 0}
-                halted = 7
+                left, halted = {}, 7
             halted = max(halted - 1, 0)
             ctx.set(dut.draining, halted != 0)
-            if ctx.get(dut.load):
-                assert not left["load"]
-                self.log.append(Opcode(ctx.get(dut.load_task.instruction.opcode)))
-                left["load"] = self.rng.randrange(2, 40)
+            for unit, number in self.running.items():
+                assert self._task(ctx, unit) == bits(self.instructions[number])
             starts = [op for op in EXECUTED if ctx.get(dut.starts[op.name.lower()])]
             assert len(starts) <= 1
-            if starts:
-                assert not left["task"]
-                assert not left["load"]
-                assert ctx.get(dut.task.instruction.opcode) == starts[0]
+            if starts and not self.halts:
+                number = len(self.log)
+                instruction, unit = self.instructions[number], Unit.of(starts[0])
+                assert instruction.opcode == starts[0]
+                assert not needed(instruction) & set(self.running)
                 self.log.append(starts[0])
-                left["task"] = self.rng.randrange(2, 40)
+                self.starts.append(cycle)
+                self.running[unit] = number
+                left[unit] = self.take(instruction)
+            running = {unit for unit in Unit if ctx.get(dut.running[unit.name.lower()])}
+            assert set(self.running) <= running or self.halts
+
+    def _task(self, ctx, unit):
+        task = ctx.get(self.dut.tasks[unit.name.lower()].as_value())
+        return task & (1 << 8 * INSTRUCTION_BYTES) - 1
 
 
 def run(dut, units, check, *, limit=20_000):
@@ -107,24 +160,54 @@ def run(dut, units, check, *, limit=20_000):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_program(seed):
-    """All run in order, LOADs beside what runs; matrices of weights are counted."""
+    """All begin in order, none before what it waits for has ended; END waits for all."""
     rng, dut = random.Random(seed), Sequencer(PARAMS)
-    instructions = program(rng, 40)
-    for i, instruction in enumerate(instructions):
-        if instruction.opcode == Opcode.MATVEC:
-            operands = {**instruction.operands, "drain": rng.choice(list(Drain))}
-            instructions[i] = Instruction(Opcode.MATVEC, operands)
-    units = Units(dut, instructions, seed)
-    attention = (Drain.SCORES, Drain.CONTEXT)
-    matrices = [i for i in instructions if i.opcode == Opcode.MATVEC]
+    instructions = program(rng, 60)
+    units = Units(dut, instructions, seed, pauses=rng.choice([0, 0.5]))
+    products = [i for i in instructions if i.opcode == Opcode.MATVEC]
+    encodings = [i for i in instructions if i.opcode == Opcode.ENCODE]
 
     def check(ctx):
         assert units.log == [i.opcode for i in instructions[:-1]]
+        assert sorted(units.ends) == list(range(60))
         assert ctx.get(dut.done)
         assert ctx.get(dut.error) == Error.NONE
-        assert ctx.get(dut.number) == 40
+        assert ctx.get(dut.number) == 60
         assert (units.fetches, units.halts) == (1, 1)
-        assert units.counted == sum(i["drain"] not in attention for i in matrices)
+        assert units.counted["encode"] == sum(not i["uncounted"] for i in encodings)
+        assert units.counted["matvec"] == sum(i["drain"] not in ATTENTION for i in products)
+
+    run(dut, units, check)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cycles_of_issue(seed):
+    """An instruction begins once it is decoded and what it waits for has ended."""
+    dut = Sequencer(PARAMS)
+    instructions = program(random.Random(seed), 50)
+    units = Units(dut, instructions, seed, pauses=0)
+
+    def check(ctx):
+        for number, start in enumerate(units.starts):
+            waits = needed(instructions[number])
+            before = [i for i in range(number) if Unit.of(instructions[i].opcode) in waits]
+            ended = max((units.ends[i] + ISSUE for i in before), default=0)
+            assert start == max(ended, units.takes[number] + decode_cycles(0) + 1)
+            assert units.takes[number + 1] == start
+
+    run(dut, units, check)
+
+
+def test_all_units_run_at_once():
+    """One that waits for none begins beside what runs; one that needs a busy unit does not."""
+    dut = Sequencer(PARAMS)
+    order = [Opcode.MATVEC, Opcode.ENCODE, Opcode.GATE, Opcode.LOAD, Opcode.NORM]
+    instructions = [Instruction(op, OPERANDS.get(op, {"count": 3})) for op in order]
+    units = Units(dut, [*instructions, Instruction(Opcode.END)], 1, take=lambda _: 100, pauses=0)
+
+    def check(ctx):
+        assert units.starts[3] < units.ends[0]
+        assert units.starts[4] == units.ends[2] + ISSUE
 
     run(dut, units, check)
 
@@ -139,6 +222,7 @@ def test_malformed_instruction(place):
 
     def check(ctx):
         assert units.log == [i.opcode for i in instructions[:place]]
+        assert sorted(units.ends) == list(range(place))
         assert not ctx.get(dut.done)
         assert ctx.get(dut.error) == Error.PROGRAM
         assert ctx.get(dut.number) == place
@@ -147,21 +231,37 @@ def test_malformed_instruction(place):
     run(dut, units, check)
 
 
+def failed(unit):
+    """Device memory refuses what a unit asks for."""
+    return lambda _: {"failed": {unit.name.lower(): 1}}
+
+
+def refused(unit):
+    """The matrix unit refuses its task."""
+    return lambda _: {"refused": Error.MEMORY, "encode_refused": unit == Unit.ENCODE}
+
+
 @pytest.mark.parametrize(
-    ("port", "value", "error"),
-    [("failed", 1, Error.RESPONSE), ("refused", Error.MEMORY, Error.MEMORY)],
+    ("event", "unit", "error"),
+    [
+        *((failed(unit), unit, Error.RESPONSE) for unit in (Unit.LOAD, Unit.VECTOR, Unit.MATVEC)),
+        *((refused(unit), unit, Error.MEMORY) for unit in (Unit.ENCODE, Unit.MATVEC)),
+    ],
 )
-@pytest.mark.parametrize("place", [1, 4, 9])
-def test_failure(port, value, error, place):
+@pytest.mark.parametrize("place", [9, 12, 17])
+def test_failure(event, unit, error, place):
+    """The program stops, and names the instruction at fault whatever began after it."""
     dut = Sequencer(PARAMS)
     instructions = program(random.Random(place), 30)
-    units = Units(dut, instructions, 1, event=(place, port, value))
+    units = Units(dut, instructions, 1, event=(place, event))
+    of_unit = [i for i in range(place) if Unit.of(instructions[i].opcode) == unit]
 
     def check(ctx):
         assert units.log == [i.opcode for i in instructions[: len(units.log)]]
         assert place <= len(units.log) <= place + 1
-        assert ctx.get(dut.number) == len(units.log) - (port == "refused")
+        assert ctx.get(dut.number) == of_unit[-1]
         assert not ctx.get(dut.done)
+        assert not ctx.get(dut.running.as_value())
         assert ctx.get(dut.error) == error
         assert units.halts == 1
 
@@ -174,7 +274,7 @@ def test_unreadable_instruction(needed):
     dut = Sequencer(PARAMS)
     instructions = program(random.Random(7), 9)
     last = instructions[:-1] if needed else instructions
-    units = Units(dut, last, 1, event=(9, "unreadable", 1))
+    units = Units(dut, last, 1, event=(9, lambda _: {"unreadable": 1}))
 
     def check(ctx):
         assert units.log == [i.opcode for i in instructions[:-1]]

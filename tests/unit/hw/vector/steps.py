@@ -9,12 +9,12 @@ from hw.spec.program import Instruction
 from hw.vector.memory import READ_LATENCY
 
 
-def params(width: int, words: int = 1024) -> CoreParams:
+def params(width: int, words: int = 1024, batch: int = 1) -> CoreParams:
     """Return parameters of a small core with vector memory."""
-    return CoreParams(CoreConfig(memory="axi", vector_words=words, vector_width=width))
+    return CoreParams(CoreConfig(memory="axi", vector_words=words, vector_width=width, batch=batch))
 
 
-def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), settle=40):
+def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), settle=40, own=()):
     """Execute instructions one after the other.
 
     Parameters
@@ -33,6 +33,8 @@ def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), sett
         Cycles between an instruction and the next, in rotation.
     settle : int
         Cycles after the last instruction.
+    own : sequence of str
+        Read ports that the unit shares with no other, so that they need not be silent.
 
     Returns
     -------
@@ -48,6 +50,10 @@ def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), sett
     def beat(address):
         first = address // width * width
         return words[first : first + width]
+
+    def shared(addresses):
+        pairs = zip(reads, addresses, strict=False)
+        return [pair for pair in pairs if not any(pair[0] is getattr(dut, name) for name in own)]
 
     async def memory(ctx):
         coming = [[[0] * width] * len(reads)] * (READ_LATENCY - 1)
@@ -65,7 +71,7 @@ def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), sett
                     if mask >> i & 1:
                         words[address // width * width + i] = written[i]
                 assert mask or not (address or any(written[i] for i in range(width)))
-            assert busy or not any(values[: len(reads)])
+            assert busy or not any(address for port, address in shared(values))
 
     async def sequence(ctx):
         nonlocal busy
@@ -74,7 +80,8 @@ def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), sett
             assert isinstance(instruction, Instruction)
             whole = int.from_bytes(instruction.encode(), "little")
             ctx.set(dut.instruction.as_value(), whole)
-            ctx.set(dut.count, instruction["count"])
+            if "count" in members:
+                ctx.set(dut.count, instruction["count"])
             for name, value in (ports[number] if ports else {}).items():
                 ctx.set(getattr(dut, name), value)
             busy = True

@@ -10,7 +10,7 @@ from hw.vector.cache_code import CacheCode
 from hw.vector.cache_scale import CacheScale
 from hw.vector.word import LARGEST
 from sw.golden.cache import code_heads
-from tests.unit.hw.vector.drive import beats, last_cycles, run
+from tests.unit.hw.vector.drive import WIDTHS, beats, last_cycles, run
 
 
 def heads():
@@ -41,17 +41,18 @@ def test_models_by_hand():
     assert cache_code.model([3, -127], cache_scale.model([3, -127])) == [3, -127]
 
 
+@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("seed", [None, 8])
-def test_scale(seed):
-    made = heads()
-    items = [beat for head in made for beat in beats(head, 1, filler=0)]
-    seen = run(CacheScale(), {"words": items}, ["scale"], seed=seed)
+def test_scale(width, seed):
+    made, dut = heads(), CacheScale(width=width)
+    items = [beat for head in made for beat in beats(head, width, filler=LARGEST)]
+    seen = run(dut, {"words": items}, ["scale"], seed=seed)
     got = [
         cache_scale.Scale(scale.mantissa, scale.exponent, scale.bits, scale.halved)
         for _, scale in seen["scale"]
     ]
     assert got == [cache_scale.model(head) for head in made]
-    expected = [cycle + cache_scale.LATENCY for cycle in last_cycles(seen["words"])]
+    expected = [cycle + dut.latency for cycle in last_cycles(seen["words"])]
     assert [cycle for cycle, _ in seen["scale"]] == expected
 
 

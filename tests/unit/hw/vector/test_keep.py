@@ -130,7 +130,8 @@ def test_model_is_golden():
 def test_keep(width):
     taken, sent = run(width, None)
     expected = [
-        keep_cycles(case["count"], len(octets)) for case, octets in zip(CASES, sent, strict=True)
+        keep_cycles(case["count"], len(octets), width)
+        for case, octets in zip(CASES, sent, strict=True)
     ]
     assert taken == expected
 

@@ -40,6 +40,11 @@ CASES = [
     {"a": 41, "b": 770, "c": 817, "heads": 1, "inner": 32},
     {"a": 700, "b": 999, "c": 1023, "heads": 1, "inner": 1},
     {"a": 5, "b": 825, "c": 824, "heads": 5, "inner": 3},
+    {"a": 16, "b": 800, "c": 840, "heads": 1, "inner": 8},
+    {"a": 96, "b": 832, "c": 864, "heads": 5, "inner": 24},
+    {"a": 48, "b": 992, "c": 800, "heads": 7, "inner": 8},
+    {"a": 48, "b": 992, "c": 804, "heads": 3, "inner": 12},
+    {"a": 48, "b": 992, "c": 802, "heads": 3, "inner": 2},
 ]
 
 
@@ -70,8 +75,16 @@ def test_rotate(width, interleaved):
         expected = rotate.model(expected, each)
     taken = execute(Rotate(params(width, WORDS)), instructions, words, pauses=(0, 1, 7))
     assert words == expected
-    assert taken == [rotate_cycles(each["count"] * each["inner"]) for each in instructions]
+    assert taken == [cycles(each, width) for each in instructions]
+
+
+def cycles(step, width):
+    """Cycles of an instruction: by beats only where all operands consist of such."""
+    aligned = not any(step[name] % width for name in ("a", "b", "c"))
+    return rotate_cycles(step["count"], step["inner"], width if aligned else 1)
 
 
 def test_cycles():
-    assert rotate_cycles(32) == 2 * 32 + 10
+    assert rotate_cycles(3, 32, 1) == 2 * 3 * 32 + 11
+    assert rotate_cycles(3, 32, 8) == 2 * 3 * 4 + 11
+    assert rotate_cycles(3, 12, 8) == 2 * 3 * 12 + 11

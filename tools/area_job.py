@@ -1,0 +1,162 @@
+"""One core that `tools/area.py` measures: its cells, its clock and its slowest path."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from hw.build import TOP
+from hw.core import MEMORY_PREFIX, PREFIX
+from hw.synth import ecp5, harness
+
+#: MHz that place and route aims at: what it reaches beyond it does not look for.
+FREQUENCY = 120
+
+#: Placements begin with these; the best is what a designer would take.
+SEEDS = (1, 2, 3)
+
+#: Rows that several small instances share.
+SHARED = {
+    "bus": "bus, registers",
+    "registers": "bus, registers",
+    "inputs": "bus, registers",
+    "check": "control",
+    "controller": "control",
+    "matrix": "control",
+    "totals": "control",
+}
+
+#: Instances whose parts have rows of their own.
+WITH_PARTS = ("encoder", "synapse", "token", "vectors")
+
+#: Signs of what nextpnr is at, in what it prints.
+STAGES = {
+    "Packing": "packs",
+    "analytical placer": "places",
+    "annealing": "refines",
+    "Rout": "routes",
+}
+
+#: What synthesis appends to a signal's name for the cell that drives it.
+_CELL = re.compile(r"_(TRELLIS_|LUT4|CCU2C|MULT18X18D|DP16KD|PFUMX|L6MUX21).*")
+
+
+@dataclasses.dataclass
+class Job:
+    """One core; what is measured of it is filled in.
+
+    Attributes
+    ----------
+    kind : str
+        ``mac``, ``spike`` or ``dense``.
+    lanes : int
+        Its lanes.
+    tokens : bool
+        Whether it has a token unit.
+    placed : bool
+        Whether it is placed and routed too.
+    cells : dict of str to Counter
+        Cells by row of the page.
+    clocks : list of float
+        MHz by seed.
+    placement : Placement or None
+        The best.
+    path : list of str
+        Instances that its slowest path visits.
+    """
+
+    kind: str
+    lanes: int
+    tokens: bool = False
+    placed: bool = False
+    cells: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
+    placement: ecp5.Placement | None = None
+    path: list[str] = dataclasses.field(default_factory=list)
+    clocks: list[float] = dataclasses.field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """Name on the page; that of a configuration where there is a token unit."""
+        return f"{self.kind}{self.lanes}" + "-token" * self.tokens
+
+    @property
+    def total(self) -> Counter[str]:
+        """Cells of the whole core."""
+        return sum(self.cells.values(), Counter())
+
+    @property
+    def ends(self) -> list[str]:
+        """Signals at which the slowest path begins and ends."""
+        if not self.placement or not self.placement.path:
+            return []
+        path = self.placement.path
+        return [signal(path[i].cell.removeprefix(f"{harness.INSTANCE}.")) for i in (0, -1)]
+
+    def measure(self, folder: Path, design: tuple[str, dict], say: Callable[[str], None]) -> None:
+        """Synthesize the core; place and route it too if it shall be."""
+        text, manifest = design
+        say("synthesizes")
+        ports = self._ports()
+        netlist = ecp5.synthesize(text, TOP, folder / self.name, ports=ports)
+        self.cells = rows(netlist.count())
+        if self.placed:
+            self._place(folder / f"{self.name}-placed", text, manifest, say)
+
+    def _ports(self) -> dict[str, str]:
+        """Instances behind the core's ports."""
+        return {PREFIX: "bus", MEMORY_PREFIX: "token.arbiter" if self.tokens else "matrix.synapse"}
+
+    def _place(self, folder: Path, text: str, manifest: dict, say: Callable[[str], None]) -> None:
+        inside = f"{harness.INSTANCE}."
+        netlist = ecp5.synthesize(
+            harness.wrap(text, TOP, manifest["ports"]),
+            harness.TOP,
+            folder,
+            ports={inside + start: inside + behind for start, behind in self._ports().items()},
+            glue=[TOP],
+        )
+
+        def follow(line: str) -> None:
+            for sign, stage in STAGES.items():
+                if sign in line:
+                    say(stage)
+
+        for seed in SEEDS:
+            placement = ecp5.place_and_route(
+                netlist.path, frequency=FREQUENCY, seed=seed, progress=follow
+            )
+            self.clocks.append(min(placement.clocks.values()))
+            if self.clocks[-1] == max(self.clocks):
+                self.placement = placement
+        assert self.placement
+        visited = [netlist.instance(step.cell) for step in self.placement.path]
+        self.path = list(dict.fromkeys(plain(i.removeprefix(inside)) for i in visited))
+
+
+def plain(instance: str) -> str:
+    """Name of an instance below the matrix unit, without the numbers that tell equals apart."""
+    return re.sub(r"\$\d+", "", instance).removeprefix("matrix.").removeprefix("token.")
+
+
+def signal(cell: str) -> str:
+    """Name of the signal that a cell drives."""
+    return _CELL.sub("", plain(cell))
+
+
+def row(instance: str) -> str:
+    """Row of the page in which an instance is counted."""
+    parts = plain(instance).split(".")
+    if parts[0] in WITH_PARTS:
+        return ".".join(parts[:2])
+    return SHARED.get(parts[0], parts[0]) or "rest"
+
+
+def rows(cells: dict[str, Counter[str]]) -> dict[str, Counter[str]]:
+    """Cells by row of the page, in the order of the page."""
+    found: dict[str, Counter[str]] = {}
+    for instance in sorted(cells):
+        found.setdefault(row(instance), Counter()).update(cells[instance])
+    return found
