@@ -25,6 +25,9 @@ PAGE = ROOT / "docs" / "results.md"
 FIRSTSPIKE = str(Path(sys.executable).with_name("firstspike"))
 SEEDS = 100
 
+#: Lines of a plan that are kept.
+PLANNED = ("position", "simulated", "a dense decoder")
+
 #: A row of the page: what, figure, command.
 Row = tuple[str, str, str]
 
@@ -159,6 +162,19 @@ def tokens() -> list[Row]:
     return rows
 
 
+def plans() -> list[Row]:
+    """Tokens at position 128, predicted and simulated."""
+    rows = []
+    for config, memory in itertools.product(("mac32-token", "mac128-token"), PRESETS):
+        arguments = ["plan", "smollm2-135m", "--config", config, "--memory", memory]
+        arguments += ["--position", "128", "--measure"]
+        lines = run(*arguments).strip().splitlines()
+        figure = "; ".join(line for line in lines if line.startswith(PLANNED))
+        name = f"SmolLM2 at position 128 on `{config}`, memory `{memory}`"
+        rows.append((name, figure, f"`firstspike {' '.join(arguments)}`"))
+    return rows
+
+
 def faults() -> list[Row]:
     """Planted faults that `verify` finds and names."""
     found = 0
@@ -192,7 +208,7 @@ def main() -> None:
     """Measure, and write the page."""
     with tempfile.TemporaryDirectory() as name:
         rows = [*accuracy(Path(name)), *speed(), *hardware(Path(name))]
-        rows += [*memory(), *whole(), *tokens(), *faults()]
+        rows += [*memory(), *whole(), *tokens(), *plans(), *faults()]
     table = [f"| {what} | {figure} | {command} |" for what, figure, command in rows]
     text = "\n".join(
         [

@@ -18,6 +18,9 @@ ADDRESS_BITS = 16
 #: Read ports of vector memory.
 READ_PORTS = ("a", "b", "c")
 
+#: Most words of a beat that are all read before one of them is written, where a drain adds to them.
+IN_PLACE = 4
+
 #: Cycles from an address to its words.
 READ_LATENCY = 2
 
@@ -94,11 +97,13 @@ class VectorMemory(wiring.Component):
         m = Module()
         width = self.params.vector_width
         low = exact_log2(width)
+        # A drain adds to the residual in place: it may read words of a wide beat, one by one, while
+        # it writes the first ones of that beat.
         m.submodules.words = memory = Memory(
             shape=words_layout(self.params),
             depth=self.params.vector_words // width,
             init=[],
-            attrs=NO_COLLISIONS,
+            attrs=NO_COLLISIONS if width <= IN_PLACE else {},
         )
         for name in READ_PORTS:
             reader = getattr(self, name)

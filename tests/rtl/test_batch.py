@@ -24,9 +24,9 @@ pytestmark = pytest.mark.rtl
 
 MEMORY = MemoryModel(latency=3, jitter=9, seed=5)
 CORES = {
-    "narrow": NARROW.replace(batch=3, max_inputs=224),
-    "wide": WIDE.replace(batch=4, max_inputs=224),
-    "parts": WIDE_BUS.replace(batch=5, hole=3, max_outputs=64),
+    "narrow": NARROW.replace(batch=3, max_inputs=224, max_outputs=135),
+    "wide": WIDE.replace(batch=4, max_inputs=224, max_outputs=520),
+    "parts": WIDE_BUS.replace(batch=5, hole=3, max_outputs=320),
 }
 
 
@@ -124,7 +124,8 @@ def test_batches(host, random_matrix, table):
     rng = np.random.default_rng(TABLES[table].number)
     for inputs, weights in itertools.product((1, 33, 95, 200), (W4, W8)):
         count = int(rng.integers(1, params.batch + 1))
-        outputs = int(rng.integers(1, params.max_outputs // params.tile_lanes * params.tile_lanes))
+        most = params.max_outputs // params.batch // params.tile_lanes * params.tile_lanes
+        outputs = int(rng.integers(1, most))
         outputs = min(outputs, weights.outputs(params.tile_lanes) * 2 - 1)
         matrix = random_matrix(rng, weights, outputs, inputs)
         base = params.alignment * int(rng.integers(0, 300 // params.alignment))

@@ -122,7 +122,7 @@ def test_a_stopped_token_is_not_in_the_caches(device, program):
     assert [device.step(token, 1 + i) for i, token in enumerate((40, 14))] == first[1:]
 
 
-def test_a_core_that_does_not_end(device, monkeypatch):
+def test_a_core_that_does_not_end(device, program, monkeypatch):
     """The message names the units that it waits for."""
 
     def wait(*_):
@@ -135,8 +135,9 @@ def test_a_core_that_does_not_end(device, monkeypatch):
     monkeypatch.setattr(
         device.transport, "read", lambda address: now.get(address, read(device.transport, address))
     )
+    opcode = program.instructions[10].opcode.name
     with pytest.raises(
-        DeviceError, match=r"10 \(MATVEC\) it waits for a LOAD, the matrix engine; reset"
+        DeviceError, match=rf"10 \({opcode}\) it waits for a LOAD, the matrix engine; reset"
     ):
         device.step(0, 0)
     with pytest.raises(DeviceError, match="does not become idle: it waits for a LOAD, the matrix"):
