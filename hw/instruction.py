@@ -10,14 +10,10 @@ from hw.bus.csr import register_layout
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
-from hw.spec.params import MOST_VECTORS, CoreParams
+from hw.spec.params import VECTOR_BITS, CoreParams
 from hw.spec.registers import REGISTERS, Error
 
 WORD = 32
-
-
-#: Bits of a vector's number.
-VECTOR_BITS = (MOST_VECTORS - 1).bit_length()
 
 
 def _mode_layouts() -> dict[str, data.StructLayout]:

@@ -20,6 +20,9 @@ MOST_BEST = 8
 #: Most vectors of an instruction.
 MOST_VECTORS = 64
 
+#: Bits of a vector's number.
+VECTOR_BITS = (MOST_VECTORS - 1).bit_length()
+
 #: Bits of a bus beat, and of a core's beat that comes over a bus.
 BUS_WIDTHS = (32, 64, 128, 256, 512, 1024)
 

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.sequence.layout import instruction_layout
 from hw.sequence.output_reader import output_layout
-from hw.spec.params import CoreParams
+from hw.spec.params import VECTOR_BITS, CoreParams
 from hw.spec.program import Drain as Kind
 from hw.spec.program import Instruction
 from hw.vector import drain_shift, rescale, residual
@@ -20,7 +20,7 @@ from hw.vector.drain_shift import DrainShift
 from hw.vector.memory import READ_LATENCY, ReadSignature, WriteSignature
 from hw.vector.output_address import OutputAddress
 from hw.vector.rescale import Rescale
-from hw.vector.scalars import VECTOR_BITS, Scalars, scalars_layout
+from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.single import read_word, write_word
 from hw.vector.word import saturated
 

@@ -9,7 +9,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from hw.spec.params import CoreParams
+from hw.spec.params import VECTOR_BITS, CoreParams
 from hw.vector.gain import GAIN_BITS
 from hw.vector.normalization_shift import SHIFT_BITS
 from hw.vector.root import scale_layout
@@ -17,9 +17,6 @@ from hw.vector.softmax import GAIN_SHIFT_BITS
 
 #: Unsigned bits of a base exponent E.
 BASE_BITS = 4
-
-#: Numbers of vectors in an instruction.
-VECTOR_BITS = 6
 
 
 class Scalars(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from typing import Annotated, Any
 
@@ -53,7 +54,7 @@ def command(
     code: options.Code = None,
     json: options.Json = None,
 ) -> None:
-    """Predict what a token costs: the golden model tells what it does, nothing is simulated."""
+    """Predict what a token costs, from what the golden model does."""
     if position < 0:
         raise UserError(f"--position must be 0 or more, not {position}")
     if prompt is not None and prompt < 1:
@@ -97,10 +98,10 @@ def command(
             transport: Any = open_transport(params, memory=memory)
             counts = transport.memory_counts
             progress.update(task, description="simulating the token")
-            simulated = measure(
-                transport, *what, before + token, beats=lambda: counts().beats, report=advance
-            )
-            transport.close()
+            with contextlib.closing(transport):
+                simulated = measure(
+                    transport, *what, before + token, beats=lambda: counts().beats, report=advance
+                )
     report = Report(
         model=converted.name,
         configuration=config,
