@@ -96,9 +96,9 @@ class Gate(wiring.Component):
         m.submodules.sigmoid = sigmoid = Memory(shape=SIGMA, depth=len(SIGMOID), init=SIGMOID)
         for i in range(self.width):
             pair = self.pairs.p.elements[i]
-            a, up = Signal(_WORD, name=f"a_{i}"), pair.up
+            a, up = Signal(_WORD, name=f"a_{i}", reset_less=True), pair.up
             for cycle in range(_A_AT):
-                after = Signal(_WORD, name=f"up_{i}_{cycle}")
+                after = Signal(_WORD, name=f"up_{i}_{cycle}", reset_less=True)
                 m.d.sync += after.eq(up)
                 up = after
 
@@ -119,10 +119,16 @@ class Gate(wiring.Component):
         index = Signal(signed(WORD_BITS - FRACTION + STEPS + 1), name=f"index_{i}")
         below, above = index < 0, index >= len(SIGMOID)
         # What is beyond the table is known as early as the table's word.
-        known, factor = Signal(name=f"known_{i}"), Signal(FACTOR, name=f"factor_{i}")
-        early, late = Signal(_WORD, name=f"early_{i}"), Signal(_WORD, name=f"late_{i}")
+        known, factor = (
+            Signal(name=f"known_{i}", reset_less=True),
+            Signal(FACTOR, name=f"factor_{i}", reset_less=True),
+        )
+        early, late = (
+            Signal(_WORD, name=f"early_{i}", reset_less=True),
+            Signal(_WORD, name=f"late_{i}", reset_less=True),
+        )
         # A block RAM is too slow for a multiplier behind it; hence a register.
-        sigma = Signal(FACTOR, name=f"sigma_{i}")
+        sigma = Signal(FACTOR, name=f"sigma_{i}", reset_less=True)
         m.d.comb += [
             index.eq((pair.gate >> (FRACTION - STEPS)) + len(SIGMOID) // 2),
             table.addr.eq(index),

@@ -86,7 +86,7 @@ def _parts(factor: Value) -> list[tuple[int, Value]]:
 
 
 def _register(m: Module, value: Value) -> Signal:
-    register = Signal(value.shape())
+    register = Signal(value.shape(), reset_less=True)
     m.d.sync += register.eq(value)
     return register
 

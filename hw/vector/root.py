@@ -164,10 +164,10 @@ class RootMeanSquare(wiring.Component):
         for i in range(self.width):
             word = Mux(beat.count > i, beat.elements[i], 0)
             low, high = word[:PART_BITS], word[PART_BITS:WORD_BITS].as_signed()
-            lows = Signal(2 * PART_BITS, name=f"lows_{i}")
-            highs = Signal(2 * _HIGH, name=f"highs_{i}")
-            mixed = Signal(signed(WORD_BITS), name=f"mixed_{i}")
-            square = Signal(2 * WORD_BITS - 1, name=f"square_{i}")
+            lows = Signal(2 * PART_BITS, name=f"lows_{i}", reset_less=True)
+            highs = Signal(2 * _HIGH, name=f"highs_{i}", reset_less=True)
+            mixed = Signal(signed(WORD_BITS), name=f"mixed_{i}", reset_less=True)
+            square = Signal(2 * WORD_BITS - 1, name=f"square_{i}", reset_less=True)
             m.d.sync += [
                 lows.eq(low * low),
                 highs.eq(times(high, high)),
@@ -179,7 +179,7 @@ class RootMeanSquare(wiring.Component):
 
     def _multiply(self, m, quotient):
         """R, offered until it is taken."""
-        product = Signal(2 * MULTIPLIER_BITS)
+        product = Signal(2 * MULTIPLIER_BITS, reset_less=True)
         multiplied = Signal()
         reciprocal = Signal(MULTIPLIER_BITS)
         m.d.comb += reciprocal.eq(Mux(quotient.payload[-1], MULTIPLIER_MAX, quotient.payload))
