@@ -165,8 +165,14 @@ class Decode(wiring.Component):
             ends["c"].eq(Mux(opcode.matches(*WITH_THIRD), held.c, 0) + third),
             ends["target"].eq(held.target + Mux(rotates, 1, held.count)),
         ]
-        several = Mux(multiplies, product, 0)
-        more = Mux(rotates, product << 1, Mux(held.drain == Drain.RESIDUAL, several, 0))
+        turns, targets, adds = Signal(), Signal(), Signal()  # as early as the product
+        m.d.sync += [
+            turns.eq(rotates),
+            targets.eq(multiplies),
+            adds.eq(multiplies & (held.drain == Drain.RESIDUAL)),
+        ]
+        several = Mux(targets, product, 0)
+        more = Mux(turns, product << 1, Mux(adds, product, 0))
         fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(

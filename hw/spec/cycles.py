@@ -26,7 +26,7 @@ ACCUMULATOR_LOOP = 4
 LAUNCH = 1
 
 #: From asking for a replay, or when a block of the first tile is stored, to its first event.
-REPLAY = {"mac": 4, "spike": 5}
+REPLAY = {"mac": 3, "spike": 4}
 
 #: From the last command to done, apart from the lanes that a scaler stream serves one by one.
 TAIL = {"mac": 13, "spike": 12}

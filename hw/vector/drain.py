@@ -131,7 +131,7 @@ class Drain(wiring.Component):
         tags = self._take(m, is_logits)
         accumulator = self.outputs.p.accumulator
         for stage in range(drain_shift.LATENCY):
-            later = Signal.like(accumulator, name=f"accumulator_{stage}")
+            later = Signal.like(accumulator, name=f"accumulator_{stage}", reset_less=True)
             m.d.sync += later.eq(accumulator)
             accumulator = later
 
@@ -213,8 +213,8 @@ class Drain(wiring.Component):
         with m.If(tag.valid & is_residual):
             m.d.comb += self.a.address.eq(address)
         h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))
-        total = Signal(signed(WORD_BITS + 1))
-        summed = Signal(signed(WORD_BITS))
+        total = Signal(signed(WORD_BITS + 1), reset_less=True)
+        summed = Signal(signed(WORD_BITS), reset_less=True)
         m.d.sync += [total.eq(h + word), summed.eq(saturated(total))]
         return summed
 

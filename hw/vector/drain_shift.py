@@ -89,8 +89,10 @@ class DrainShift(wiring.Component):
         vector = Signal(signed(SHIFT_BITS + 1))
         fixed = Signal(signed(len(constant) + 1))
         shared = Signal(signed(len(fixed) + 1))
-        exponent = Signal(signed(WORD_BITS))
-        factors = [Signal(MULTIPLIER, name=f"factor_{stage}") for stage in range(LATENCY)]
+        exponent = Signal(signed(WORD_BITS), reset_less=True)
+        factors = [
+            Signal(MULTIPLIER, name=f"factor_{stage}", reset_less=True) for stage in range(LATENCY)
+        ]
         m.d.sync += [fixed.eq(constant - scalars.base), vector.eq(-scalars.shift)]
         m.d.comb += exponent.eq(self.word)
         with m.Switch(instruction.drain):
@@ -107,7 +109,7 @@ class DrainShift(wiring.Component):
                 m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
                 m.d.comb += exponent.eq(0)
 
-        difference = Signal(signed(WORD_BITS + 1))
+        difference = Signal(signed(WORD_BITS + 1), reset_less=True)
         m.d.sync += [
             shared.eq(fixed + vector),
             difference.eq(shared - exponent),

@@ -176,7 +176,7 @@ class Feed(wiring.Component):
     def _hand_over(self, m: Module, made, measured, second):
         """Measure elements in the first pass, and normalize them in the second."""
         m.submodules.normalize = normalized = Normalize(width=self.params.vector_width)
-        held, arrived = Signal.like(made.p), Signal()
+        held, arrived = Signal.like(made.p, reset_less=True), Signal()
         m.d.sync += [held.eq(made.p), arrived.eq(made.valid)]
         m.d.comb += [
             measured.valid.eq(arrived & ~second),

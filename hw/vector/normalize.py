@@ -94,8 +94,10 @@ class Normalize(wiring.Component):
         m.d.comb += distance.eq(self.shift + MAGNITUDE_BITS - 1)
         for i in range(self.width):
             # The largest magnitude fits 17 bits with one fraction bit: no bits above are lost.
-            coarse = Signal(signed(INPUT_BITS + 1 + (1 << _FINE) - 1), name=f"coarse_{i}")
-            fine = Signal(signed(INPUT_BITS + 1), name=f"fine_{i}")
+            coarse = Signal(
+                signed(INPUT_BITS + 1 + (1 << _FINE) - 1), name=f"coarse_{i}", reset_less=True
+            )
+            fine = Signal(signed(INPUT_BITS + 1), name=f"fine_{i}", reset_less=True)
             rounded = Signal(signed(INPUT_BITS + 1), name=f"rounded_{i}")
             element = self.elements.p.elements[i]
             m.d.sync += [

@@ -54,7 +54,7 @@ class VectorUnit(wiring.Component):
     clear : In(1)
         Forgets the logits of the last token.
     stop : In(1)
-        Forget what runs.
+        Forget what runs, from the cycle after the next one on.
     closed : In(1)
         The host's window to vector memory is closed.
     load, granted : In(WriteSignature), Out(1)
@@ -105,8 +105,10 @@ class VectorUnit(wiring.Component):
         scalars = VectorScalars(params)
         units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
         parts = {**units, "drain": drain, "reader": reader, "turns": turns}
+        stop = Signal()  # a register of its own, as it reaches so much
+        m.d.sync += stop.eq(self.stop)
         for name, unit in parts.items():
-            m.submodules[name] = ResetInserter(self.stop)(unit)
+            m.submodules[name] = ResetInserter(stop)(unit)
         m.submodules.memory = memory = VectorMemory(params)
         self._connect_memory(m, memory, drain, list(units.values()))
         m.submodules.scalars = scalars
