@@ -10,7 +10,7 @@ from math import ceil, log2
 from hw.spec.program import Opcode
 
 #: Cycles of NORM, NORMALIZE and GATE beside those of their beats, for one element a cycle.
-_FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 27, Opcode.GATE: 39}
+_FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 31, Opcode.GATE: 39}
 
 #: Cycles of 1/rms behind the last beat of NORM: what short vectors wait for.
 _ROOT = 51

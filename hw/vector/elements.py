@@ -9,17 +9,16 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.spec.program import OPERANDS, Opcode
-from hw.vector import gate, multiplier
+from hw.vector import gate
 from hw.vector.beat import WIDTH, WORD_BITS, beat_layout, delay, send
 from hw.vector.gate import Gate
-from hw.vector.multiplier import Multiplier
 from hw.vector.normalization_shift import ELEMENT_BITS
 
-_WORD, _GAMMA = signed(WORD_BITS), signed(16)
+_WORD = signed(WORD_BITS)
 
 #: Cycles from a beat of words to its elements.
 LATENCIES = {
-    Opcode.NORM: multiplier.latency(_WORD, _GAMMA),
+    Opcode.NORM: gate.PRODUCT_LATENCY,
     Opcode.NORMALIZE: 0,
     Opcode.GATE: gate.LATENCY,
 }
@@ -86,22 +85,20 @@ class Elements(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Products; gates; choice."""
+        """Products and gates, from the same multipliers; choice."""
         m = Module()
         tags = delay(m, self.words, max(LATENCIES.values()))
         m.submodules.gate = gated = Gate(width=self.width)
         send(m, tags[0], gated.pairs)
+        m.d.sync += gated.scales.eq(self.opcode == Opcode.NORM)
         made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
         for i in range(self.width):
-            m.submodules[f"product_{i}"] = product = Multiplier(a=_WORD, b=_GAMMA)
             words, pair = self.words.p.elements[i], gated.pairs.p.elements[i]
             m.d.comb += [
-                product.a.eq(words.a),
-                product.b.eq(words.b),
                 pair.gate.eq(words.a),
                 pair.up.eq(words.b),
             ]
-            made[Opcode.NORM].append(product.product)
+            made[Opcode.NORM].append(gated.products[i])
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
         with m.Switch(self.opcode):

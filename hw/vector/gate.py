@@ -21,14 +21,16 @@ STEPS = 6
 SIGMA_FRACTION = 15
 ONE = 1 << SIGMA_FRACTION
 
-#: Shape of sigma, 0 to 1.
+#: Shape of sigma, 0 to 1, and of what a gate is multiplied by, sigma or a gamma.
 SIGMA = unsigned(SIGMA_FRACTION + 1)
+FACTOR = signed(SIGMA.width + 1)
 
 _WORD = signed(WORD_BITS)
 
-#: Cycles until sigma is known, until a is, and until the gated element is.
+#: Cycles until sigma is known, until the product with it is, until a is, and the gated element.
 _SIGMA_AT = 2
-_A_AT = _SIGMA_AT + multiplier.latency(_WORD, SIGMA) + 1
+PRODUCT_LATENCY = _SIGMA_AT + multiplier.latency(_WORD, FACTOR)
+_A_AT = PRODUCT_LATENCY + 1
 LATENCY = _A_AT + multiplier.latency(_WORD, _WORD)
 
 
@@ -63,8 +65,13 @@ class Gate(wiring.Component):
 
     Members
     -------
+    scales : In(1)
+        Not the gated elements are asked for, but the products ``gate * up`` with ups of 16 bits:
+        the norm has no multipliers of its own.
     pairs : In(stream)
         Beats of words ``gate`` and ``up``, see :func:`hw.vector.beat.beat_layout`; always ready.
+    products : Out(ArrayLayout)
+        These products, ``PRODUCT_LATENCY`` cycles later.
     gated : Out(stream)
         Beats of 47-bit elements, ``LATENCY`` cycles later; must always be accepted.
     """
@@ -75,7 +82,9 @@ class Gate(wiring.Component):
         gated = beat_layout(signed(GATED_BITS), width)
         super().__init__(
             {
+                "scales": In(1),
                 "pairs": In(stream.Signature(pairs, always_ready=True)),
+                "products": Out(data.ArrayLayout(signed(WORD_BITS + FACTOR.width), width)),
                 "gated": Out(stream.Signature(gated, always_ready=True)),
             }
         )
@@ -93,10 +102,11 @@ class Gate(wiring.Component):
                 m.d.sync += after.eq(up)
                 up = after
 
-            m.submodules[f"silu_{i}"] = silu = Multiplier(a=_WORD, b=SIGMA)
+            m.submodules[f"silu_{i}"] = silu = Multiplier(a=_WORD, b=FACTOR)
             m.submodules[f"product_{i}"] = product = Multiplier(a=_WORD, b=_WORD)
-            self._sigma(m, i, pair.gate, sigmoid.read_port(), silu)
+            self._sigma(m, i, pair, sigmoid.read_port(), silu)
             m.d.comb += [
+                self.products[i].eq(silu.product),
                 product.a.eq(a),
                 product.b.eq(up),
                 self.gated.p.elements[i].eq(product.product),
@@ -104,23 +114,25 @@ class Gate(wiring.Component):
             m.d.sync += a.eq(rounded(silu.product, SIGMA_FRACTION))
         return m
 
-    def _sigma(self, m: Module, i: int, gate: Signal, table, silu: Multiplier) -> None:
-        """Hand a gate and its sigma to a multiplier."""
+    def _sigma(self, m: Module, i: int, pair, table, silu: Multiplier) -> None:
+        """Hand a gate and its sigma to a multiplier, or what it is scaled by."""
         index = Signal(signed(WORD_BITS - FRACTION + STEPS + 1), name=f"index_{i}")
-        below, above = Signal(name=f"below_{i}"), Signal(name=f"above_{i}")
+        below, above = index < 0, index >= len(SIGMOID)
+        # What is beyond the table is known as early as the table's word.
+        known, factor = Signal(name=f"known_{i}"), Signal(FACTOR, name=f"factor_{i}")
         early, late = Signal(_WORD, name=f"early_{i}"), Signal(_WORD, name=f"late_{i}")
         # A block RAM is too slow for a multiplier behind it; hence a register.
-        sigma = Signal(SIGMA, name=f"sigma_{i}")
+        sigma = Signal(FACTOR, name=f"sigma_{i}")
         m.d.comb += [
-            index.eq((gate >> (FRACTION - STEPS)) + len(SIGMOID) // 2),
+            index.eq((pair.gate >> (FRACTION - STEPS)) + len(SIGMOID) // 2),
             table.addr.eq(index),
             silu.a.eq(late),
             silu.b.eq(sigma),
         ]
         m.d.sync += [
-            below.eq(index < 0),
-            above.eq(index >= len(SIGMOID)),
-            early.eq(gate),
+            known.eq(self.scales | below | above),
+            factor.eq(Mux(self.scales, pair.up, Mux(above, ONE, 0))),
+            early.eq(pair.gate),
             late.eq(early),
-            sigma.eq(Mux(below, 0, Mux(above, ONE, table.data))),
+            sigma.eq(Mux(known, factor, table.data)),
         ]
