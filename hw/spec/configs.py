@@ -69,4 +69,9 @@ CONFIGS: dict[str, CoreConfig] = {
     "mac32-token": _TOKEN,
     "spike32-token": _TOKEN.replace(integrator="spike"),
     "mac128-token": _token(lanes=128, batch=16, vector_words=65536),
+    # Run encoders as well: small ones, then MiniLM with sentences of 39 and 85 tokens.
+    "mac8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192),
+    "spike8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192, integrator="spike"),
+    "mac32-encoder": _TOKEN.replace(encoder=True, vector_words=32768),
+    "mac128-encoder": _token(lanes=128, batch=16, vector_words=65536, encoder=True),
 }

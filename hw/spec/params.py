@@ -77,6 +77,8 @@ class CoreConfig:
         Elements that the vector unit takes in a cycle: 1, 2, 4 or 8.
     best : int
         Largest logits that are kept for the host, 1..8.
+    encoder : bool
+        Whether the vector unit has what encoders need: LayerNorm, sums, GELU, biases.
     """
 
     lanes: int = 8
@@ -95,6 +97,7 @@ class CoreConfig:
     vector_words: int = 0
     vector_width: int = 4
     best: int = 4
+    encoder: bool = False
 
     def replace(self, **changes) -> CoreConfig:
         """Variant with some fields changed."""
@@ -127,7 +130,7 @@ class CoreParams:
         Beats that ``weight_base`` must be a multiple of: those of a bus beat, at least 1.
     outstanding, ring_groups, hole, batch, axi_data_width, axi_id_width : int
         As in the configuration.
-    vector_words, vector_width, best : int
+    vector_words, vector_width, best, encoder
         As in the configuration.
     input_width : int
         Elements of an input vector that are written in a cycle.
@@ -196,8 +199,10 @@ class CoreParams:
             )
         if config.vector_words:
             _check_vector(config)
+        elif config.encoder:
+            raise ValueError("an encoder needs vector_words, where its sentence lies, not 0")
         self.vector_words, self.vector_width = config.vector_words, config.vector_width
-        self.best = config.best
+        self.best, self.encoder = config.best, config.encoder
         self.input_width = config.vector_width if config.vector_words else 1
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
@@ -222,6 +227,8 @@ class CoreParams:
         chosen = dataclasses.asdict(self.config)
         if self.batch == 1:
             del chosen["batch"]  # the core is the one that knew no batches
+        if not self.config.encoder:
+            del chosen["encoder"]  # likewise
         return {"specification": formats.VERSION, **chosen}
 
     @property

@@ -106,12 +106,13 @@ WAITING: dict[str, str] = {
     "matrix": "the matrix engine",
     "drain": "the drain of its outputs",
     "embed": "EMBED",
-    "feed": "NORM, NORMALIZE or GATE",
+    "feed": "NORM, NORMALIZE, GATE or GELU",
     "softmax": "SOFTMAX",
     "rotate": "ROTATE",
     "keep": "KEEP",
     "writes": "responses to its writes",
     "forgotten": "what a stopped program had asked of device memory",
+    "combine": "LAYER_NORM or SUM",
 }
 
 #: Event counters of the last instruction, in the order of their registers.

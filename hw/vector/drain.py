@@ -24,6 +24,9 @@ from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.single import read_word, write_word
 from hw.vector.word import saturated
 
+#: Drains that add words of a.
+ADDING = (Kind.RESIDUAL, Kind.BIASED)
+
 #: Most logits of a vocabulary.
 VOCABULARY = 1 << 20
 
@@ -56,7 +59,7 @@ def model(
     drained = []
     for accumulator, h, word in zip(accumulators, a, b, strict=True):
         multiplier, k = drain_shift.model(instruction, scalars, word)
-        if instruction["drain"] == Kind.RESIDUAL:
+        if instruction["drain"] in ADDING:
             drained.append(residual.model(h, accumulator, k))
         else:
             drained.append(rescale.model(accumulator, multiplier, k))
@@ -207,9 +210,10 @@ class Drain(wiring.Component):
         return shift
 
     def _sum(self, m: Module, tag, word) -> Signal:
-        """Add the residual that is asked for now, or nothing."""
-        is_residual = self.instruction.drain == Kind.RESIDUAL
-        address = self._address(m, "a", tag, stride=self.instruction.stride)
+        """Add the residual or bias that is asked for now, or nothing."""
+        is_residual = self.instruction.drain.matches(*ADDING)
+        stride = Mux(self.instruction.drain == Kind.RESIDUAL, self.instruction.stride, 0)
+        address = self._address(m, "a", tag, stride=stride)
         with m.If(tag.valid & is_residual):
             m.d.comb += self.a.address.eq(address)
         h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))

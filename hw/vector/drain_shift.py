@@ -42,7 +42,7 @@ def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, i
     """
     constant, n, base = instruction["constant"], scalars.shift, scalars.base
     match Drain(instruction["drain"]):
-        case Drain.RESIDUAL:
+        case Drain.RESIDUAL | Drain.BIASED:
             return ONE, constant - n - base - word
         case Drain.SCORES:
             exponent = word >> EXPONENT_AT
@@ -99,7 +99,7 @@ class DrainShift(wiring.Component):
             with m.Case(Drain.NORMED, Drain.LOGITS):
                 m.d.comb += factors[0].eq(scalars.multiplier)
                 m.d.sync += vector.eq(scalars.exponent - scalars.shift)
-            with m.Case(Drain.RESIDUAL):
+            with m.Case(Drain.RESIDUAL, Drain.BIASED):
                 m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.comb += factors[0].eq(instruction.multiplier)

@@ -21,6 +21,7 @@ LATENCIES = {
     Opcode.NORM: gate.PRODUCT_LATENCY,
     Opcode.NORMALIZE: 0,
     Opcode.GATE: gate.LATENCY,
+    Opcode.GELU: gate.WEIGHTED_LATENCY,
 }
 
 
@@ -30,14 +31,14 @@ def model(opcode: Opcode, a: Sequence[int], b: Sequence[int]) -> list[int]:
     Parameters
     ----------
     opcode : Opcode
-        NORM, NORMALIZE or GATE.
+        NORM, NORMALIZE, GATE or GELU.
     a, b : sequence of int
-        Words: h and gamma; the vector and what does not matter; g and u.
+        Words: h and gamma; the vector and what does not matter; g and u; g.
 
     Returns
     -------
     list of int
-        Elements of 40, 24 or 47 bits.
+        Elements of 40, 24, 47 or 24 bits.
     """
     match opcode:
         case Opcode.NORM:
@@ -46,7 +47,9 @@ def model(opcode: Opcode, a: Sequence[int], b: Sequence[int]) -> list[int]:
             return list(a)
         case Opcode.GATE:
             return [gate.model(g, u) for g, u in zip(a, b, strict=True)]
-    raise ValueError(f"opcode must be NORM, NORMALIZE or GATE, not {opcode!r}")
+        case Opcode.GELU:
+            return [gate.gelu_model(g) for g in a]
+    raise ValueError(f"opcode must be NORM, NORMALIZE, GATE or GELU, not {opcode!r}")
 
 
 class Elements(wiring.Component):
@@ -60,11 +63,13 @@ class Elements(wiring.Component):
     ----------
     width : int
         Elements a cycle, at least 1.
+    gelu : bool
+        Whether GELU may come.
 
     Members
     -------
     opcode : In(8)
-        NORM, NORMALIZE or GATE; may change while no beat is on its way.
+        NORM, NORMALIZE, GATE or GELU; may change while no beat is on its way.
     words : In(stream)
         Beats of words ``a`` and ``b``, see :func:`hw.vector.beat.beat_layout`; gammas have 16
         bits; always ready.
@@ -72,8 +77,8 @@ class Elements(wiring.Component):
         Beats of 47-bit elements, ``LATENCIES[opcode]`` cycles later; must always be accepted.
     """
 
-    def __init__(self, *, width: int = WIDTH):
-        self.width = width
+    def __init__(self, *, width: int = WIDTH, gelu: bool = False):
+        self.width, self.gelu = width, gelu
         words = beat_layout(data.StructLayout({"a": _WORD, "b": _WORD}), width)
         elements = beat_layout(signed(ELEMENT_BITS), width)
         super().__init__(
@@ -88,10 +93,13 @@ class Elements(wiring.Component):
         """Products and gates, from the same multipliers; choice."""
         m = Module()
         tags = delay(m, self.words, max(LATENCIES.values()))
-        m.submodules.gate = gated = Gate(width=self.width)
+        m.submodules.gate = gated = Gate(width=self.width, gelu=self.gelu)
         send(m, tags[0], gated.pairs)
         m.d.sync += gated.scales.eq(self.opcode == Opcode.NORM)
         made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
+        if self.gelu:
+            m.d.sync += gated.normal.eq(self.opcode == Opcode.GELU)
+            made[Opcode.GELU] = list(gated.weighted)
         for i in range(self.width):
             words, pair = self.words.p.elements[i], gated.pairs.p.elements[i]
             m.d.comb += [

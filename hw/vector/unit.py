@@ -18,6 +18,7 @@ from hw.sequence.sequencer import starts_layout
 from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import Opcode
+from hw.vector.combine import Combine
 from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
@@ -104,6 +105,8 @@ class VectorUnit(wiring.Component):
         reader, turns = OutputReader(params), WriteTurns(params)
         scalars = VectorScalars(params)
         units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
+        if params.encoder:
+            units["combine"] = self._combine(m)
         parts = {**units, "drain": drain, "reader": reader, "turns": turns}
         stop = Signal()  # a register of its own, as it reaches so much
         m.d.sync += stop.eq(self.stop)
@@ -122,7 +125,7 @@ class VectorUnit(wiring.Component):
         connect(m, keep.octets, flipped(self.octets))
         m.d.comb += [
             embed.start.eq(starts.embed),
-            feed.start.eq(starts.norm | starts.normalize | starts.gate),
+            feed.start.eq(starts.norm | starts.normalize | starts.gate | starts.gelu),
             softmax.start.eq(starts.softmax),
             turns.start.eq(starts.rotate),
             rotate.start.eq(turns.begin),
@@ -143,6 +146,15 @@ class VectorUnit(wiring.Component):
             fed = [Value.cast(getattr(unit.input, name)) for unit in (feed, softmax)]
             m.d.comb += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
         return m
+
+    def _combine(self, m) -> Combine:
+        """Return what executes LAYER_NORM and SUM."""
+        combine, starts = Combine(self.params), self.starts
+        m.d.comb += [
+            combine.start.eq(starts.layer_norm | starts.sum),
+            combine.norms.eq(starts.layer_norm),
+        ]
+        return combine
 
     def _connect_memory(self, m, memory, drain, units):
         """Who is idle drives 0, so that all may share a port; what is loaded steps back.
