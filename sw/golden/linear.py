@@ -29,6 +29,7 @@ SITES = {
     "qkv": "attn_q",
     "attn_output": "attn_output",
     "gate_up": "ffn_gate",
+    "ffn_up": "ffn_gate",
     "ffn_down": "ffn_down",
     "head": "head",
 }
