@@ -31,7 +31,9 @@ def command(
     epochs: Annotated[
         float, typer.Option(help="Epochs in float, of a model that is not trained yet.")
     ] = 2.0,
-    aware_epochs: Annotated[float, typer.Option(help="Epochs with quantization in the loop.")] = 1.5,
+    aware_epochs: Annotated[
+        float, typer.Option(help="Epochs with quantization in the loop.")
+    ] = 1.5,
     dead_zone: Annotated[
         int | None,
         typer.Option(metavar="K", help="Train with levels within K of zero silent; 0: only codes."),
@@ -61,12 +63,12 @@ def command(
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
     table = check_table(code, "companded")
     checkpoint = open_encoder(model)
-    if checkpoint.config.classes not in (0, CLASSES):
+    if checkpoint.config.labels not in (0, CLASSES):
         raise UserError(
-            f"{model} has a head of {checkpoint.config.classes} classes, {task} has {CLASSES}; "
+            f"{model} has a head of {checkpoint.config.labels} classes, {task} has {CLASSES}; "
             "begin with an encoder without a head"
         )
-    if checkpoint.config.classes and dead_zone is None and silence is None:
+    if checkpoint.config.labels and dead_zone is None and silence is None:
         raise UserError(f"{model} is trained already; add --dead-zone K or --silence SHARE")
     sentences = {split: polarity(split) for split in SPLITS}
     if limit is not None:

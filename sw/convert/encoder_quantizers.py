@@ -10,10 +10,9 @@ from rich.progress import track
 from torch import Tensor
 
 from hw.spec.codes import DEFAULT_THRESHOLD, TABLES
-from hw.spec.scales import scale_constant
 from sw.convert.calibrate import fit
 from sw.convert.container import Quantizer
-from sw.convert.defaults import TABLE_FACTOR
+from sw.convert.defaults import default_quantizers, ratio, site_of
 from sw.golden.fake import block_scale
 from sw.golden.fake_encoder import ratio_of
 from sw.golden.float_encoder import LINEAR_SITES, EncoderQuantizers, FloatEncoder, pad
@@ -27,27 +26,6 @@ VECTORS = 1024
 #: Largest threshold that a quantizer holds, in parts of the scale.
 _LARGEST, _PARTS = 255, 8
 _BLOCK = 32
-
-
-def tensor_names(layers: int) -> list[str]:
-    """Every tensor of an encoder that is coded, in the order of the data's flow."""
-    sites = ("attn_q", "query", "probability", *LINEAR_SITES[1:])
-    return [f"layers.{n}.{site}" for n in range(layers) for site in sites] + ["head"]
-
-
-def default_quantizers(layers: int) -> Quantizers:
-    """Quantizer of every tensor for every table, as shipped: ratio 1 and no dead zone."""
-    return {
-        tensor: {
-            name: Quantizer(
-                constant=scale_constant(TABLE_FACTOR[name]),
-                threshold=DEFAULT_THRESHOLD,
-                silent_level=table.silent_level,
-            )
-            for name, table in TABLES.items()
-        }
-        for tensor in tensor_names(layers)
-    }
 
 
 class Recorder(EncoderQuantizers):
@@ -125,7 +103,7 @@ def calibrated(layers: int, seen: Mapping[str, Tensor], *, progress: bool = True
         for table in TABLES.values():
             if table.linear:
                 shipped = quantizers[tensor][table.name]
-                quantizers[tensor][table.name] = fit(x, table, TABLE_FACTOR[table.name], shipped)
+                quantizers[tensor][table.name] = fit(x, table, ratio(tensor, table.name), shipped)
     return quantizers
 
 
@@ -209,4 +187,4 @@ def _curve(vectors: Tensor, constant: int) -> tuple[Tensor, Tensor]:
 
 
 def _has_weights(tensor: str) -> bool:
-    return tensor.rsplit(".", 1)[-1] in LINEAR_SITES
+    return site_of(tensor) in LINEAR_SITES

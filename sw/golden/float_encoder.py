@@ -14,17 +14,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sw.golden.float_model import Quantizers
-from sw.load.checkpoint import BertConfig, EncoderCheckpoint, QuantizedTensor
+from sw.load.checkpoint import EncoderCheckpoint, QuantizedTensor
+from sw.load.encoder_config import EncoderConfig
 
 #: Sites of a layer whose codes meet a weight matrix, in the order of the data's flow.
-LINEAR_SITES = ("attn_q", "attn_output", "ffn_up", "ffn_down")
+LINEAR_SITES = ("attn_q", "attn_output", "ffn_gate", "ffn_down")
 
 
 class EncoderQuantizers(Quantizers):
     """What happens to the numbers on their way through an encoder; here nothing.
 
     Sites are full tensor names, ``layers.N.`` + ``attn_q`` (also the input of k and v),
-    ``attn_output``, ``ffn_up``, ``ffn_down``, ``query``; and ``head``.
+    ``attn_output``, ``ffn_gate`` (input of the up matrix), ``ffn_down``, ``query``; and ``head``.
     """
 
     def embedding(self, w: Tensor, index: Tensor, name: str) -> Tensor:
@@ -35,7 +36,7 @@ class EncoderQuantizers(Quantizers):
 class EncoderBlock(nn.Module):
     """One encoder layer, its norms behind the residual additions."""
 
-    def __init__(self, config: BertConfig, layer: int) -> None:
+    def __init__(self, config: EncoderConfig, layer: int) -> None:
         super().__init__()
         self.config, self.layer = config, layer
         attention = config.heads * config.head_width
@@ -71,7 +72,7 @@ class EncoderBlock(nn.Module):
         mixed = quantizers.linear_input(mixed, f"{site}attn_output")
         x = self.attn_output_norm(x + self._apply_linear(quantizers, mixed, "attn_output"))
 
-        coded = quantizers.linear_input(x, f"{site}ffn_up")
+        coded = quantizers.linear_input(x, f"{site}ffn_gate")
         hidden = functional.gelu(self._apply_linear(quantizers, coded, "ffn_up"))
         hidden = quantizers.linear_input(hidden, f"{site}ffn_down")
         return self.layer_output_norm(x + self._apply_linear(quantizers, hidden, "ffn_down"))
@@ -82,7 +83,7 @@ class FloatEncoder(nn.Module):
 
     Parameters
     ----------
-    config : BertConfig
+    config : EncoderConfig
         Shape and constants.
     generator : torch.Generator, optional
         Source of the initial weights; seed 0 if absent.
@@ -92,7 +93,7 @@ class FloatEncoder(nn.Module):
 
     def __init__(
         self,
-        config: BertConfig,
+        config: EncoderConfig,
         *,
         generator: torch.Generator | None = None,
         quantizers: EncoderQuantizers | None = None,
@@ -102,11 +103,11 @@ class FloatEncoder(nn.Module):
         self.quantizers = quantizers or EncoderQuantizers()
         self.token_embd = nn.Embedding(config.vocabulary, config.width)
         self.position_embd = nn.Embedding(config.context, config.width)
-        self.token_types = nn.Embedding(config.segments, config.width)
+        self.token_types = nn.Embedding(1, config.width)
         self.token_embd_norm = nn.LayerNorm(config.width, eps=config.norm_epsilon)
         self.blk = nn.ModuleList(EncoderBlock(config, layer) for layer in range(config.layers))
-        if config.classes:
-            self.cls = nn.Linear(config.width, config.classes)
+        if config.labels:
+            self.cls = nn.Linear(config.width, config.labels)
         self._initialize(generator or torch.Generator().manual_seed(0))
 
     @classmethod
@@ -153,12 +154,8 @@ class FloatEncoder(nn.Module):
                 f"wanted at most {self.config.context} tokens (the model's positions), "
                 f"got {time}: shorten the text"
             )
-        positions, first = torch.arange(time), torch.zeros(1, dtype=torch.int64)
         x = self.quantizers.embedding(self.token_embd.weight, tokens, "token_embd.weight")
-        x = x + self.quantizers.embedding(
-            self.position_embd.weight, positions, "position_embd.weight"
-        )
-        x = x + self.quantizers.embedding(self.token_types.weight, first, "token_types.weight")
+        x = x + (self.position_embd.weight[:time] + self.token_types.weight[0])
         x = self.token_embd_norm(x)
         for block in self.blk:
             x = block(x, mask, self.quantizers)
@@ -171,9 +168,9 @@ class FloatEncoder(nn.Module):
         return (x * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
-        """Return logits, shape (batch, classes), or pooled vectors if there is no head."""
+        """Return logits, shape (batch, labels), or pooled vectors if there is no head."""
         pooled = self.pool(self.encode(tokens, mask), mask)
-        if not self.config.classes:
+        if not self.config.labels:
             return pooled
         coded = self.quantizers.linear_input(pooled, "head")
         weight = self.quantizers.weight(self.cls.weight, "cls.weight")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sw.load.encoder_config import EncoderConfig
+
 if TYPE_CHECKING:
     from sw.load.tokenizer import Tokenizer
 
@@ -43,35 +45,6 @@ class LlamaConfig:
     rope_interleaved: bool
     norm_epsilon: float
     tied_head: bool
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class BertConfig:
-    """Shape and constants of a BERT-family encoder.
-
-    Attributes
-    ----------
-    layers, width, ffn_width, heads, head_width, vocabulary, context, segments : int
-        Sizes; ``context`` is the number of positions, ``segments`` that of token types.
-    norm_epsilon : float
-        Epsilon of LayerNorm, added to the variance.
-    pooling : str
-        What stands for the sentence: ``"mean"`` of all tokens, or the first one, ``"cls"``.
-    classes : int
-        Outputs of the linear head behind the pooling; 0 if there is none.
-    """
-
-    layers: int
-    width: int
-    ffn_width: int
-    heads: int
-    head_width: int
-    vocabulary: int
-    context: int
-    segments: int
-    norm_epsilon: float
-    pooling: str
-    classes: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -151,10 +124,10 @@ class EncoderCheckpoint:
     ----------
     name : str
         Name for people.
-    config : BertConfig
+    config : EncoderConfig
         Shape and constants.
     tensors : dict
-        ``token_embd.weight``, ``position_embd.weight``, ``token_types.weight``,
+        ``token_embd.weight``, ``position_embd.weight``, ``token_types.weight`` (type 0 only),
         ``token_embd_norm``; per layer n ``blk.n.`` + ``attn_q``, ``attn_k``, ``attn_v``,
         ``attn_output``, ``attn_output_norm``, ``ffn_up``, ``ffn_down``, ``layer_output_norm``; and
         ``cls`` if there is a head. All but the first three have ``.weight`` and ``.bias``. Each a
@@ -170,7 +143,7 @@ class EncoderCheckpoint:
     """
 
     name: str
-    config: BertConfig
+    config: EncoderConfig
     tensors: dict[str, QuantizedTensor | np.ndarray]
     tokenizer: Tokenizer
     tokenizer_spec: dict
@@ -202,7 +175,7 @@ def llama_shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def bert_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
+def encoder_shapes(config: EncoderConfig) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor of an encoder, (outputs, inputs), in the order of computation."""
     width, ffn_width = config.width, config.ffn_width
     attention = config.heads * config.head_width
@@ -217,7 +190,7 @@ def bert_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {
         "token_embd.weight": (config.vocabulary, width),
         "position_embd.weight": (config.context, width),
-        "token_types.weight": (config.segments, width),
+        "token_types.weight": (1, width),
         "token_embd_norm.weight": (width,),
         "token_embd_norm.bias": (width,),
     }
@@ -227,6 +200,6 @@ def bert_shapes(config: BertConfig) -> dict[str, tuple[int, ...]]:
             shapes[f"blk.{n}.{name}.bias"] = shape[:1]
         for name in ("attn_output_norm", "layer_output_norm"):
             shapes |= {f"blk.{n}.{name}.{part}": (width,) for part in ("weight", "bias")}
-    if config.classes:
-        shapes |= {"cls.weight": (config.classes, width), "cls.bias": (config.classes,)}
+    if config.labels:
+        shapes |= {"cls.weight": (config.labels, width), "cls.bias": (config.labels,)}
     return shapes

@@ -6,15 +6,18 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sw.errors import UserError
 from sw.load.checkpoint import (
-    BertConfig,
     Checkpoint,
     EncoderCheckpoint,
     LlamaConfig,
-    bert_shapes,
+    QuantizedTensor,
+    encoder_shapes,
     llama_shapes,
 )
+from sw.load.encoder_config import EncoderConfig
 from sw.load.hf_files import ModelFiles
 from sw.load.tokenizer import Tokenizer
 
@@ -154,20 +157,27 @@ def _llama_config(files: ModelFiles) -> LlamaConfig:
 
 def _encoder(files: ModelFiles) -> EncoderCheckpoint:
     prefix = "bert." if "bert.embeddings.word_embeddings.weight" in files.names else ""
-    classes = 0
+    labels = 0
     if "classifier.bias" in files.names:
-        classes = files.config.get("num_labels", len(files.config.get("id2label", (0, 1))))
-    config = _bert_config(files, classes)
-    shapes = bert_shapes(config)
+        labels = files.config.get("num_labels", len(files.config.get("id2label", (0, 1))))
+    config = _bert_config(files, labels)
+    shapes = encoder_shapes(config)
     names = {
         name: hf_name(name) if name.startswith("cls.") else prefix + hf_name(name)
         for name in shapes
     }
+    types = "token_types.weight"
+    segments = _size(files, "type_vocab_size", 2)
+    tensors: dict[str, QuantizedTensor | np.ndarray] = {
+        name: files.tensor(names[name], (segments, *shape[1:]) if name == types else shape)
+        for name, shape in shapes.items()
+    }
+    tensors[types] = np.asarray(tensors[types])[:1]
     spec = files.tokenizer_spec()
     return EncoderCheckpoint(
         name=files.path.resolve().stem,
         config=config,
-        tensors={name: files.tensor(names[name], shape) for name, shape in shapes.items()},
+        tensors=tensors,
         tokenizer=Tokenizer.from_spec(spec),
         tokenizer_spec=spec,
         training=files.json("training.json", {}),
@@ -175,7 +185,7 @@ def _encoder(files: ModelFiles) -> EncoderCheckpoint:
     )
 
 
-def _bert_config(files: ModelFiles, classes: int) -> BertConfig:
+def _bert_config(files: ModelFiles, labels: int) -> EncoderConfig:
     get = files.config.get
     width, heads = _size(files, "hidden_size"), _size(files, "num_attention_heads")
     modes = files.json("1_Pooling/config.json", {"pooling_mode_mean_tokens": True})
@@ -191,18 +201,16 @@ def _bert_config(files: ModelFiles, classes: int) -> BertConfig:
         (len(pooling) != 1, "its pooling is neither the mean of the tokens nor the first token"),
         (reads_pooler, "its head reads the tanh pooler; supported are mean and cls pooling"),
     )
-    return BertConfig(
+    return EncoderConfig(
         layers=_size(files, "num_hidden_layers"),
         width=width,
         ffn_width=_size(files, "intermediate_size"),
         heads=heads,
-        head_width=width // heads,
         vocabulary=_size(files, "vocab_size"),
         context=_size(files, "max_position_embeddings"),
-        segments=_size(files, "type_vocab_size", 2),
-        norm_epsilon=_number(files, "layer_norm_eps", 1e-12),
+        labels=labels,
         pooling=pooling[0],
-        classes=classes,
+        norm_epsilon=_number(files, "layer_norm_eps", 1e-12),
     )
 
 

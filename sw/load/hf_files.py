@@ -118,7 +118,7 @@ class ModelFiles:
         return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
     def tokenizer_spec(self) -> dict:
-        """What :meth:`sw.load.tokenizer.Tokenizer.from_spec` takes."""
+        """Return what :meth:`sw.load.tokenizer.Tokenizer.from_spec` takes."""
         extra = self.json("tokenizer_config.json", {})
         text = self.text("tokenizer.json", None)
         if text is None:

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import save
 
 from sw.convert.container import write_whole
-from sw.load.checkpoint import BertConfig
+from sw.load.encoder_config import EncoderConfig
 from sw.load.hf import hf_name
 from sw.load.hf_files import METADATA
 
@@ -20,7 +20,7 @@ _POOLINGS = {"mean": "pooling_mode_mean_tokens", "cls": "pooling_mode_cls_token"
 def save_encoder(
     path: Path,
     *,
-    config: BertConfig,
+    config: EncoderConfig,
     tensors: Mapping[str, np.ndarray],
     tokenizer_json: str,
     training: dict,
@@ -61,7 +61,7 @@ def save_encoder(
     write_whole(path, save(named, metadata={METADATA: json.dumps(texts, sort_keys=True)}))
 
 
-def bert_config_json(config: BertConfig) -> dict:
+def bert_config_json(config: EncoderConfig) -> dict:
     """Content of ``config.json``."""
     return {
         "model_type": "bert",
@@ -73,8 +73,8 @@ def bert_config_json(config: BertConfig) -> dict:
         "max_position_embeddings": config.context,
         "num_attention_heads": config.heads,
         "num_hidden_layers": config.layers,
-        "num_labels": config.classes,
+        "num_labels": config.labels,
         "position_embedding_type": "absolute",
-        "type_vocab_size": config.segments,
+        "type_vocab_size": 1,
         "vocab_size": config.vocabulary,
     }

@@ -62,7 +62,7 @@ def _build(text: str) -> tokenizers.Tokenizer:
 
 
 def _bytes_of(text: str):
-    """Function from a token to its UTF-8 bytes, by the kind of the tokenizer."""
+    """Return the function from a token to its UTF-8 bytes, by the kind of the tokenizer."""
     content = json.loads(text)
     parts = json.dumps([content.get("pre_tokenizer"), content.get("decoder")])
     if '"ByteLevel"' in parts:

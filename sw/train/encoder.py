@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import torch
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sw.golden.float_encoder import FloatEncoder, pad
@@ -87,7 +87,7 @@ def train(
     phase : Phase
         How long and how fast.
     teacher : Tensor, optional
-        Logits of a better model, shape (examples, classes): half of the loss is the cross entropy
+        Logits of a better model, shape (examples, labels): half of the loss is the cross entropy
         with their softmax.
     before_step : callable, optional
         Called with step and number of steps before each.
@@ -127,7 +127,9 @@ def train(
 
 def _groups(model: FloatEncoder, phase: Phase) -> list[dict]:
     """Weights decay but for norms and biases; embeddings stay as they were trained."""
-    matrices, vectors, head = [], [], []
+    matrices: list[nn.Parameter] = []
+    vectors: list[nn.Parameter] = []
+    head: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         if name.startswith(("token_embd.", "position_embd.", "token_types.")):
             parameter.requires_grad_(False)
@@ -154,9 +156,9 @@ def _loss(model, examples: list[Labelled], teacher: Tensor | None, rows: list[in
 
 @torch.no_grad()
 def logits_of(model: FloatEncoder, sentences: Sequence[list[int]], batch: int = 64) -> Tensor:
-    """Logits of sentences in their order, shape (sentences, classes)."""
+    """Logits of sentences in their order, shape (sentences, labels)."""
     by_length = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
-    logits = torch.empty(len(sentences), model.config.classes)
+    logits = torch.empty(len(sentences), model.config.labels)
     for start in range(0, len(by_length), batch):
         rows = by_length[start : start + batch]
         logits[rows] = model(*pad([sentences[row] for row in rows]))

@@ -95,12 +95,12 @@ def train_polarity(
     model : FloatEncoder
         The trained model, nothing rounding its numbers.
     training : dict
-        Notes for the file: task, seed, validation accuracy, and quantizers if they were in the loop.
+        Notes for the file: task, seed, validation accuracy, and quantizers that were in the loop.
     """
     examples = {name: tokenize(checkpoint, sentences[name]) for name in ("train", "validation")}
     model = with_head(checkpoint, plan.seed)
     training: dict = {**checkpoint.training, "task": "polarity", "seed": plan.seed}
-    if not checkpoint.config.classes:
+    if not checkpoint.config.labels:
         phase = Phase(name="float", epochs=plan.epochs, seed=plan.seed)
         train(model, examples["train"], phase, console=console)
         training["epochs"] = plan.epochs
@@ -132,14 +132,14 @@ def tokenize(checkpoint: EncoderCheckpoint, sentences: Sequence[Sentence]) -> li
 
 def with_head(checkpoint: EncoderCheckpoint, seed: int) -> FloatEncoder:
     """Model of a checkpoint; if it has no head, with one of zeros."""
-    if checkpoint.config.classes:
+    if checkpoint.config.labels:
         return FloatEncoder.from_checkpoint(checkpoint)
     width = checkpoint.config.width
     head = {"cls.weight": np.zeros((CLASSES, width)), "cls.bias": np.zeros(CLASSES)}
     return FloatEncoder.from_checkpoint(
         dataclasses.replace(
             checkpoint,
-            config=dataclasses.replace(checkpoint.config, classes=CLASSES),
+            config=dataclasses.replace(checkpoint.config, labels=CLASSES),
             tensors={**checkpoint.tensors, **head},
         )
     )
