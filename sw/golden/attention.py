@@ -24,6 +24,7 @@ from sw.golden.vector import Scaled, scaled
 
 SCORE_FRACTION = 8
 _LEAST_SCORE = -(1 << 23)
+_LEAST_EXPONENT = -(1 << 15)
 _MULTIPLIER_MAX = 65535
 _LARGEST_CODE = 255
 
@@ -82,7 +83,9 @@ def probabilities(scores: Tensor, visible: Tensor) -> Tensor:
     return (look_up(_EXP2, below & 255) >> (below >> 8).clamp_max(31)).masked_fill(~visible, 0)
 
 
-def context(p: Tensor, values: Coded, first: int, *, table: CodeTable, threshold: int) -> Tensor:
+def context(
+    p: Tensor, values: Coded, visible: Tensor, *, table: CodeTable, threshold: int
+) -> Tensor:
     """Values averaged by probabilities, F fraction bits, (kv heads, shared, tokens, head width).
 
     Parameters
@@ -91,13 +94,14 @@ def context(p: Tensor, values: Coded, first: int, *, table: CodeTable, threshold
         Unnormalized probabilities, shape (kv heads, shared, tokens, past).
     values : Coded
         Cached values.
-    first : int
-        Position of the first token.
+    visible : Tensor
+        As of :func:`scores`; of every token at least one.
     table, threshold
         Quantizer of the probabilities.
     """
     # The largest exponent among the values that each token sees.
-    ev = values.exponent.cummax(-1).values[:, first:, None]
+    seen = values.exponent[:, None, :].masked_fill(~visible, _LEAST_EXPONENT)
+    ev = seen.amax(-1, keepdim=True)
     weighted = (p * _per_key(values.mantissa)) >> _distances(ev, values.exponent)
     codes, gain, k = weigh(weighted, p.sum(-1, keepdim=True), ev[:, None])
     decoded, _ = decode(codes << 3, code_lookup(table, threshold, 0))
