@@ -16,6 +16,7 @@ from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
+from sw.convert.encoder import ENCODER_MAGIC
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
@@ -29,7 +30,7 @@ from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
 from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
 from sw.load.hf import load_huggingface
-from sw.load.hf_files import is_checkpoint
+from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
@@ -44,11 +45,16 @@ def open_checkpoint(name: str | None) -> Checkpoint:
     UserError
         If there is no such checkpoint, or it is an encoder.
     """
-    path = bundled_model() if name is None or name in BUNDLED else resolve_checkpoint(name)
-    loaded = load_huggingface(path) if _is_huggingface(path) else load_gguf(path)
+    loaded = open_any_checkpoint(name)
     if isinstance(loaded, EncoderCheckpoint):
         raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
     return loaded
+
+
+def open_any_checkpoint(name: str | None) -> Checkpoint | EncoderCheckpoint:
+    """Load a decoder or an encoder by path or short name; the bundled model if ``name`` is None."""
+    path = bundled_model() if name is None or name in BUNDLED else resolve_checkpoint(name)
+    return load_huggingface(path) if _is_huggingface(path) else load_gguf(path)
 
 
 def open_encoder(name: str) -> EncoderCheckpoint:
@@ -59,11 +65,15 @@ def open_encoder(name: str) -> EncoderCheckpoint:
     UserError
         If there is no such checkpoint, or it is a decoder.
     """
-    path = resolve_checkpoint(name)
-    loaded = load_huggingface(path) if _is_huggingface(path) else None
+    loaded = open_any_checkpoint(name)
     if not isinstance(loaded, EncoderCheckpoint):
         raise UserError(f"{name} is no encoder; name minilm or a model of the BERT family")
     return loaded
+
+
+def is_encoder_container(name: str) -> bool:
+    """Tell whether a name is that of a converted encoder's file."""
+    return Path(name).is_file() and ENCODER_MAGIC in safetensors_metadata(Path(name))
 
 
 def _is_huggingface(path: Path) -> bool:

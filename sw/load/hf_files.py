@@ -176,11 +176,16 @@ def word_piece(vocabulary: list[str], *, lowercase: bool) -> str:
 
 def is_checkpoint(path: Path) -> bool:
     """Tell whether a file is a checkpoint that `firstspike train` wrote."""
+    return METADATA in safetensors_metadata(path)
+
+
+def safetensors_metadata(path: Path) -> dict[str, str]:
+    """Metadata of a safetensors file; empty if it is none."""
     try:
         with safe_open(path, framework="pt") as file:
-            return METADATA in (file.metadata() or {})
+            return file.metadata() or {}
     except (SafetensorError, OSError):
-        return False
+        return {}
 
 
 def _embedded(path: Path) -> dict[str, str]:

@@ -31,7 +31,7 @@ CLASSES = 2
 LONGEST = 128
 
 #: Sentences that quantizers are fitted to, and how often in a run.
-_FITTED, _FITS = 96, 8
+_FITTED, _FITS = 64, 6
 
 #: Part of the steps over which a dead zone widens.
 _WIDENING = 0.5
