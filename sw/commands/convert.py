@@ -17,7 +17,7 @@ from sw.commands.inspect import matrix_table
 from sw.convert.calibrate import calibrate
 from sw.convert.convert import convert
 from sw.convert.four_bits import Loss, four_bit_weights
-from sw.convert.hessians import decoder_hessians
+from sw.convert.hessians import decoder_hessians, held_out_tokens
 from sw.convert.silence import parse_thresholds, with_thresholds
 from sw.errors import UserError
 from sw.load.checkpoint import EncoderCheckpoint
@@ -102,9 +102,13 @@ def command(
     window = min(512, source.config.context)
     losses = []
     if weights == "w4":
-        hessians = None if ids is None else decoder_hessians(source, ids, window=window)
+        parts = (None, None) if ids is None else held_out_tokens(ids, window)
+        hessians, held_out = (
+            None if part is None else decoder_hessians(source, part, window=window)
+            for part in parts
+        )
         source, losses = four_bit_weights(
-            source, compensate=compensate is not False, hessians=hessians
+            source, compensate=compensate is not False, hessians=hessians, held_out=held_out
         )
     model = with_thresholds(convert(source, table=table), thresholds)
     if ids is not None:
@@ -121,7 +125,7 @@ def _print_losses(losses: list[Loss], console: Console) -> None:
     """Show what 4-bit weights cost, against plain rounding."""
     if not losses:
         return
-    table = Table(title="square error of outputs over their squares, calibration text")
+    table = Table(title="square error of outputs over their squares, text held out")
     for column in ("matrix", "rounding", "chosen"):
         table.add_column(column, justify="left" if column == "matrix" else "right")
     for loss in losses:

@@ -10,7 +10,7 @@ from sw.convert.defaults import site_of
 from sw.convert.encoder import ConvertedEncoder
 from sw.convert.encoder_quantizers import calibrated, record, with_thresholds
 from sw.convert.four_bits import Loss, four_bit_weights
-from sw.convert.hessians import encoder_hessians
+from sw.convert.hessians import HELD_OUT, encoder_hessians
 from sw.errors import UserError
 from sw.golden.float_encoder import FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
@@ -65,8 +65,12 @@ def convert_task_model(
     source = checkpoint
     if four_bits:
         compensate = not trained if compensate is None else compensate
-        hessians = encoder_hessians(checkpoint, sentences) if sentences else None
-        source, losses = four_bit_weights(checkpoint, compensate=compensate, hessians=hessians)
+        parts = [s for i, s in enumerate(sentences) if i % HELD_OUT], sentences[::HELD_OUT]
+        both = all(parts)
+        hessians, held_out = (encoder_hessians(checkpoint, p) if both else None for p in parts)
+        source, losses = four_bit_weights(
+            checkpoint, compensate=compensate, hessians=hessians, held_out=held_out
+        )
     model = convert_encoder(source, table=table)
     quantizers, how = model.quantizers, "as trained" if trained else "as shipped"
     if sentences and not trained:

@@ -33,7 +33,7 @@ def command(
     ] = 2.0,
     aware_epochs: Annotated[
         float, typer.Option(help="Epochs with quantization in the loop.")
-    ] = 1.5,
+    ] = 1.25,
     dead_zone: Annotated[
         int | None,
         typer.Option(metavar="K", help="Train with levels within K of zero silent; 0: only codes."),
@@ -42,6 +42,7 @@ def command(
         float | None,
         typer.Option(metavar="SHARE", help="Train with this share of elements silent, e.g. 0.6."),
     ] = None,
+    rate: Annotated[float, typer.Option(help="Highest learning rate of the encoder.")] = 6e-5,
     code: options.Code = None,
     limit: Annotated[int | None, typer.Option(help="Sentences to train with at most.")] = None,
 ) -> None:
@@ -56,7 +57,11 @@ def command(
         raise UserError(f"--silence must be between 0 and 1, not {silence}")
     if seed < 0:
         raise UserError(f"--seed must be 0 or more, not {seed}")
-    for name, value in (("--epochs", epochs), ("--aware-epochs", aware_epochs)):
+    for name, value in (
+        ("--epochs", epochs),
+        ("--aware-epochs", aware_epochs),
+        ("--rate", rate),
+    ):
         if not value > 0:
             raise UserError(f"{name} must be above 0, not {value}")
     if not output.parent.is_dir():
@@ -77,6 +82,7 @@ def command(
         seed=seed,
         epochs=epochs,
         aware_epochs=aware_epochs,
+        rate=rate,
         table=table,
         dead_zone=dead_zone,
         silence=silence,

@@ -25,7 +25,7 @@ _SITE = {name: site for site, names in READERS.items() for name in names}
 
 
 class Loss(NamedTuple):
-    """Square error of a matrix's outputs over their squares, on the calibration text."""
+    """Square error of a matrix's outputs over their squares, on text that chose nothing."""
 
     matrix: str
     rounding: float
@@ -33,7 +33,11 @@ class Loss(NamedTuple):
 
 
 def four_bit_weights(
-    checkpoint: AnyCheckpoint, *, compensate: bool, hessians: Mapping[str, Tensor] | None = None
+    checkpoint: AnyCheckpoint,
+    *,
+    compensate: bool,
+    hessians: Mapping[str, Tensor] | None = None,
+    held_out: Mapping[str, Tensor] | None = None,
 ) -> tuple[AnyCheckpoint, list[Loss]]:
     """Quantize the float matrices of all layers; embedding and head stay as they are.
 
@@ -46,30 +50,28 @@ def four_bit_weights(
         False to round to the nearest.
     hessians : mapping of str to Tensor, optional
         As of :mod:`sw.convert.hessians`.
+    held_out : mapping of str to Tensor, optional
+        The same on another text, by which losses are measured.
 
     Returns
     -------
     checkpoint : Checkpoint or EncoderCheckpoint
         With those matrices in 4 bits.
     losses : list of Loss
-        One a matrix if there are Hessians.
+        One a matrix if there is a text held out.
     """
     tensors, losses = dict(checkpoint.tensors), []
     names = [name for name, tensor in tensors.items() if _is_float_matrix(name, tensor)]
     for name in track(names, description="4-bit weights", transient=True):
         weights = np.asarray(tensors[name])
         _, layer, matrix, _ = name.split(".")
-        hessian = None if hessians is None else hessians[f"blk.{layer}.{_SITE[matrix]}"]
+        site = f"blk.{layer}.{_SITE[matrix]}"
+        hessian = None if hessians is None else hessians[site]
         tensors[name] = chosen = _quantize(weights, hessian, compensate)
-        if hessian is not None:
+        if held_out is not None:
             rounding = chosen if not compensate else quantize_rounding(weights)
-            losses.append(
-                Loss(
-                    name.removesuffix(".weight"),
-                    output_error(weights, rounding, hessian),
-                    output_error(weights, chosen, hessian),
-                )
-            )
+            lost = (output_error(weights, each, held_out[site]) for each in (rounding, chosen))
+            losses.append(Loss(name.removesuffix(".weight"), *lost))
     return dataclasses.replace(checkpoint, tensors=tensors), losses
 
 

@@ -21,6 +21,9 @@ READERS = {
     "ffn_down": ("ffn_down",),
 }
 
+#: One of so many sentences or windows measures what 4-bit weights lost; the others choose them.
+HELD_OUT = 4
+
 #: Sites behind RMSNorm, where the quantizer sees vectors to which 1/rms is not yet applied.
 _NORMED = ("attn_q", "ffn_gate")
 
@@ -89,6 +92,21 @@ def decoder_hessians(
         sums.layer = -1
         model(torch.as_tensor(tokens[start : start + window])[None].long())
     return sums.inner.sums
+
+
+def held_out_tokens(tokens: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """Part a text into windows that choose weights and windows that measure what they lost.
+
+    Returns
+    -------
+    chosen, held_out : numpy.ndarray
+        Whole windows; all tokens and None if there is but one.
+    """
+    windows = tokens[: len(tokens) // window * window].reshape(-1, window)
+    if len(windows) < 2:
+        return tokens, None
+    held = np.arange(len(windows)) % HELD_OUT == 0
+    return windows[~held].ravel(), windows[held].ravel()
 
 
 @torch.no_grad()

@@ -33,6 +33,9 @@ LONGEST = 128
 #: Sentences that quantizers are fitted to, and how often in a run.
 _FITTED, _FITS = 64, 6
 
+#: Learning rate of a head that is trained already.
+_AWARE_HEAD_RATE = 5e-4
+
 #: Part of the steps over which a dead zone widens.
 _WIDENING = 0.5
 
@@ -49,6 +52,8 @@ class Plan:
         Of fine-tuning in float, for a model that has no head yet.
     aware_epochs : float
         With quantization in the loop.
+    rate : float
+        Highest learning rate of the encoder.
     table : str
         Code table in the loop.
     dead_zone : int, optional
@@ -59,7 +64,8 @@ class Plan:
 
     seed: int
     epochs: float = 2.0
-    aware_epochs: float = 1.5
+    aware_epochs: float = 1.25
+    rate: float = 6e-5
     table: str = DEFAULT_TABLE
     dead_zone: int | None = None
     silence: float | None = None
@@ -101,7 +107,7 @@ def train_polarity(
     model = with_head(checkpoint, plan.seed)
     training: dict = {**checkpoint.training, "task": "polarity", "seed": plan.seed}
     if not checkpoint.config.labels:
-        phase = Phase(name="float", epochs=plan.epochs, seed=plan.seed)
+        phase = Phase(name="float", epochs=plan.epochs, seed=plan.seed, rate=plan.rate)
         train(model, examples["train"], phase, console=console)
         training["epochs"] = plan.epochs
         _report(model, examples["validation"], "float", training, console)
@@ -181,7 +187,11 @@ def _train_aware(
 
     model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
     phase = Phase(
-        name="quantized", epochs=plan.aware_epochs, seed=plan.seed + 1, rate=6e-5, head_rate=5e-4
+        name="quantized",
+        epochs=plan.aware_epochs,
+        seed=plan.seed + 1,
+        rate=plan.rate,
+        head_rate=_AWARE_HEAD_RATE,
     )
     train(model, examples, phase, teacher=teacher, before_step=widen, console=console)
     return quantizers
