@@ -94,6 +94,8 @@ def open_model(name: str | None) -> ConvertedModel:
         If there is no such model, or its file is damaged or of a kind not supported.
     """
     if _is_container(name):
+        if is_encoder_container(str(name)):
+            raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
         return load(str(name))
     return convert(open_checkpoint(name))
 

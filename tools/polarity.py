@@ -25,7 +25,7 @@ PAGE = ROOT / "docs" / "polarity.md"
 
 #: Share of silent elements that is trained for: a little more than the 60 % that are wanted.
 SILENCE = "0.63"
-CALIBRATION = "--calibrate polarity --tokens 4096"
+CALIBRATION = "--calibrate polarity --tokens 8192"
 
 #: Commands of a seed: the file that they make, and their arguments. ``{n}`` is the seed.
 STEPS = {
@@ -40,7 +40,8 @@ STEPS = {
     "--task polarity --json codes{n}.json",
     "silent{n}.safetensors": "train polarity --model float{n}.safetensors --seed {n} "
     f"--silence {SILENCE} -o silent{{n}}.safetensors",
-    "silent{n}.json": "eval silent{n}.safetensors --task polarity --json silent{n}.json",
+    "silent{n}.json": "eval silent{n}.safetensors --task polarity --rungs fake,golden "
+    "--json silent{n}.json",
 }
 
 #: Rows of the page: what, the JSON file it is from, and the keys to the number.

@@ -104,8 +104,8 @@ def command(
     if weights == "w4":
         parts = (None, None) if ids is None else held_out_tokens(ids, window)
         hessians, held_out = (
-            None if part is None else decoder_hessians(source, part, window=window)
-            for part in parts
+            None if part is None or not needed else decoder_hessians(source, part, window=window)
+            for part, needed in zip(parts, (compensate is not False, True), strict=True)
         )
         source, losses = four_bit_weights(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out

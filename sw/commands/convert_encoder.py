@@ -66,8 +66,10 @@ def convert_task_model(
     if four_bits:
         compensate = not trained if compensate is None else compensate
         parts = [s for i, s in enumerate(sentences) if i % HELD_OUT], sentences[::HELD_OUT]
-        both = all(parts)
-        hessians, held_out = (encoder_hessians(checkpoint, p) if both else None for p in parts)
+        hessians, held_out = (
+            encoder_hessians(checkpoint, part) if all(parts) and needed else None
+            for part, needed in zip(parts, (compensate, True), strict=True)
+        )
         source, losses = four_bit_weights(
             checkpoint, compensate=compensate, hessians=hessians, held_out=held_out
         )
