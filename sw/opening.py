@@ -16,7 +16,8 @@ from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
-from sw.convert.encoder import ENCODER_MAGIC
+from sw.convert.convert_encoder import convert_encoder
+from sw.convert.encoder import ENCODER_MAGIC, ConvertedEncoder, load_encoder
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
@@ -27,9 +28,9 @@ from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
 from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
-from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
+from sw.load.fetch import MODELS, SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
-from sw.load.hf import load_huggingface
+from sw.load.hf import is_encoder, load_huggingface
 from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
@@ -69,6 +70,20 @@ def open_encoder(name: str) -> EncoderCheckpoint:
     if not isinstance(loaded, EncoderCheckpoint):
         raise UserError(f"{name} is no encoder; name minilm or a model of the BERT family")
     return loaded
+
+
+def open_converted_encoder(name: str | None) -> ConvertedEncoder | None:
+    """Load an encoder's container, or convert an encoder in 8 bits; None if it is no encoder."""
+    if name is None or name in BUNDLED:
+        return None
+    if is_encoder_container(name):
+        return load_encoder(name)
+    if not Path(name).exists() and name not in MODELS:
+        return None
+    path = resolve_checkpoint(name)
+    if not _is_huggingface(path) or not is_encoder(path):
+        return None
+    return convert_encoder(open_encoder(name))
 
 
 def is_encoder_container(name: str) -> bool:

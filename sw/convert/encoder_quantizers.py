@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
-from rich.progress import track
 from torch import Tensor
 
 from hw.spec.codes import DEFAULT_THRESHOLD, TABLES
 from sw.convert.calibrate import fit
 from sw.convert.container import Quantizer
 from sw.convert.defaults import default_quantizers, ratio, site_of
+from sw.convert.hessians import watched
 from sw.golden.fake import block_scale
 from sw.golden.fake_encoder import ratio_of
 from sw.golden.float_encoder import LINEAR_SITES, EncoderQuantizers, FloatEncoder, pad
@@ -90,7 +90,7 @@ def record(
     return {tensor: torch.cat(parts)[:VECTORS] for tensor, parts in recorder.seen.items()}
 
 
-def calibrated(layers: int, seen: Mapping[str, Tensor], *, progress: bool = True) -> Quantizers:
+def calibrated(layers: int, seen: Mapping[str, Tensor]) -> Quantizers:
     """Fit the quantizers of every code table to recorded vectors.
 
     As of `sw.convert.calibrate.fit`: scale constants grow until few elements are integers, and the
@@ -98,7 +98,7 @@ def calibrated(layers: int, seen: Mapping[str, Tensor], *, progress: bool = True
     """
     quantizers = default_quantizers(layers)
     tensors = [tensor for tensor in quantizers if tensor in seen]
-    for tensor in track(tensors, description="calibrating", transient=True, disable=not progress):
+    for tensor in watched(tensors, "calibrating"):
         x = as_inputs(seen[tensor][:256])
         for table in TABLES.values():
             if table.linear:

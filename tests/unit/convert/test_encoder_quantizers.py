@@ -70,7 +70,7 @@ def test_recording_leaves_out_padding_and_follows_the_seed(checkpoint, seen):
 
 
 def test_calibration_keeps_integers_few(seen):
-    quantizers = calibrated(CONFIG.layers, seen, progress=False)
+    quantizers = calibrated(CONFIG.layers, seen)
     assert quantizers.keys() == default_quantizers(CONFIG.layers).keys()
     for tensor, vectors in seen.items():
         encoded = encode(
@@ -84,7 +84,7 @@ def test_calibration_keeps_integers_few(seen):
 @pytest.mark.parametrize("table", ["companded", "signed8"])
 @pytest.mark.parametrize("target", [0.3, 0.6, 0.8])
 def test_thresholds_reach_the_share_wanted(seen, table, target):
-    quantizers = calibrated(CONFIG.layers, seen, progress=False)
+    quantizers = calibrated(CONFIG.layers, seen)
     chosen = silencing(quantizers, table, seen, target)
     assert abs(silent_share(chosen, table, seen) - target) < 0.04
     thresholds = thresholds_of(chosen, table)
