@@ -54,15 +54,17 @@ ROWS = (
     ("- silent, of elements", "codes{n}.json", ("shares", "elements", "silent")),
     ("dead zone trained in; W4, rounding; A4&8; fake", "silent{n}.json", ("accuracy", "fake")),
     ("dead zone trained in; W4, rounding; A4&8; golden", "silent{n}.json", ("accuracy", "golden")),
-    ("- integer, of elements ", "silent{n}.json", ("shares", "elements", "integer")),
-    ("- silent, of elements ", "silent{n}.json", ("shares", "elements", "silent")),
+    ("- integer, of elements", "silent{n}.json", ("shares", "elements", "integer")),
+    ("- silent, of elements", "silent{n}.json", ("shares", "elements", "silent")),
     ("- silent, by products", "silent{n}.json", ("shares", "macs", "silent")),
 )
 
 #: Differences that are claimed, in points: what, row, and the row that it is measured against.
 DIFFERENCES = (
-    ("W4A4&8 less float", 3, 0),
-    ("dead zone less float", 7, 0),
+    ("W4A4&8, golden, less float", 3, 0),
+    ("W4A4&8, fake, less float", 2, 0),
+    ("dead zone, golden, less float", 7, 0),
+    ("dead zone, fake, less float", 6, 0),
 )
 
 
@@ -83,29 +85,37 @@ def measure(folder: Path, seed: int) -> None:
             run(arguments.format(n=seed), folder)
 
 
-def number(folder: Path, seed: int, row: int) -> float:
-    """One number of a seed."""
+def number(folder: Path, seed: int, row: int) -> float | None:
+    """One number of a seed; None if it is not measured."""
     _, file, keys = ROWS[row]
-    value = json.loads((folder / file.format(n=seed)).read_text())
+    path = folder / file.format(n=seed)
+    value = json.loads(path.read_text()) if path.is_file() else {}
     for key in keys:
-        value = value[key]
+        value = (value or {}).get(key)
     return value
 
 
-def complete(folder: Path, seed: int) -> bool:
-    """Tell whether everything of a seed is measured."""
-    return all((folder / file.format(n=seed)).is_file() for _, file, _ in ROWS)
+def difference(folder: Path, seed: int, row: int, against: int) -> float | None:
+    """Points between two rows of a seed; None if one is not measured."""
+    both = number(folder, seed, row), number(folder, seed, against)
+    return None if None in both else 100 * (both[0] - both[1])  # type: ignore[operator]
 
 
-def spread(values: list[float], digits: str = ".2%") -> str:
-    """Mean and, of several, standard deviation."""
-    mean = f"{statistics.mean(values):{digits}}"
-    return f"{mean} ± {statistics.stdev(values):{digits}}" if len(values) > 1 else mean
+def line(what: str, values: list[float | None], digits: str) -> str:
+    """Row of the table: what, every seed's number, and their mean and standard deviation."""
+    some = [value for value in values if value is not None]
+    each = ["" if value is None else f"{value:{digits}}" for value in values]
+    mean = f"{statistics.mean(some):{digits}}" if some else ""
+    if len(some) > 1:
+        mean += f" ± {statistics.stdev(some):{digits.lstrip('+')}}"
+    return f"| {' | '.join([what, *each, mean])} |"
 
 
 def page(folder: Path, seeds: list[int]) -> str:
     """Text of `docs/polarity.md`."""
-    sentences = json.loads((folder / f"codes{seeds[0]}.json").read_text())["sentences"]
+    found = [folder / file.format(n=seeds[0]) for _, file, _ in ROWS]
+    first = next(path for path in found if path.is_file())
+    sentences = json.loads(first.read_text())["sentences"]
     names = " | ".join(f"seed {seed}" for seed in seeds)
     lines = [
         "# Sentence polarity",
@@ -126,15 +136,10 @@ def page(folder: Path, seeds: list[int]) -> str:
         f"|---|{'---:|' * (len(seeds) + 1)}",
     ]
     for row, (what, _, _) in enumerate(ROWS):
-        values = [number(folder, seed, row) for seed in seeds]
-        each = " | ".join(f"{value:.2%}" for value in values)
-        lines.append(f"| {what.strip()} | {each} | {spread(values)} |")
+        lines.append(line(what, [number(folder, seed, row) for seed in seeds], ".2%"))
     for what, row, against in DIFFERENCES:
-        values = [
-            100 * (number(folder, seed, row) - number(folder, seed, against)) for seed in seeds
-        ]
-        each = " | ".join(f"{value:+.2f}" for value in values)
-        lines.append(f"| {what}, points | {each} | {spread(values, '+.2f')} |")
+        values = [difference(folder, seed, row, against) for seed in seeds]
+        lines.append(line(f"{what}, points", values, "+.2f"))
     lines += [
         "",
         "*A4&8*: codes of the table `companded`, the class of each element chosen by its "
@@ -166,7 +171,8 @@ def main() -> None:
     if not options.page_only:
         for seed in options.seeds:
             measure(options.folder, seed)
-    done = [seed for seed in options.seeds if complete(options.folder, seed)]
+    rows = range(len(ROWS))
+    done = [s for s in options.seeds if any(number(options.folder, s, r) is not None for r in rows)]
     if not done:
         sys.exit("error: no seed is measured yet; run without --page-only")
     write_whole(PAGE, page(options.folder, done).encode())
