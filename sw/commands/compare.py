@@ -85,7 +85,7 @@ def command(
     comparison = Comparison(converted, source, ids, window=size, calibration=calibration)
     console = Console(file=screen)
     progress = Console(stderr=True)
-    rows = compare(
+    rows, masking = compare(
         comparison,
         technologies,
         baselines=chosen,
@@ -95,6 +95,8 @@ def command(
         ),
     )
     console.print(_table(rows, technologies[0].name))
+    if masking is not None:
+        console.print(_masking(masking))
     content = {
         "kind": "compare",
         "model": converted.name,
@@ -106,6 +108,7 @@ def command(
         "memory": memory,
         "seconds": time.monotonic() - begin,
         "rows": rows,
+        "masking": masking,
     }
     options.write_json(json, content)
     if run is not None:
@@ -146,6 +149,16 @@ def _table(rows: list[dict], technology: str) -> Table:
             "-" if energies is None else f"{1e6 * energies['total']:.3f}",
         )
     return table
+
+
+def _masking(masking: dict) -> str:
+    factors = [tensor["factor"] for tensor in masking["tensors"]]
+    verdict = "equal bit for bit" if masking["equal"] else "NOT EQUAL"
+    return (
+        f"M-TTFS (k = 0) against TTFS: accumulators of {masking['matrices']} matrices {verdict}; "
+        f"{masking['factor']:.3f} times fewer spikes, by tensor {min(factors):.3f} to "
+        f"{max(factors):.3f}"
+    )
 
 
 def _share(value: float | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -12,17 +13,19 @@ from sw.compare.baselines import BASELINES, Baseline
 from sw.compare.quantizers import Saliency, matrix_shapes
 from sw.convert.container import ConvertedModel
 from sw.convert.defaults import site_of
-from sw.energy.activity import Activity, ActivityMeter, totals, weight_activity
+from sw.energy.activity import Activity, totals, weight_activity
+from sw.energy.measure import golden_run
 from sw.energy.model import COUNTINGS, energy
 from sw.energy.technology import MissingConstantError, Technology
 from sw.errors import UserError
-from sw.golden.decoder import GoldenModel
 from sw.golden.fake import FakeQuantizers
 from sw.golden.float_model import FloatLlama, Quantizers
-from sw.golden.integers import LOGIT_FRACTION
 from sw.golden.matrix import Matrix
 from sw.golden.perplexity import paired, perplexity_of, token_losses
 from sw.load.checkpoint import Checkpoint
+
+#: Rows whose results must be equal bit for bit: who is silent changes no sum.
+MASKED = ("ttfs16", "mttfs")
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -35,10 +38,13 @@ class Measured:
         Log-loss of every predicted token, nats.
     activities : dict of str to Activity
         By tensor, of all tokens; empty for float.
+    digests : dict of str to str
+        Hash of all accumulators of each matrix, of the rows in ``MASKED`` only.
     """
 
     losses: Tensor
     activities: dict[str, Activity]
+    digests: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Comparison:
@@ -48,8 +54,8 @@ class Comparison:
     ----------
     model : ConvertedModel
         Quantizers of the golden rows.
-    checkpoint : Checkpoint
-        What it was converted from.
+    checkpoint : Checkpoint, optional
+        What it was converted from; golden rows do without.
     tokens : Tensor
         int64, the text.
     window : int
@@ -67,7 +73,7 @@ class Comparison:
     def __init__(
         self,
         model: ConvertedModel,
-        checkpoint: Checkpoint,
+        checkpoint: Checkpoint | None,
         tokens: Tensor,
         *,
         window: int,
@@ -94,6 +100,7 @@ class Comparison:
         """Run one baseline."""
         if baseline.rung == "golden":
             return self._golden(baseline)
+        assert self.checkpoint is not None
         network = self._network = self._network or FloatLlama.from_checkpoint(self.checkpoint)
         if baseline.quantizers is None:
             network.quantizers = Quantizers()
@@ -104,20 +111,19 @@ class Comparison:
         model = self.model
         if baseline.dead_zone:
             model = with_dead_zone(model, str(baseline.table), baseline.dead_zone)
-        golden = GoldenModel(model, table=baseline.table, matrices=self._matrices)
-        self._matrices = golden.matrices
-        meter = ActivityMeter(model, table=golden.table)
-        golden.golden, golden.observe = meter, meter.observe
-
-        def logits(batch: Tensor) -> Tensor:
-            golden.reset_cache()
-            return golden.prefill(batch[0].tolist())[None].float() / 2**LOGIT_FRACTION
-
-        losses = token_losses(logits, self.tokens, self.window)
-        return Measured(losses=losses, activities=meter.activities)
+        run = golden_run(
+            model,
+            self.tokens,
+            window=self.window,
+            table=baseline.table,
+            matrices=self._matrices,
+            digest=baseline.name in MASKED,
+        )
+        self._matrices = run.matrices
+        return Measured(losses=run.losses, activities=run.activities, digests=run.digests)
 
     def _fake(self, baseline: Baseline, network: FloatLlama) -> Measured:
-        assert baseline.quantizers is not None
+        assert baseline.quantizers is not None and self.checkpoint is not None
         weights = self._stored()
         if baseline.salient and self._salient is None:
             chooser = Saliency(self.checkpoint, weights)
@@ -131,6 +137,7 @@ class Comparison:
 
     def _stored(self) -> dict[str, Tensor]:
         if self._weights is None:
+            assert self.checkpoint is not None
             self._weights = FakeQuantizers.from_checkpoint(self.checkpoint).weights
         return self._weights
 
@@ -151,7 +158,7 @@ def compare(
     baselines: Iterable[Baseline] = BASELINES,
     memory: str = "sram",
     report=lambda baseline: None,
-) -> list[dict]:
+) -> tuple[list[dict], dict | None]:
     """Measure baselines and make their rows.
 
     Parameters
@@ -166,15 +173,45 @@ def compare(
         Where weights and caches are, for energy.
     report : callable
         Receives each row when it is there.
+
+    Returns
+    -------
+    rows : list of dict
+        As `make_row` makes them.
+    masking : dict or None
+        What the mask of M-TTFS saves, and whether it changes any sum; None unless both rows of
+        ``MASKED`` were measured.
     """
     technologies, rows, reference = list(technologies), list[dict](), None
+    masked: dict[str, Measured] = {}
     for baseline in baselines:
         measured = comparison.measure(baseline)
         reference = measured.losses if reference is None else reference
+        if measured.digests:
+            masked[baseline.name] = measured
         row = make_row(baseline, measured, reference, comparison, technologies, memory)
         report(row)
         rows.append(row)
-    return rows
+    return rows, masking(masked) if len(masked) == len(MASKED) else None
+
+
+def masking(masked: Mapping[str, Measured]) -> dict:
+    """Hold M-TTFS with k = 0 against TTFS: equal sums, fewer spikes, tensor by tensor."""
+    plain, mask = (masked[name] for name in MASKED)
+    tensors: list[dict[str, Any]] = []
+    for name, record in mask.activities.items():
+        if record.kind == "weights":
+            before = plain.activities[name].spikes
+            factor = before / record.spikes if record.spikes else math.inf
+            tensors.append(
+                {"tensor": name, "ttfs": before, "mttfs": record.spikes, "factor": factor}
+            )
+    return {
+        "equal": plain.digests == mask.digests,
+        "matrices": len(plain.digests),
+        "tensors": tensors,
+        "factor": sum(t["ttfs"] for t in tensors) / max(1, sum(t["mttfs"] for t in tensors)),
+    }
 
 
 def make_row(
@@ -228,6 +265,7 @@ def records(baseline: Baseline, measured: Measured, comparison: Comparison) -> l
     """List what a row did; of float, which codes nothing, all products."""
     if measured.activities:
         return list(measured.activities.values())
+    assert comparison.checkpoint is not None
     made, config = [], comparison.model.config
     widths = {"attn_output": config.heads * config.head_width, "ffn_down": config.ffn_width}
     for tensor, (weights, rows) in matrix_shapes(comparison.checkpoint).items():

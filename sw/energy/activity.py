@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from hw.spec.codes import BLOCK
-from hw.spec.formats import WeightFormat
+from hw.spec.formats import SUM_BITS, WeightFormat
 from sw.golden.classify import CodeClass
 from sw.golden.codes import Encoded, encode
 from sw.golden.counters import occupied_steps
@@ -152,24 +154,31 @@ class ActivityMeter(GoldenLinear):
     ----------
     activities : dict of str to Activity
         By tensor, in the order of the data's flow.
-    vectors : int
-        Vectors that the first matrix took: tokens.
+    digesting : bool
+        Whether accumulators are hashed; false at first.
+    hashes : dict
+        Hash of all accumulators and base exponents of each matrix.
     """
+
+    digesting = False
 
     def reset(self) -> None:
         """Forget everything."""
         super().reset()
         self.activities: dict[str, Activity] = {}
-        self.vectors = 0
+        self.hashes: dict[str, Any] = {}
 
     def __call__(self, name, matrix, x):
         """Multiply vectors and record their codes."""
         tensor = input_site(name)
+        quantizer = self.model.quantizer(tensor, self.table.name)
         if tensor not in self.activities:
             self.activities[tensor] = weight_activity(
                 tensor, matrix.weights.format, matrix.weights.rows
             )
-        quantizer = self.model.quantizer(tensor, self.table.name)
+            if quantizer.silent_level != self.table.zero:  # row sums are read too
+                lanes = matrix.weights.format.lanes_per_output
+                self.activities[tensor].scale_bits += SUM_BITS * lanes
         encoded = encode(
             x,
             table=self.table,
@@ -180,9 +189,12 @@ class ActivityMeter(GoldenLinear):
         counts = {key: int(count.sum()) for key, count in vector_counts(encoded).items()}
         rows = matrix.weights.rows
         self.activities[tensor].add(outputs=rows, groups=encoded.scales.numel(), **counts)
-        if tensor == next(iter(self.activities)):
-            self.vectors += encoded.base.numel()
-        return matrix.matvec(encoded), encoded.base
+        accumulators = matrix.matvec(encoded)
+        if self.digesting:
+            hashed = self.hashes.setdefault(name, hashlib.blake2b(digest_size=16))
+            for part in (accumulators, encoded.base):
+                hashed.update(part.contiguous().numpy())
+        return accumulators, encoded.base
 
     def observe(self, tensor: str, encoded: Encoded, first: int) -> None:
         """Record codes of attention, shape (kv heads, shared, tokens, groups, 32).
