@@ -8,8 +8,7 @@ price of cost in log-loss each tensor takes its cheapest option by itself; price
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -29,7 +28,7 @@ from sw.golden.codes import encode
 OBJECTIVES = ("energy", "bytes", "cycles")
 
 #: Factors on the shipped scale constant that are tried.
-FACTORS = tuple(2 ** (step / 6) for step in range(-15, 10))
+FACTORS = tuple(2 ** (step / 4) for step in range(-9, 6))
 
 #: Silence thresholds that are tried, in eighths of the scale.
 THRESHOLDS = tuple(range(4, 41))
@@ -102,7 +101,7 @@ def options_of(observed: Observed, tensor: str, table: CodeTable) -> Options:
     """Evaluate all options of one tensor."""
     start = ratio(tensor, table.name)
     largest = (1 << CONSTANT_BITS) - 1
-    constants = sorted({min(largest, scale_constant(start * f)) for f in FACTORS})
+    constants = [min(largest, scale_constant(start * factor)) for factor in FACTORS]
     vectors = len(observed.x) / observed.vectors_per_token
     level = table.silent_level
     if table.masked:
@@ -230,6 +229,8 @@ class Planner:
             for tensor, seen in observed.items()
         }
         linear = [options for tensor, options in self.options.items() if tensor in self.prices]
+        if not linear:
+            raise ValueError("wanted observations of linear inputs, got none")
         self._elements = sum(options.elements for options in linear)
         self._full = sum(
             self.options[tensor].elements * price.spike for tensor, price in self.prices.items()
@@ -261,32 +262,55 @@ class Planner:
         return choice
 
     def _choose(self, price: float, integer_price: float) -> Choice:
-        quantizers, loss, cost, silent, integer = {}, 0.0, 0.0, 0.0, 0.0
-        for tensor, options in self.options.items():
-            total = options.loss
-            at = self.prices.get(tensor)
-            if at is not None:
-                spent = (options.spikes * at.spike + options.integers * at.integer) / self._full
-                total = total + price * spent + integer_price * options.integers / self._elements
-            else:  # queries are coded without a dead zone
-                total = total[:, :1]
-            row, column = divmod(int(total.argmin()), total.shape[1])
+        places = {}
+        for tensor in self.options:
+            total = self._totals(tensor, price, integer_price)
+            places[tensor] = divmod(int(total.argmin()), total.shape[1])
+        return self._choice(places, price)
+
+    def choose_global(self, price: float) -> Choice:
+        """Take the best single factor on the shipped constants, and one threshold for all."""
+        grids = [self._totals(tensor, price, 0.0) for tensor in self.prices]
+        combined = torch.stack(grids).sum(0)
+        best = None
+        for place in combined.flatten().argsort().tolist():
+            row, column = divmod(place, combined.shape[1])
+            places = {t: (row, column if t in self.prices else 0) for t in self.options}
+            choice = self._choice(places, price)
+            best = best or choice
+            if choice.integer <= self.largest_integer:
+                return choice
+        assert best is not None
+        return best
+
+    def _totals(self, tensor: str, price: float, integer_price: float) -> Tensor:
+        """Nats of every option, its cost included."""
+        options, at = self.options[tensor], self.prices.get(tensor)
+        if at is None:  # queries are coded without a dead zone
+            return options.loss[:, :1]
+        spent = (options.spikes * at.spike + options.integers * at.integer) / self._full
+        return options.loss + price * spent + integer_price * options.integers / self._elements
+
+    def _choice(self, places: Mapping[str, tuple[int, int]], price: float) -> Choice:
+        quantizers, loss, cost, fired, integer = {}, 0.0, 0.0, 0.0, 0.0
+        for tensor, (row, column) in places.items():
+            options = self.options[tensor]
             quantizers[tensor] = Quantizer(
                 constant=options.constants[row],
                 threshold=THRESHOLDS[column],
                 silent_level=options.silent_level,
             )
             loss += float(options.loss[row, column])
-            if at is not None:
-                cost += float(spent[row, column])
-                integer += float(options.integers[row, column])
-                fired = options.spikes[row, column] + options.integers[row, column]
-                silent += options.elements - float(fired)
+            if (at := self.prices.get(tensor)) is not None:
+                spikes = float(options.spikes[row, column])
+                integers = float(options.integers[row, column])
+                cost += (spikes * at.spike + integers * at.integer) / self._full
+                fired, integer = fired + spikes + integers, integer + integers
         return Choice(
             quantizers=quantizers,
             loss=loss,
             cost=cost,
-            silent=silent / self._elements,
+            silent=1 - fired / self._elements,
             integer=integer / self._elements,
             price=price,
         )
@@ -298,10 +322,3 @@ class Planner:
             name = self.query_table.name if site_of(tensor) == _QUERY else self.table.name
             quantizers[tensor][name] = quantizer
         return dataclasses.replace(model, quantizers=quantizers, table=self.table.name)
-
-
-def frontier(planner: Planner, *, points: Sequence[float] | None = None) -> list[Choice]:
-    """Trace predicted points, from accuracy alone towards silence."""
-    chosen = points if points is not None else (0.0, *(0.01 * 2**i for i in range(12)))
-    choices = [planner.choose(price) for price in chosen]
-    return [first for first, _ in itertools.groupby(choices, key=lambda choice: choice)]
