@@ -183,6 +183,8 @@ def walk(
         return choice, planned, point
 
     least = best = measure(0.0)
+    if not budget:
+        return Walk(model=least[1], choice=least[0], points=points)
     rise = math.log1p(budget)
 
     def fits(attempt: tuple[Choice, ConvertedModel, Point]) -> bool:
