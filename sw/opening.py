@@ -16,6 +16,7 @@ from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
+from sw.convert.encoder import ENCODER_MAGIC
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
@@ -25,9 +26,11 @@ from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
-from sw.load.checkpoint import Checkpoint
+from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
 from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
+from sw.load.hf import load_huggingface
+from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
@@ -35,9 +38,46 @@ BACKENDS = ("golden", "rtl", "cocotb")
 
 
 def open_checkpoint(name: str | None) -> Checkpoint:
-    """Load a GGUF checkpoint by path or short name; the bundled one if ``name`` is None."""
+    """Load a decoder by path or short name; the bundled one if ``name`` is None.
+
+    Raises
+    ------
+    UserError
+        If there is no such checkpoint, or it is an encoder.
+    """
+    loaded = open_any_checkpoint(name)
+    if isinstance(loaded, EncoderCheckpoint):
+        raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
+    return loaded
+
+
+def open_any_checkpoint(name: str | None) -> Checkpoint | EncoderCheckpoint:
+    """Load a decoder or an encoder by path or short name; the bundled model if ``name`` is None."""
     path = bundled_model() if name is None or name in BUNDLED else resolve_checkpoint(name)
-    return load_gguf(path)
+    return load_huggingface(path) if _is_huggingface(path) else load_gguf(path)
+
+
+def open_encoder(name: str) -> EncoderCheckpoint:
+    """Load an encoder by path or short name.
+
+    Raises
+    ------
+    UserError
+        If there is no such checkpoint, or it is a decoder.
+    """
+    loaded = open_any_checkpoint(name)
+    if not isinstance(loaded, EncoderCheckpoint):
+        raise UserError(f"{name} is no encoder; name minilm or a model of the BERT family")
+    return loaded
+
+
+def is_encoder_container(name: str) -> bool:
+    """Tell whether a name is that of a converted encoder's file."""
+    return Path(name).is_file() and ENCODER_MAGIC in safetensors_metadata(Path(name))
+
+
+def _is_huggingface(path: Path) -> bool:
+    return path.is_dir() or path.suffix == ".safetensors" and is_checkpoint(path)
 
 
 def open_model(name: str | None) -> ConvertedModel:
@@ -88,7 +128,9 @@ def file_hash(path: Path) -> str:
 
 
 def _is_container(name: str | None) -> bool:
-    return name is not None and name not in BUNDLED and Path(name).is_file() and not _is_gguf(name)
+    if name is None or name in BUNDLED or not Path(name).is_file():
+        return False
+    return not _is_gguf(name) and not _is_huggingface(Path(name))
 
 
 def _is_gguf(path: str) -> bool:

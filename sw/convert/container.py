@@ -136,37 +136,21 @@ class ConvertedModel:
         UserError
             If the file cannot be written.
         """
-        path = Path(path)
-        tensors: dict[str, np.ndarray] = {"rope": self.rope}
-        for name, matrix in self.matrices.items():
-            codes = pack_nibbles(matrix.codes) if matrix.format.name == "w4" else matrix.codes
-            tensors |= {
-                f"{name}.codes": codes,
-                f"{name}.d": matrix.d,
-                f"{name}.b": matrix.b,
-                f"{name}.exponent": matrix.exponent,
-            }
+        tensors, matrices = write_matrices(self.matrices)
+        tensors["rope"] = self.rope
         tensors |= {f"{name}.gamma": gamma for name, (gamma, _) in self.norms.items()}
         header = {
-            "version": CONTAINER_VERSION,
             "name": self.name,
             "config": dataclasses.asdict(self.config),
-            "matrices": {n: [m.format.name, *m.codes.shape] for n, m in self.matrices.items()},
+            "matrices": matrices,
             "norms": {name: fraction for name, (_, fraction) in self.norms.items()},
             "residual_fraction": self.residual_fraction,
             "table": self.table,
-            "quantizers": {
-                tensor: {t: list(dataclasses.astuple(q)) for t, q in tables.items()}
-                for tensor, tables in self.quantizers.items()
-            },
+            "quantizers": write_quantizers(self.quantizers),
             "tokenizer": self.tokenizer_spec,
             "source": self.source,
         }
-        data = save(
-            {n: np.ascontiguousarray(t) for n, t in tensors.items()},
-            metadata={MAGIC: json.dumps(header, sort_keys=True)},
-        )
-        write_whole(path, data)
+        write_envelope(path, MAGIC, header, tensors)
 
 
 def load(path: Path | str) -> ConvertedModel:
@@ -177,9 +161,94 @@ def load(path: Path | str) -> ConvertedModel:
     UserError
         If the file is missing, damaged, no container of ours, or of another version.
     """
+    header, tensors = read_envelope(path, MAGIC)
+    return ConvertedModel(
+        name=header["name"],
+        config=LlamaConfig(**header["config"]),
+        matrices=read_matrices(header["matrices"], tensors),
+        norms={n: (tensors[f"{n}.gamma"], fraction) for n, fraction in header["norms"].items()},
+        rope=tensors["rope"],
+        residual_fraction=header["residual_fraction"],
+        table=header["table"],
+        quantizers=read_quantizers(header["quantizers"]),
+        tokenizer_spec=header["tokenizer"],
+        source=header["source"],
+    )
+
+
+def write_matrices(matrices: dict[str, WeightMatrix]) -> tuple[dict[str, np.ndarray], dict]:
+    """Return the tensors of matrices, and what the header says of them."""
+    tensors: dict[str, np.ndarray] = {}
+    for name, matrix in matrices.items():
+        codes = pack_nibbles(matrix.codes) if matrix.format.name == "w4" else matrix.codes
+        tensors |= {
+            f"{name}.codes": codes,
+            f"{name}.d": matrix.d,
+            f"{name}.b": matrix.b,
+            f"{name}.exponent": matrix.exponent,
+        }
+    return tensors, {n: [m.format.name, *m.codes.shape] for n, m in matrices.items()}
+
+
+def read_matrices(header: dict, tensors: dict[str, np.ndarray]) -> dict[str, WeightMatrix]:
+    """Inverse of :func:`write_matrices`."""
+    matrices = {}
+    for name, (kind, rows, inputs) in header.items():
+        codes = tensors[f"{name}.codes"]
+        if kind == "w4":
+            codes = unpack_nibbles(codes, inputs)
+        matrices[name] = WeightMatrix(
+            format=FORMATS[kind],
+            codes=codes.reshape(rows, inputs),
+            d=tensors[f"{name}.d"],
+            b=tensors[f"{name}.b"],
+            exponent=tensors[f"{name}.exponent"],
+        )
+    return matrices
+
+
+def write_quantizers(quantizers: dict[str, dict[str, Quantizer]]) -> dict:
+    """Return what the header says of quantizers."""
+    return {
+        tensor: {t: list(dataclasses.astuple(q)) for t, q in tables.items()}
+        for tensor, tables in quantizers.items()
+    }
+
+
+def read_quantizers(header: dict) -> dict[str, dict[str, Quantizer]]:
+    """Inverse of :func:`write_quantizers`; unknown tables are left out."""
+    return {
+        tensor: {
+            t: Quantizer(constant=q[0], threshold=q[1], silent_level=q[2])
+            for t, q in tables.items()
+            if t in TABLES
+        }
+        for tensor, tables in header.items()
+    }
+
+
+def write_envelope(
+    path: Path | str, magic: str, header: dict, tensors: dict[str, np.ndarray]
+) -> None:
+    """Write a header, to which the version is added, and tensors; errors as :func:`write_whole`."""
+    data = save(
+        {n: np.ascontiguousarray(t) for n, t in tensors.items()},
+        metadata={magic: json.dumps({"version": CONTAINER_VERSION} | header, sort_keys=True)},
+    )
+    write_whole(Path(path), data)
+
+
+def read_envelope(path: Path | str, magic: str) -> tuple[dict, dict[str, np.ndarray]]:
+    """Read header and tensors.
+
+    Raises
+    ------
+    UserError
+        If the file is missing, damaged, has no such header, or is of another version.
+    """
     path = Path(path)
     try:
-        header, tensors = _read(path)
+        header, tensors = _read(path, magic)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
     except (SafetensorError, ValueError, KeyError):
@@ -192,46 +261,16 @@ def load(path: Path | str) -> ConvertedModel:
             f"{path} is a container of version {header['version']}, this program reads version "
             f"{CONTAINER_VERSION}; convert the checkpoint again"
         )
-    matrices = {}
-    for name, (kind, rows, inputs) in header["matrices"].items():
-        codes = tensors[f"{name}.codes"]
-        if kind == "w4":
-            codes = unpack_nibbles(codes, inputs)
-        matrices[name] = WeightMatrix(
-            format=FORMATS[kind],
-            codes=codes.reshape(rows, inputs),
-            d=tensors[f"{name}.d"],
-            b=tensors[f"{name}.b"],
-            exponent=tensors[f"{name}.exponent"],
-        )
-    return ConvertedModel(
-        name=header["name"],
-        config=LlamaConfig(**header["config"]),
-        matrices=matrices,
-        norms={n: (tensors[f"{n}.gamma"], fraction) for n, fraction in header["norms"].items()},
-        rope=tensors["rope"],
-        residual_fraction=header["residual_fraction"],
-        table=header["table"],
-        quantizers={
-            tensor: {
-                t: Quantizer(constant=q[0], threshold=q[1], silent_level=q[2])
-                for t, q in tables.items()
-                if t in TABLES
-            }
-            for tensor, tables in header["quantizers"].items()
-        },
-        tokenizer_spec=header["tokenizer"],
-        source=header["source"],
-    )
+    return header, tensors
 
 
-def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+def _read(path: Path, magic: str) -> tuple[dict, dict[str, np.ndarray]]:
     from safetensors import safe_open
 
     if not path.is_file():
         raise FileNotFoundError(2, "there is no such file")
     with safe_open(path, framework="numpy") as file:
-        header = json.loads((file.metadata() or {})[MAGIC])
+        header = json.loads((file.metadata() or {})[magic])
         return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 

@@ -25,6 +25,7 @@ from sw.golden.vector import Scaled, scaled
 
 SCORE_FRACTION = 8
 _LEAST_SCORE = -(1 << 23)
+_LEAST_EXPONENT = -(1 << 15)
 _MULTIPLIER_MAX = 65535
 _LARGEST_CODE = 255
 
@@ -100,7 +101,7 @@ def probabilities(scores: Tensor, visible: Tensor) -> Tensor:
 def context(
     p: Tensor,
     values: Coded,
-    first: int,
+    visible: Tensor,
     *,
     table: CodeTable,
     threshold: int,
@@ -114,15 +115,16 @@ def context(
         Unnormalized probabilities, shape (kv heads, shared, tokens, past).
     values : Coded
         Cached values.
-    first : int
-        Position of the first token.
+    visible : Tensor
+        As of :func:`scores`; of every token at least one.
     table, threshold
         Quantizer of the probabilities.
     observe : callable, optional
         Receives their codes; those of tokens that are not visible are silent.
     """
     # The largest exponent among the values that each token sees.
-    ev = values.exponent.cummax(-1).values[:, first:, None]
+    seen = values.exponent[:, None, :].masked_fill(~visible, _LEAST_EXPONENT)
+    ev = seen.amax(-1, keepdim=True)
     weighted = (p * _per_key(values.mantissa)) >> _distances(ev, values.exponent)
     codes, gain, k = weigh(weighted, p.sum(-1, keepdim=True), ev[:, None])
     if observe is not None:

@@ -17,7 +17,7 @@ from sw.golden.cache import HeadCache
 from sw.golden.codes import Encoded
 from sw.golden.counters import Counters
 from sw.golden.integers import FRACTION, LOGIT_FRACTION, normalize
-from sw.golden.linear import GoldenLinear, Linear
+from sw.golden.linear import GoldenLinear, Linear, each_vector
 from sw.golden.matrix import Matrix
 
 #: Tokens of a prefill that are computed at once: enough for matrices, few enough for caches.
@@ -203,9 +203,7 @@ class GoldenModel:
                 accumulator, base = self.golden(name, matrix, x[0])
                 return accumulator[None], base[None]
             return self.golden(name, matrix, x)
-        results = [self.linear(name, matrix, token) for token in x]
-        accumulators = torch.stack([torch.as_tensor(acc) for acc, _ in results])
-        return accumulators, torch.tensor([int(base) for _, base in results])
+        return each_vector(self.linear, name, matrix, x)
 
     def _normed_matrix(self, norm: str, name: str, h: Tensor, fraction: int) -> Tensor:
         normed = self._norms[norm](h)
@@ -252,7 +250,7 @@ class GoldenModel:
         mixed = attention.context(
             attention.probabilities(score, visible),
             value_cache.coded,
-            self.position,
+            visible,
             table=table,
             threshold=self._quantizer(layer, "probability", table).threshold,
             observe=self._observer(layer, "probability"),

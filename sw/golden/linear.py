@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from hw.spec.codes import CodeTable
 from sw.convert.container import ConvertedModel
+from sw.convert.encoder import ConvertedEncoder
 from sw.golden.codes import encode
 from sw.golden.counters import (
     Counters,
@@ -29,6 +31,7 @@ SITES = {
     "qkv": "attn_q",
     "attn_output": "attn_output",
     "gate_up": "ffn_gate",
+    "ffn_up": "ffn_gate",
     "ffn_down": "ffn_down",
     "head": "head",
 }
@@ -40,12 +43,19 @@ def input_site(matrix: str) -> str:
     return ".".join([*prefix, SITES[name]])
 
 
+def each_vector(linear: Linear, name: str, matrix: Matrix, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Multiply vectors of shape (vectors, inputs) one by one; return what `GoldenLinear` does."""
+    results = [linear(name, matrix, vector) for vector in x]
+    accumulators = torch.stack([torch.as_tensor(accumulator) for accumulator, _ in results])
+    return accumulators, torch.tensor([int(base) for _, base in results])
+
+
 class GoldenLinear:
     """Codes vectors, multiplies them by a matrix, and counts.
 
     Parameters
     ----------
-    model : ConvertedModel
+    model : ConvertedModel or ConvertedEncoder
         Source of the quantizers.
     table : CodeTable
         Code table.
@@ -66,7 +76,7 @@ class GoldenLinear:
 
     def __init__(
         self,
-        model: ConvertedModel,
+        model: ConvertedModel | ConvertedEncoder,
         *,
         table: CodeTable,
         lanes: int | None = None,

@@ -66,7 +66,7 @@ def test_attention_equals_scalar_reference(table, loudness, theta):
     p = attention.probabilities(score, visible)
     assert p.masked_select(~visible).eq(0).all()
     mixed = attention.context(
-        p, coded_values, first, table=attention.probability_table(table), threshold=theta
+        p, coded_values, visible, table=attention.probability_table(table), threshold=theta
     )
     for head, share, token in np.ndindex(heads, shared, tokens):
         seen = slice(0, first + token + 1)
@@ -86,5 +86,6 @@ def test_values_that_vanish_beside_louder_ones_give_zero():
     """The only likely token has a value 2^-23 of another's: every code is 0."""
     values = code_heads(torch.tensor([[[1, 0, 0], [WORD_MAX, 0, 0]]]))
     p = torch.tensor([65535, 0]).view(1, 1, 1, 2)
-    mixed = attention.context(p, values, 1, table=TABLES["octave"], threshold=4)
+    visible = torch.ones(1, 2, dtype=torch.bool)
+    mixed = attention.context(p, values, visible, table=TABLES["octave"], threshold=4)
     assert mixed.tolist() == [[[[0, 0, 0]]]]
