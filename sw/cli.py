@@ -22,6 +22,7 @@ COMMANDS = {
     "compare": "Measure every baseline on one text: accuracy, events, bytes, energy.",
     "energy": "Joules of a token: counters times cited constants.",
     "train": "Fine-tune an encoder, with quantization and dead zone in the loop if wanted.",
+    "report": "One self-contained page of what a run did.",
     "plan": "Predict cycles and bytes of a token on a core and a memory.",
     "compile": "Lay a model out for one hardware configuration.",
     "fetch": "Bring a model or texts into the cache.",

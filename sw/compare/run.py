@@ -13,7 +13,7 @@ from sw.compare.baselines import BASELINES, Baseline
 from sw.compare.quantizers import Saliency, matrix_shapes
 from sw.convert.container import ConvertedModel
 from sw.convert.defaults import site_of
-from sw.energy.activity import Activity, totals, weight_activity
+from sw.energy.activity import Activity, layer_rows, totals, weight_activity
 from sw.energy.measure import golden_run
 from sw.energy.model import COUNTINGS, energy
 from sw.energy.technology import MissingConstantError, Technology
@@ -298,24 +298,9 @@ def _counts(baseline: Baseline, measured: Measured, comparison: Comparison) -> d
         "window": total.window_steps / tokens / blocks,
         "events": (total.events + total.integers) / tokens,
         "bytes": sum(
-            (record.read_bits if not dense else _dense_bits(record)) / 8 / tokens
+            (record.dense_read_bits if dense else record.read_bits) / 8 / tokens
             for record in measured.activities.values()
             if record.kind == "weights"
         ),
-        "layers": [
-            {
-                "tensor": record.name,
-                "silent": record.silent / record.elements,
-                "spike": record.spikes / record.elements,
-                "integer": record.integers / record.elements,
-                "steps": record.steps / tokens,
-                "window_steps": record.window_steps / tokens,
-                "bytes": (record.read_bits if not dense else _dense_bits(record)) / 8 / tokens,
-            }
-            for record in measured.activities.values()
-        ],
+        "layers": layer_rows(measured.activities.values(), tokens, dense=bool(dense)),
     }
-
-
-def _dense_bits(record: Activity) -> int:
-    return record.products * record.weight_bits + record.group_products * record.scale_bits

@@ -83,6 +83,11 @@ class Activity:
         fired = self.event_products + self.integer_products
         return fired * self.weight_bits + self.group_products * self.scale_bits
 
+    @property
+    def dense_read_bits(self) -> int:
+        """Bits that are read if nothing is skipped."""
+        return self.products * self.weight_bits + self.group_products * self.scale_bits
+
     def add(self, *, outputs: int, groups: int, **counts: int) -> None:
         """Add counts of elements that all reach the same number of outputs."""
         for name, count in counts.items():
@@ -231,3 +236,21 @@ def totals(activities: Iterable[Activity], kind: str = WEIGHTS) -> Activity:
                     value = getattr(total, field.name) + getattr(activity, field.name)
                     setattr(total, field.name, value)
     return total
+
+
+def layer_rows(
+    activities: Iterable[Activity], tokens: int, *, dense: bool = False
+) -> list[dict[str, Any]]:
+    """Describe tensors for JSON: shares of elements, and steps and bytes of a mean token."""
+    return [
+        {
+            "tensor": record.name,
+            "silent": record.silent / record.elements,
+            "spike": record.spikes / record.elements,
+            "integer": record.integers / record.elements,
+            "steps": record.steps / tokens,
+            "window_steps": record.window_steps / tokens,
+            "bytes": (record.dense_read_bits if dense else record.read_bits) / 8 / tokens,
+        }
+        for record in activities
+    ]

@@ -163,7 +163,7 @@ def _read_bits(record: Activity, dense_bits: int | None) -> int:
         return record.read_bits
     if dense_bits == 32:
         return record.products * 32
-    return record.products * record.weight_bits + record.group_products * record.scale_bits
+    return record.dense_read_bits
 
 
 def _compute(record: Activity, technology: Technology, dense_bits: int | None) -> float:
