@@ -14,7 +14,9 @@ import typer
 from sw.code_tables import check_table
 from sw.commands import options
 from sw.driver.decoder import TokenDecoder
+from sw.energy.activity import layer_rows
 from sw.errors import UserError
+from sw.events import check_name, recorder_of
 from sw.generate import Run, encode_prompt, first_token, generate, present
 from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
@@ -49,6 +51,14 @@ def command(
     top_p: Annotated[float, typer.Option("--top-p", help="Nucleus of the choice.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
     stop_at_eos: Annotated[bool, typer.Option("--stop-at-eos", help="End at end-of-text.")] = False,
+    dump_events: Annotated[
+        Path | None,
+        typer.Option("--dump-events", help="Write every event to a file: .npz or .csv."),
+    ] = None,
+    run_folder: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Folder for `firstspike report`."),
+    ] = None,
     json: options.Json = None,
 ) -> None:
     """Stream text to standard output and report the counters."""
@@ -69,6 +79,8 @@ def command(
         sampler=sampler,
         seed=seed,
         stop_at_eos=stop_at_eos,
+        dump_events=dump_events,
+        run_folder=run_folder,
         screen=options.to_screen(json),
     )
     options.write_json(json, run.as_json())
@@ -91,6 +103,8 @@ def generate_run(
     sampler: Sampler | None = None,
     seed: int = 0,
     stop_at_eos: bool = False,
+    dump_events: Path | None = None,
+    run_folder: Path | None = None,
     screen=sys.stdout,
 ) -> Run:
     """Generate text, streaming it to ``screen``; arguments as on the command line."""
@@ -110,6 +124,14 @@ def generate_run(
             "--stream needs a core that makes tokens by itself; add --backend rtl and a "
             "configuration with vector memory, such as mac8-token-small"
         )
+    recording = dump_events is not None or run_folder is not None
+    if recording and vector == "device" and backend != "golden":
+        raise UserError(
+            "events are recorded where the host drives the matrices; add --vector host, or leave "
+            "--dump-events and --run out"
+        )
+    if dump_events is not None:
+        check_name(dump_events)
     model = open_model(model_name)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
@@ -128,6 +150,7 @@ def generate_run(
             image=image,
             context=len(ids) + tokens,
         )
+        recorder = recorder_of(decoder, model) if recording else None
         start = time.monotonic()
         stream, new = tokenizer.stream(), list[int]()
         _emit(screen, "" if chat else prompt, "")
@@ -156,7 +179,7 @@ def generate_run(
             counts = decoder.device.counts
             counters["stream"] = dataclasses.asdict(counts) | {"overlap": counts.overlap}
             screen.write(f"{counts}\n")
-    return Run(
+    run = Run(
         tokens=new,
         text=text,
         counters=counters,
@@ -169,6 +192,25 @@ def generate_run(
         wall_seconds=wall_seconds,
         build_seconds=build_seconds,
     )
+    if recorder is not None:
+        _write_recording(recorder, run, prompt, ids, dump_events, run_folder)
+    return run
+
+
+def _write_recording(recorder, run, prompt, ids, dump_events, run_folder) -> None:
+    events = recorder.events()
+    if dump_events is not None:
+        events.save(dump_events)
+    if run_folder is not None:
+        count = len(events.scales)
+        layers = [
+            layer | {key: each / count for key, each in recorder.work[layer["tensor"]].items()}
+            for layer in layer_rows(recorder.activities.values(), count)
+        ]
+        content = {"kind": "generate", "prompt": prompt, "prompt_tokens": len(ids)}
+        content |= run.as_json() | {"layers": layers, "recorded_tokens": count}
+        options.write_run(run_folder, "generate.json", content)
+        events.save(run_folder / "events.npz")
 
 
 def _open(stack, model, *, vector, image, backend, memory, link, context, **core):

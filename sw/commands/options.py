@@ -100,3 +100,18 @@ def write_json(path: Path | None, content: dict) -> None:
 def to_screen(json_path: Path | None):
     """Stream for people: standard error when JSON goes to standard output."""
     return sys.stderr if str(json_path) == "-" else sys.stdout
+
+
+def write_run(folder: Path, name: str, content: dict) -> None:
+    """Write one file of a run folder, which is made if it does not exist.
+
+    Raises
+    ------
+    UserError
+        If it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder {folder}: {error.strerror or error}") from None
+    write_whole(folder / name, (json.dumps(content, indent=1) + "\n").encode())
