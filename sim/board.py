@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import time
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -12,6 +14,8 @@ from hw.boards.catalog import BOARDS
 from hw.boards.design import TOP, BoardDesign, board_verilog
 from hw.boards.pll import SIMULATION
 from hw.spec.params import CoreParams
+from sim.damage import FrameDamage
+from sim.pty_board import PtyBoard
 from sim.verilator import BOARD_SHIM, build
 
 #: Clock cycles of a bit on the simulated line: few, as every cycle costs time.
@@ -117,3 +121,28 @@ class SimulatedBoard:
         if self._handle is not None:
             self._library.firstspike_board_close(self._handle)
             self._handle = None
+
+
+@contextlib.contextmanager
+def serve(
+    params: CoreParams, *, board: str = "ulx3s-85f", damage: float = 0.0, seed: int = 0
+) -> Iterator[PtyBoard]:
+    """Simulate a board behind a pseudo-terminal.
+
+    Parameters
+    ----------
+    params : CoreParams
+        The core.
+    board : str
+        Whose design it is.
+    damage : float
+        Share of the frames that are damaged, in either direction.
+    seed : int
+        Of the damage.
+    """
+    ways = [FrameDamage(damage, seed=2 * seed + i) if damage else None for i in range(2)]
+    with (
+        SimulatedBoard(params, board=board) as simulated,
+        PtyBoard(simulated, to_board=ways[0], from_board=ways[1]) as served,
+    ):
+        yield served

@@ -129,7 +129,11 @@ class BoardDesign(wiring.Component):
 
         irq = Signal()
         ports = {"i_clk": sync.clk, "i_rst": sync.rst, "o_irq": irq}
-        buses = ((PREFIX, link.registers), (MEMORY_PREFIX, memory.reads), (MEMORY_PREFIX, memory.writes))
+        buses = (
+            (PREFIX, link.registers),
+            (MEMORY_PREFIX, memory.reads),
+            (MEMORY_PREFIX, memory.writes),
+        )
         for prefix, bus in buses:
             for name, member in bus.signature.members.items():
                 direction = "i" if member.flow is Out else "o"  # flows are those of the other side

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 from amaranth.utils import exact_log2
 
 from hw.bus.axi4_lite import OKAY
@@ -141,8 +141,10 @@ class BlockMemory(wiring.Component):
                 ]
             words.append((start, depth, word))
             start += depth
-        number, wanted, found = Signal(range(len(words))), Signal(range(len(words))), Signal(
-            8 * self.octets
+        number, wanted, found = (
+            Signal(range(len(words))),
+            Signal(range(len(words))),
+            Signal(8 * self.octets),
         )
         for index, (start, _, _) in enumerate(words):
             with m.If(read_address >= start):
@@ -163,9 +165,7 @@ class BlockMemory(wiring.Component):
             asks.eq(active & (room != 0)),
             axi.arready.eq(~active | (asks & last)),
             beats.w_en.eq(arrived.core),
-            beats.w_data.eq(
-                Cat(word, arrived.id, arrived.last, Mux(arrived.beyond, DECERR, OKAY))
-            ),
+            beats.w_data.eq(Cat(word, arrived.id, arrived.last, Mux(arrived.beyond, DECERR, OKAY))),
             Cat(axi.rdata, axi.rid, axi.rlast, axi.rresp).eq(beats.r_data),
             axi.rvalid.eq(beats.r_rdy),
             beats.r_en.eq(axi.rready),

@@ -105,7 +105,9 @@ class RegisterAccess(wiring.Component):
                     m.d.sync += [
                         access.answered.eq(1),
                         access.answer.eq(axi.rdata),
-                        access.refused.eq((axi.bvalid & axi.bresp[1]) | (axi.rvalid & axi.rresp[1])),
+                        access.refused.eq(
+                            (axi.bvalid & axi.bresp[1]) | (axi.rvalid & axi.rresp[1])
+                        ),
                     ]
                     m.next = "told"
 

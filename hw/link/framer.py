@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.crc import catalog
 from amaranth.lib.wiring import In, Out
@@ -16,9 +16,7 @@ PLACES = WINDOW + 2
 
 def answer_layout() -> data.StructLayout:
     """Return the layout of an answer's place and its length without the check."""
-    return data.StructLayout(
-        {"place": range(PLACES), "length": range(ANSWER_HEAD + PAYLOAD + 1)}
-    )
+    return data.StructLayout({"place": range(PLACES), "length": range(ANSWER_HEAD + PAYLOAD + 1)})
 
 
 class Framer(wiring.Component):
