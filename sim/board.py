@@ -13,6 +13,7 @@ import numpy as np
 from hw.boards.catalog import BOARDS
 from hw.boards.design import TOP, BoardDesign, board_verilog
 from hw.boards.pll import SIMULATION
+from hw.build import generate
 from hw.spec.params import CoreParams
 from sim.damage import FrameDamage
 from sim.pty_board import PtyBoard
@@ -74,7 +75,7 @@ class SimulatedBoard:
             leds=len(chosen.leds),
             inverted={port: pin.inverted for port, pin in chosen.pins().items()},
         )
-        verilog = board_verilog(design, params) + SIMULATION
+        verilog = board_verilog(design, generate(params)[0]) + SIMULATION
         path = build(verilog, TOP, shim=BOARD_SHIM)
         self.build_seconds = time.monotonic() - started
         self._library = _library(str(path))

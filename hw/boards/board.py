@@ -68,7 +68,7 @@ class Board:
     leds: tuple[Place, ...]
     device: str = ""
     package: str = ""
-    megahertz: Fraction = Fraction(40)
+    megahertz: Fraction = Fraction(50)
     config: str = "ulx3s"
 
     @property

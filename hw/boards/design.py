@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.boards.pll import PLL
 from hw.build import TOP as CORE
-from hw.build import convert, generate
+from hw.build import convert
 from hw.bus.block_memory import BlockMemory
 from hw.core import MEMORY_PREFIX, PREFIX
 from hw.link.host_link import HostLink
@@ -159,11 +159,14 @@ class BoardDesign(wiring.Component):
             m.d.comb += getattr(self, port).eq(on ^ self._inverted.get(port, False))
 
 
-def board_verilog(design: BoardDesign, params: CoreParams) -> str:
+def board_verilog(design: BoardDesign, core: str) -> str:
     """Verilog of a board design with its core, module :data:`TOP`.
 
-    The core's is that of :func:`hw.build.generate`, to the byte.
+    Parameters
+    ----------
+    design : BoardDesign
+        The board's.
+    core : str
+        Verilog of the core, from :func:`hw.build.generate`.
     """
-    core, _ = generate(params)
-    board = convert(design, TOP)
-    return core + board.removesuffix(VERILOG)
+    return core + convert(design, TOP).removesuffix(VERILOG)

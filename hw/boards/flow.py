@@ -15,6 +15,7 @@ from hw.boards.design import BAUD, TOP, BoardDesign, board_verilog
 from hw.boards.report import page, report
 from hw.boards.steps import Say, Steps, fingerprint
 from hw.build import TOP as CORE
+from hw.build import generate
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from hw.synth import ecp5, tools
@@ -112,7 +113,7 @@ def build_board(
     timing, packed = work / "timing.json", work / f"{board.name}.bit"
     bitstream = folder / f"{board.name}.bit"
 
-    text = board_verilog(chosen, params)
+    text = board_verilog(chosen, generate(params)[0])
     steps.run("Verilog", fingerprint(text), [source], lambda _: _write(source, text))
     limits = constraints(board)
     steps.run("constraints", fingerprint(limits), [pins], lambda _: _write(pins, limits))

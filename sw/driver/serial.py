@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 import numpy as np
 import serial
@@ -12,7 +13,7 @@ from serial.tools import list_ports
 
 from hw.spec.link import PAYLOAD, Answer, Command, Status
 from hw.spec.link import WORD as OCTETS
-from sw.driver.session import Call, Session
+from sw.driver.session import Call, Line, Session
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
@@ -35,6 +36,21 @@ def show_progress(done: int, total: int) -> None:
     if sys.stderr.isatty():
         end = "\r" if done < total else "\r\033[K"
         print(f"loading the model: {done / total:4.0%}", end=end, file=sys.stderr, flush=True)
+
+
+class ClosableLine(Line, Protocol):
+    """A line with an end.
+
+    Attributes
+    ----------
+    port : str
+        Its name, for people.
+    """
+
+    port: str
+
+    def close(self) -> None:
+        """Release it."""
 
 
 class SerialLine:
@@ -123,14 +139,23 @@ class SerialTransport(Transport):
         patience: float = 3.0,
         progress: Progress | None = None,
     ):
-        self._line = SerialLine(port, baud)
-        self._progress = progress
+        line = SerialLine(port, baud)
         try:
-            self.session = Session(self._line, patience=patience)
+            self._begin(line, Session(line, patience=patience), progress)
         except BaseException:
-            self._line.close()
+            line.close()
             raise
-        self.clock = self.session.identity.clock
+
+    @classmethod
+    def over(cls, line: ClosableLine, session: Session) -> SerialTransport:
+        """Reach a board over a line of any kind, on which a session has begun."""
+        transport = cls.__new__(cls)
+        transport._begin(line, session, None)
+        return transport
+
+    def _begin(self, line: ClosableLine, session: Session, progress: Progress | None) -> None:
+        self._line, self.session, self._progress = line, session, progress
+        self.clock = session.identity.clock
 
     def write_window(self, address: int, words: np.ndarray) -> None:
         """Write all words to the same address, in order.
