@@ -30,6 +30,7 @@ lint: $(READY)  ## style, docstrings, format, types
 
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.constraints
 
 bench: $(READY)  ## numbers of the closing notes: loader, accuracy, speed
 	$(BIN)/python -m tools.bench

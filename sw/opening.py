@@ -35,7 +35,7 @@ from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
-BACKENDS = ("golden", "rtl", "cocotb")
+BACKENDS = ("golden", "rtl", "cocotb", "serial")
 
 
 def open_checkpoint(name: str | None) -> Checkpoint:
@@ -188,14 +188,21 @@ def open_transport(
     backend: str = "rtl",
     trace: Path | None = None,
     memory: str | None = None,
+    port: str | None = None,
+    baud: int | None = None,
 ) -> Transport:
     """Build and start a core: Verilated in this process, or under cocotb in another.
+
+    With ``serial`` it is that of a board on a serial port.
 
     Raises
     ------
     UserError
-        If ``memory``, the timing of external memory, makes no sense or has no place.
+        If ``memory``, the timing of external memory, makes no sense or has no place, or if no board
+        answers.
     """
+    if backend == "serial":
+        return open_serial(port, baud)
     if memory is not None and not params.external:
         raise UserError(
             "--memory is the timing of external memory, which this configuration has none of; "
@@ -206,6 +213,21 @@ def open_transport(
     return importlib.import_module("sim.verilated").VerilatedTransport(
         params, trace=trace, memory=memory
     )
+
+
+def open_serial(port: str | None, baud: int | None) -> Transport:
+    """Reach a board.
+
+    Raises
+    ------
+    UserError
+        If no port is named, or no board answers there.
+    """
+    module = importlib.import_module("sw.driver.serial")
+    if port is None:
+        found = ", ".join(module.ports()) or "none is plugged in"
+        raise UserError(f"name the board's serial port with --port ({found})")
+    return module.SerialTransport(port, baud=baud or module.BAUD, progress=module.show_progress)
 
 
 @contextlib.contextmanager
@@ -249,6 +271,8 @@ def open_tokens(
     memory: str | None = None,
     link: float | None = None,
     context: int | None = None,
+    port: str | None = None,
+    baud: int | None = None,
 ) -> Iterator[tuple[TokenDecoder, float]]:
     """Run a core that makes whole tokens of a model, ``context`` at most, or all that it can.
 
@@ -256,6 +280,7 @@ def open_tokens(
 
     With ``link``, bytes in a clock cycle, device memory holds two layers, which are loaded at that
     speed beside the core: the decoder's device is a :class:`sw.driver.stream.StreamDevice`.
+    ``port`` and ``baud`` are the serial line of a board.
 
     Yields
     ------
@@ -272,7 +297,7 @@ def open_tokens(
         check_speed(link)
         streamed = compile_stream(model, params, name=config, table=table, context=context)
         start = partial(StreamDevice, params=params, program=streamed, link=link)
-    transport = open_transport(params, backend=backend, memory=memory)
+    transport = open_transport(params, backend=backend, memory=memory, port=port, baud=baud)
     try:
         yield TokenDecoder(start(transport)), transport.build_seconds
     finally:

@@ -22,6 +22,9 @@ from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
 
+#: Configuration of boards, as `python -m hw.build --board` makes them.
+BOARD_CONFIG = "ulx3s"
+
 #: Bytes a clock cycle: what the lanes of a small core read at most.
 _LINK = 4.0
 
@@ -31,12 +34,22 @@ def command(
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "She was",
     tokens: Annotated[int, typer.Option(help="Tokens to generate.")] = 64,
     backend: Annotated[str, typer.Option(help=f"One of {', '.join(BACKENDS)}.")] = "golden",
-    config: options.Config = options.DEFAULT_CONFIG,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Hardware configuration; {options.DEFAULT_CONFIG} if absent, {BOARD_CONFIG} on "
+            "a board."
+        ),
+    ] = None,
     code: options.Code = None,
     integrator: options.Integrator = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
+    port: Annotated[
+        str | None, typer.Option(help="Serial port of a board, with --backend serial.")
+    ] = None,
+    baud: Annotated[int | None, typer.Option(help="Its baud rate; 1000000 if absent.")] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
     ] = False,
@@ -68,12 +81,14 @@ def command(
         prompt=prompt,
         tokens=tokens,
         backend=backend,
-        config=config,
+        config=config or (BOARD_CONFIG if backend == "serial" else options.DEFAULT_CONFIG),
         code=code,
         integrator=integrator,
         image=image,
         memory=memory,
         vector=vector,
+        port=port,
+        baud=baud,
         link=_link(stream, link),
         chat=chat,
         sampler=sampler,
@@ -98,6 +113,8 @@ def generate_run(
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
+    port: str | None = None,
+    baud: int | None = None,
     link: float | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
@@ -115,8 +132,15 @@ def generate_run(
         raise UserError(
             f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
         )
+    if backend != "serial" and (port is not None or baud is not None):
+        raise UserError("--port and --baud are of a board; add --backend serial, or leave them out")
     params = open_params(config, integrator)
     vector = options.vector(vector, params, config)
+    if backend == "serial" and (vector != "device" or link is not None):
+        raise UserError(
+            "a board makes whole tokens from its own memory; leave --vector and --stream out, and "
+            f"name the configuration of its bitstream with --config, such as {BOARD_CONFIG}"
+        )
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")
     if link is not None and (backend == "golden" or vector == "host"):
@@ -149,6 +173,8 @@ def generate_run(
             link=link,
             image=image,
             context=len(ids) + tokens,
+            port=port,
+            baud=baud,
         )
         recorder = recorder_of(decoder, model) if recording else None
         start = time.monotonic()
@@ -213,11 +239,20 @@ def _write_recording(recorder, run, prompt, ids, dump_events, run_folder) -> Non
         events.save(run_folder / "events.npz")
 
 
-def _open(stack, model, *, vector, image, backend, memory, link, context, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, context, port, baud, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, link=link, context=context, **core)
+            open_tokens(
+                model,
+                backend=backend,
+                memory=memory,
+                link=link,
+                context=context,
+                port=port,
+                baud=baud,
+                **core,
+            )
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0
