@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.crossbar import choose_crossbar
 from sw.driver.decoder import TokenDecoder
 from sw.errors import UserError
 from sw.generate import Run, encode_prompt, first_token, generate, present
@@ -32,6 +34,11 @@ def command(
     config: options.Config = options.DEFAULT_CONFIG,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
@@ -61,6 +68,7 @@ def command(
         config=config,
         code=code,
         integrator=integrator,
+        crossbar=choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed),
         image=image,
         memory=memory,
         vector=vector,
@@ -83,6 +91,7 @@ def generate_run(
     config: str,
     code: str | None = None,
     integrator: str | None = None,
+    crossbar: Crossbar | None = None,
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
@@ -101,7 +110,7 @@ def generate_run(
         raise UserError(
             f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
         )
-    params = open_params(config, integrator)
+    params = open_params(config, integrator, crossbar)
     vector = options.vector(vector, params, config)
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")

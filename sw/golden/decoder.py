@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hw.spec.codes import TABLES, CodeTable
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.convert.container import ConvertedModel, Quantizer
 from sw.errors import UserError
 from sw.golden import attention, vector
 from sw.golden.cache import HeadCache
 from sw.golden.counters import Counters
+from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.integers import FRACTION, LOGIT_FRACTION, normalize
 from sw.golden.linear import GoldenLinear, Linear
 from sw.golden.matrix import Matrix
@@ -42,6 +45,8 @@ class GoldenModel:
         That core's integrator, where its weights are, and which holes it reads through.
     batch : int
         Tokens of a call that share what that core reads, at most 64.
+    crossbar : Crossbar, optional
+        That core's crossbars, if it has any; they need ``lanes``, their width.
 
     Attributes
     ----------
@@ -70,18 +75,23 @@ class GoldenModel:
         memory: str = "onchip",
         hole: int = 1,
         batch: int = 1,
+        crossbar: Crossbar | None = None,
     ) -> None:
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
-        self.golden = GoldenLinear(
-            model,
-            table=self.table,
-            lanes=lanes,
-            tile_lanes=tile_lanes,
-            integrator=integrator,
-            memory=memory,
-            hole=hole,
-            batch=batch,
+        core: dict[str, Any] = {
+            "table": self.table,
+            "lanes": lanes,
+            "tile_lanes": tile_lanes,
+            "integrator": integrator,
+            "memory": memory,
+            "hole": hole,
+            "batch": batch,
+        }
+        self.golden = (
+            CrossbarLinear(model, crossbar=crossbar, **core)
+            if crossbar
+            else GoldenLinear(model, **core)
         )
         self.linear, self.batch = linear, batch
         self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
