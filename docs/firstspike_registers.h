@@ -197,6 +197,22 @@
 /* R: Cycles in which the lanes waited for the encoder's next event. */
 #define FIRSTSPIKE_STALL_ENCODER                    0xa8u
 
+/* RW: Arrays of the instruction; only of cores with crossbars, as all that follows. */
+#define FIRSTSPIKE_ARRAY                            0xe0u
+#define FIRSTSPIKE_ARRAY_MATRIX_SHIFT               0
+#define FIRSTSPIKE_ARRAY_MATRIX_MASK                0x0000ffffu
+#define FIRSTSPIKE_ARRAY_TILE_SHIFT                 16
+#define FIRSTSPIKE_ARRAY_TILE_MASK                  0xffff0000u
+
+/* R: Time steps in which word lines of an array were raised, phases apart. */
+#define FIRSTSPIKE_ARRAY_STEPS                      0xe4u
+
+/* R: Readings of columns that were converted. */
+#define FIRSTSPIKE_CONVERSIONS                      0xe8u
+
+/* R: Word lines that were raised. */
+#define FIRSTSPIKE_LINES_RAISED                     0xecu
+
 /* Values of status.error. */
 #define FIRSTSPIKE_ERROR_NONE                       0
 #define FIRSTSPIKE_ERROR_INPUTS                     1

@@ -18,10 +18,11 @@ from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component, In, Signature
 
+from hw.bus.csr import registers_of
 from hw.core import CLOCK, Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
-from hw.spec.registers import REGISTERS, Register
+from hw.spec.registers import Register
 from hw.synapse.block_ram import VERILOG
 
 #: Name of the Verilog module.
@@ -62,7 +63,7 @@ def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
         "ports": ports(core.signature),
-        "registers": [_describe(register) for register in REGISTERS.values()],
+        "registers": [_describe(register) for register in registers_of(params)],
     }
     return text, manifest
 

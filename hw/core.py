@@ -14,7 +14,7 @@ from hw.sequence.storer import write_signature
 from hw.sequence.token_unit import TokenUnit
 from hw.sequence.totals import Totals
 from hw.spec.params import CoreParams
-from hw.spec.registers import COUNTERS
+from hw.spec.registers import COUNTERS, CROSSBAR_COUNTERS
 from hw.synapse.external import axi_signature
 
 __all__ = ["CLOCK", "LANES", "MEMORY_PREFIX", "PREFIX", "Core", "core_signature"]
@@ -121,6 +121,11 @@ class Core(wiring.Component):
             registers.status.error.eq(matrix.error),
             *(getattr(registers, name).eq(matrix.counters[name]) for name in COUNTERS),
         ]
+        if params.crossbar:
+            m.d.comb += [
+                matrix.array.eq(registers.array),
+                *(getattr(registers, name).eq(getattr(matrix, name)) for name in CROSSBAR_COUNTERS),
+            ]
         return m
 
     def _export(self, m, prefix, bus):

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from hw.spec.configs import CONFIGS
+from hw.spec.crossbar import Crossbar
 from hw.spec.params import INTEGRATORS, CoreParams
 from sw.compile.image import DeviceImage, compile_model, load_image
 from sw.compile.program import compile_program
@@ -155,19 +156,27 @@ def _is_gguf(path: str) -> bool:
         return file.read(4) == b"GGUF" or path.endswith(".gguf")
 
 
-def open_params(config: str, integrator: str | None = None) -> CoreParams:
-    """Parameters of a named configuration.
+def open_params(
+    config: str, integrator: str | None = None, crossbar: Crossbar | None = None
+) -> CoreParams:
+    """Parameters of a named configuration, perhaps with crossbars.
 
     Raises
     ------
     UserError
-        If there is no such configuration or integrator.
+        If there is no such configuration or integrator, or it cannot have crossbars.
     """
     if config not in CONFIGS:
         raise UserError(f"configuration must be one of {', '.join(CONFIGS)}, not {config!r}")
     if integrator is not None and integrator not in INTEGRATORS:
         raise UserError(f"integrator must be one of {', '.join(INTEGRATORS)}, not {integrator!r}")
     chosen = CONFIGS[config]
+    if crossbar:
+        chosen = chosen.replace(integrator=integrator or "spike", crossbar=crossbar)
+        try:
+            return CoreParams(chosen)
+        except ValueError as error:
+            raise UserError(f"configuration {config}: {error}") from None
     return CoreParams(chosen.replace(integrator=integrator) if integrator else chosen)
 
 
@@ -330,4 +339,5 @@ def golden_model(
         hole=params.hole,
         linear=linear,
         batch=batch,
+        crossbar=params.crossbar,
     )

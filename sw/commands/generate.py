@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.crossbar import choose_crossbar
 from sw.driver.decoder import TokenDecoder
 from sw.energy.activity import layer_rows
 from sw.errors import UserError
@@ -43,6 +45,11 @@ def command(
     ] = None,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
@@ -84,6 +91,7 @@ def command(
         config=config or (BOARD_CONFIG if backend == "serial" else options.DEFAULT_CONFIG),
         code=code,
         integrator=integrator,
+        crossbar=choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed),
         image=image,
         memory=memory,
         vector=vector,
@@ -110,6 +118,7 @@ def generate_run(
     config: str,
     code: str | None = None,
     integrator: str | None = None,
+    crossbar: Crossbar | None = None,
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
@@ -134,7 +143,7 @@ def generate_run(
         )
     if backend != "serial" and (port is not None or baud is not None):
         raise UserError("--port and --baud are of a board; add --backend serial, or leave them out")
-    params = open_params(config, integrator)
+    params = open_params(config, integrator, crossbar)
     vector = options.vector(vector, params, config)
     if backend == "serial" and (vector != "device" or link is not None):
         raise UserError(

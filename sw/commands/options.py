@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from hw.spec.configs import DEFAULT
+from hw.spec.crossbar import PRESETS
 from hw.spec.params import CoreParams
 from sw.convert.container import write_whole
+from sw.crossbar import SYNAPSES
 from sw.errors import UserError
 
 Model = Annotated[
@@ -45,6 +47,24 @@ Vector = Annotated[
 ]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the results as JSON; - is standard output.")
+]
+Synapse = Annotated[
+    str, typer.Option("--synapse", help=f"Where weights are: {' or '.join(SYNAPSES)}.")
+]
+DevicePreset = Annotated[
+    str | None, typer.Option("--device", help=f"Preset of crossbars: {', '.join(PRESETS)}.")
+]
+AdcBits = Annotated[
+    int | None, typer.Option("--adc-bits", help="Bits of crossbars' converters, 1..14.")
+]
+Clip = Annotated[
+    bool | None,
+    typer.Option(
+        "--clip", help="Weights that crossbars cannot hold become the nearest that they can."
+    ),
+]
+DeviceSeed = Annotated[
+    int | None, typer.Option("--device-seed", help="Seed of crossbars' cells and noise.")
 ]
 DEFAULT_CONFIG = DEFAULT
 

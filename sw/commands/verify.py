@@ -14,6 +14,7 @@ from sw.code_tables import check_table
 from sw.commands import options
 from sw.commands.verify_tokens import read_along, report_tokens, verify_tokens
 from sw.convert.container import ConvertedModel
+from sw.crossbar import choose_crossbar
 from sw.driver.device import Device
 from sw.errors import UserError
 from sw.fault import Fault, FaultInjector
@@ -48,6 +49,11 @@ def command(
     config: options.Config = options.DEFAULT_CONFIG,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
@@ -72,7 +78,8 @@ def command(
         raise UserError("give --prompt or --text, not both")
     if inject_fault is not None and inject_fault < 0:
         raise UserError(f"--inject-fault takes a seed of 0 or more, not {inject_fault}")
-    params = open_params(config, integrator)
+    crossbar = choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed)
+    params = open_params(config, integrator, crossbar)
     converted = open_model(model)
     if layer is not None and not 0 <= layer < converted.config.layers:
         raise UserError(f"--layer must be 0..{converted.config.layers - 1}, not {layer}")

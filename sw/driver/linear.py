@@ -6,7 +6,6 @@ import numpy as np
 from torch import Tensor
 
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.registers import COUNTERS
 from sw.convert.container import ConvertedModel
 from sw.driver.device import Device
 from sw.driver.result import Result
@@ -37,7 +36,10 @@ class DeviceLinear:
     def __init__(self, device: Device, model: ConvertedModel, *, table: str):
         self.device, self.model, self.table = device, model, table
         self.last: Result | None = None
-        self.counters: dict[str, int] = {**dict.fromkeys(COUNTERS, 0), "window_steps": 0}
+        self.counters: dict[str, int] = {
+            **dict.fromkeys(device.counter_names, 0),
+            "window_steps": 0,
+        }
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[np.ndarray, int]:
         """Multiply one vector; return accumulators and the base exponent."""

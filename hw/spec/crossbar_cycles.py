@@ -1,0 +1,19 @@
+"""Clock cycles of crossbars, in closed form; tests hold them equal to the gateware."""
+
+from __future__ import annotations
+
+from hw.spec.crossbar import Crossbar
+from hw.spec.noise import INJECT, ROUNDS
+
+#: From a counter to its deviate.
+DEVIATE = ROUNDS // INJECT + 1
+
+#: From a closed time step to the group's sums in emulated lanes: registers of the columns, current
+#: and its noise, converter, digital sums.
+READ = 1 + (DEVIATE + 1) + 2 + 2
+
+
+def lanes_latency(crossbar: Crossbar) -> int:
+    """Cycles from a row's beat to the handover for which it was the last, in emulated lanes."""
+    cells = 1 if crossbar.device.exact else DEVIATE + 2
+    return cells + READ
