@@ -47,8 +47,8 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.input_buffer.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
-        or 5 where several elements are written at once.
+        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write, and
+        one more for each doubling of the elements that are written at once.
     vector : In
         The number under which its events are kept.
     inputs : In(16)

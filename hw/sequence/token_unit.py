@@ -149,7 +149,6 @@ class TokenUnit(wiring.Component):
             storer.abort.eq(self.stop),
             vectors.stop.eq(self.stop),
             vectors.clear.eq(self.run),
-            vectors.closed.eq(self.busy),
             vectors.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
@@ -173,6 +172,7 @@ class TokenUnit(wiring.Component):
         ]
         # A cycle later, as it comes from far, and as far it goes.
         m.d.sync += [
+            vectors.closed.eq(self.busy),
             sequencer.failed.load.eq(loader.failed),
             sequencer.failed.vector.eq(storer.failed),
             sequencer.failed.matvec.eq(self.failed),

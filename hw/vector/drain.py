@@ -165,9 +165,10 @@ class Drain(wiring.Component):
         layout = {"valid": 1, "ends_segment": several, "ends_tile": several, "last": 1}
         stages = range(latency(self.params) + 1)
         tags = [Signal(data.StructLayout(layout), name=f"tag_{stage}") for stage in stages]
-        running, output = Signal(), self.outputs.p
+        running, waits, output = Signal(), Signal(), self.outputs.p
+        m.d.sync += waits.eq(is_logits & self.best.valid)  # they come long after a start
         m.d.comb += [
-            self.outputs.ready.eq(running & ~(is_logits & self.best.valid)),
+            self.outputs.ready.eq(running & ~waits),
             tags[0].valid.eq(self.outputs.valid & self.outputs.ready),
             *(tags[0][name].eq(output[name]) for name in layout if name != "valid"),
         ]

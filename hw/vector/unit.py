@@ -182,7 +182,8 @@ class VectorUnit(wiring.Component):
         """Let the host read and write words; return its write port."""
         window, host = self.vector, WriteSignature(self.params).create()
         inside = ~self.closed & (window.address < self.params.vector_words)
-        m.d.comb += [window.readable.eq(inside), window.writable.eq(inside)]
+        m.d.comb += window.readable.eq(inside)
+        m.d.sync += window.writable.eq(inside)
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
             write_word(m, host, window.address, window.write_data)
@@ -205,7 +206,6 @@ class VectorUnit(wiring.Component):
         product, start = self.product.instruction, self.starts.matvec
         m.d.comb += [
             reader.start.eq(start),
-            reader.wide.eq(is_wide(product)),
             reader.count.eq(product.count),
             reader.vectors.eq(product.vectors),
             reader.tile_done.eq(self.tile_done),
@@ -216,7 +216,7 @@ class VectorUnit(wiring.Component):
             scalars.asked.eq(drain.vector),
             drain.scalars.eq(scalars.scalars),
         ]
-        m.d.sync += drain.clear.eq(self.clear)
+        m.d.sync += [drain.clear.eq(self.clear), reader.wide.eq(is_wide(product))]
         with m.If(start):
             m.d.sync += self.drained.eq(0)
         with m.Elif(drain.done | self.stop):
