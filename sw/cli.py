@@ -19,6 +19,7 @@ COMMANDS = {
     "eval": "Measure perplexity of the float, fake-quantized and golden model.",
     "inspect": "Show what a model holds.",
     "convert": "Convert a checkpoint to a container of integers.",
+    "train": "Fine-tune an encoder, with quantization and dead zone in the loop if wanted.",
     "plan": "Predict cycles and bytes of a token on a core and a memory.",
     "compile": "Lay a model out for one hardware configuration.",
     "fetch": "Bring a model or texts into the cache.",

@@ -10,6 +10,7 @@ from sw.convert.container import ConvertedModel
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
 from sw.golden.fake import FakeQuantizers
+from sw.golden.fake_weights import chosen_weights
 from sw.golden.float_model import FloatLlama
 from sw.golden.integers import LOGIT_FRACTION
 from sw.golden.linear import GoldenLinear
@@ -100,7 +101,7 @@ def evaluate(
         if rung == "golden":
             measured[rung], shares = _golden(model, tokens, window, table)
         else:
-            measured[rung] = _float(rung, checkpoint, tokens, window, table)
+            measured[rung] = _float(rung, model, checkpoint, tokens, window, table)
         result = measured[rung]
         report(f"{rung:>7}  {result.perplexity:8.3f}  (nll +- {result.nll_stderr:.4f})")
     return Evaluation(
@@ -113,10 +114,11 @@ def evaluate(
     )
 
 
-def _float(rung, checkpoint, tokens, window, table) -> Perplexity:
+def _float(rung, model, checkpoint, tokens, window, table) -> Perplexity:
     network = FloatLlama.from_checkpoint(checkpoint)
     if rung == "fake":
         network.quantizers = FakeQuantizers.from_checkpoint(checkpoint, table=table)
+        network.quantizers.weights |= chosen_weights(model, checkpoint)
     return perplexity(network, tokens, window)
 
 

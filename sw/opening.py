@@ -18,7 +18,8 @@ from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
-from sw.convert.encoder import ConvertedEncoder
+from sw.convert.convert_encoder import convert_encoder
+from sw.convert.encoder import ENCODER_MAGIC, ConvertedEncoder, load_encoder
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
 from sw.driver.encoder import EncoderDevice
@@ -30,9 +31,11 @@ from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
 from sw.golden.encoder import GoldenEncoder
-from sw.load.checkpoint import Checkpoint
-from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
+from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
+from sw.load.fetch import MODELS, SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
+from sw.load.hf import is_encoder, load_huggingface
+from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
@@ -40,9 +43,60 @@ BACKENDS = ("golden", "rtl", "cocotb")
 
 
 def open_checkpoint(name: str | None) -> Checkpoint:
-    """Load a GGUF checkpoint by path or short name; the bundled one if ``name`` is None."""
+    """Load a decoder by path or short name; the bundled one if ``name`` is None.
+
+    Raises
+    ------
+    UserError
+        If there is no such checkpoint, or it is an encoder.
+    """
+    loaded = open_any_checkpoint(name)
+    if isinstance(loaded, EncoderCheckpoint):
+        raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
+    return loaded
+
+
+def open_any_checkpoint(name: str | None) -> Checkpoint | EncoderCheckpoint:
+    """Load a decoder or an encoder by path or short name; the bundled model if ``name`` is None."""
     path = bundled_model() if name is None or name in BUNDLED else resolve_checkpoint(name)
-    return load_gguf(path)
+    return load_huggingface(path) if _is_huggingface(path) else load_gguf(path)
+
+
+def open_encoder(name: str) -> EncoderCheckpoint:
+    """Load an encoder by path or short name.
+
+    Raises
+    ------
+    UserError
+        If there is no such checkpoint, or it is a decoder.
+    """
+    loaded = open_any_checkpoint(name)
+    if not isinstance(loaded, EncoderCheckpoint):
+        raise UserError(f"{name} is no encoder; name minilm or a model of the BERT family")
+    return loaded
+
+
+def open_converted_encoder(name: str | None) -> ConvertedEncoder | None:
+    """Load an encoder's container, or convert an encoder in 8 bits; None if it is no encoder."""
+    if name is None or name in BUNDLED:
+        return None
+    if is_encoder_container(name):
+        return load_encoder(name)
+    if not Path(name).exists() and name not in MODELS:
+        return None
+    path = resolve_checkpoint(name)
+    if not _is_huggingface(path) or not is_encoder(path):
+        return None
+    return convert_encoder(open_encoder(name))
+
+
+def is_encoder_container(name: str) -> bool:
+    """Tell whether a name is that of a converted encoder's file."""
+    return Path(name).is_file() and ENCODER_MAGIC in safetensors_metadata(Path(name))
+
+
+def _is_huggingface(path: Path) -> bool:
+    return path.is_dir() or path.suffix == ".safetensors" and is_checkpoint(path)
 
 
 def open_model(name: str | None) -> ConvertedModel:
@@ -59,6 +113,8 @@ def open_model(name: str | None) -> ConvertedModel:
         If there is no such model, or its file is damaged or of a kind not supported.
     """
     if _is_container(name):
+        if is_encoder_container(str(name)):
+            raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
         return load(str(name))
     return convert(open_checkpoint(name))
 
@@ -93,7 +149,9 @@ def file_hash(path: Path) -> str:
 
 
 def _is_container(name: str | None) -> bool:
-    return name is not None and name not in BUNDLED and Path(name).is_file() and not _is_gguf(name)
+    if name is None or name in BUNDLED or not Path(name).is_file():
+        return False
+    return not _is_gguf(name) and not _is_huggingface(Path(name))
 
 
 def _is_gguf(path: str) -> bool:

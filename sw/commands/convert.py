@@ -8,34 +8,55 @@ from typing import Annotated
 import numpy as np
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.commands.convert_encoder import convert_task_model
 from sw.commands.inspect import matrix_table
 from sw.convert.calibrate import calibrate
 from sw.convert.convert import convert
+from sw.convert.four_bits import Loss, four_bit_weights
+from sw.convert.hessians import decoder_hessians, held_out_tokens
 from sw.convert.silence import parse_thresholds, with_thresholds
 from sw.errors import UserError
+from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import open_checkpoint
+from sw.opening import open_any_checkpoint
 
 
 def command(
     checkpoint: Annotated[
-        str | None, typer.Argument(metavar="[CHECKPOINT]", help="GGUF file or short name.")
+        str | None,
+        typer.Argument(
+            metavar="[CHECKPOINT]",
+            help="GGUF file, Hugging Face folder, file of `train`, or short name.",
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Container to write.")] = Path(
         "model.safetensors"
     ),
     code: options.Code = None,
     calibrate_with: Annotated[
-        str | None, typer.Option("--calibrate", metavar="FILE", help="Text, or novels/NAME.")
+        str | None,
+        typer.Option("--calibrate", metavar="FILE", help="Text, novels/NAME, or polarity."),
     ] = None,
     start: Annotated[
         int, typer.Option("--from", metavar="CHAR", help="First character of the text.")
     ] = 0,
     tokens: Annotated[int, typer.Option(help="Tokens to calibrate with.")] = 2048,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="What float matrices become, w4 or w8; default w8, encoders w4."),
+    ] = None,
+    compensate: Annotated[
+        bool | None,
+        typer.Option(
+            "--compensate/--rounding",
+            help="How w4 is chosen: errors compensated (the default), or plain rounding.",
+        ),
+    ] = None,
     silence: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,19 +73,63 @@ def command(
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
     thresholds = parse_thresholds(silence or [])
-    source = open_checkpoint(checkpoint)
+    if weights not in (None, "w4", "w8"):
+        raise UserError(f"--weights must be w4 or w8, not {weights!r}")
+    source = open_any_checkpoint(checkpoint)
     table = check_table(code, "companded")
-    model = with_thresholds(convert(source, table=table), thresholds)
+    console = Console()
+    if isinstance(source, EncoderCheckpoint):
+        encoder, losses = convert_task_model(
+            source,
+            table=None if code is None else table,
+            thresholds=thresholds,
+            text=calibrate_with,
+            tokens=tokens,
+            four_bits=weights != "w8",
+            compensate=compensate,
+        )
+        encoder.save(output)
+        _print_losses(losses, console)
+        console.print(f"quantizers: {encoder.source['quantizers']}; code table {encoder.table}")
+        console.print(f"{output}: {output.stat().st_size:,} bytes")
+        return
+    ids = None
     if calibrate_with is not None:
         text = resolve_text(calibrate_with)[start : start + 16 * tokens]
-        ids = Tokenizer.from_spec(model.tokenizer_spec).encode(text)[:tokens]
-        if not ids:
+        ids = np.array(Tokenizer.from_spec(source.tokenizer_spec).encode(text)[:tokens])
+        if not len(ids):
             raise UserError(f"{calibrate_with} has no text at character {start}")
-        window = min(512, model.config.context)
-        model = calibrate(model, np.array(ids), window=window, text=calibrate_with)
+    window = min(512, source.config.context)
+    losses = []
+    if weights == "w4":
+        parts = (None, None) if ids is None else held_out_tokens(ids, window)
+        hessians, held_out = (
+            None if part is None or not needed else decoder_hessians(source, part, window=window)
+            for part, needed in zip(parts, (compensate is not False, True), strict=True)
+        )
+        source, losses = four_bit_weights(
+            source, compensate=compensate is not False, hessians=hessians, held_out=held_out
+        )
+    model = with_thresholds(convert(source, table=table), thresholds)
+    if ids is not None:
+        model = calibrate(model, ids, window=window, text=str(calibrate_with))
     model.save(output)
-    console = Console()
     console.print(matrix_table(model))
+    _print_losses(losses, console)
     fitted = f"fitted to {calibrate_with}" if calibrate_with else "as shipped"
     console.print(f"quantizers {fitted}; code table {model.table}")
     console.print(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _print_losses(losses: list[Loss], console: Console) -> None:
+    """Show what 4-bit weights cost, against plain rounding."""
+    if not losses:
+        return
+    table = Table(title="square error of outputs over their squares, text held out")
+    for column in ("matrix", "rounding", "chosen"):
+        table.add_column(column, justify="left" if column == "matrix" else "right")
+    for loss in losses:
+        table.add_row(loss.matrix, f"{loss.rounding:.3e}", f"{loss.chosen:.3e}")
+    means = (np.mean([loss[i] for loss in losses]) for i in (1, 2))
+    table.add_row("mean", *(f"{mean:.3e}" for mean in means))
+    console.print(table)

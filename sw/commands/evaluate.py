@@ -1,4 +1,4 @@
-"""`firstspike eval`: perplexity on the rungs of the ladder."""
+"""`firstspike eval`: perplexity, or accuracy on a task, on the rungs of the ladder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 import typer
 
 from sw.code_tables import check_table
-from sw.commands import options
+from sw.commands import evaluate_task, options
 from sw.errors import UserError
 from sw.evaluate import RUNGS, evaluate
 from sw.load.fetch import resolve_text
@@ -28,15 +28,32 @@ def command(
         str | None, typer.Option(help="Checkpoint that a container was converted from.")
     ] = None,
     rungs: Annotated[str, typer.Option(help="Rungs to measure.")] = ",".join(RUNGS),
+    task: Annotated[
+        str | None, typer.Option(help="Accuracy of an encoder on a task: polarity.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the sentences that --limit leaves.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Sentences of the task at most.")] = None,
     json: options.Json = None,
 ) -> None:
-    """Print the perplexity of each rung, and the shares of silent and integer codes."""
+    """Print the perplexity or accuracy of each rung, and the shares of silent and integer codes."""
     options.positive("--tokens", tokens)
     if start < 0:
         raise UserError(f"--from must be 0 or more, not {start}")
     chosen = tuple(rungs.split(","))
     if unknown := set(chosen) - set(RUNGS):
         raise UserError(f"rungs are {', '.join(RUNGS)}, not {', '.join(sorted(unknown))}")
+    if task is not None:
+        evaluate_task.run(
+            task,
+            model=model,
+            checkpoint=checkpoint,
+            code=code,
+            rungs=chosen,
+            seed=seed,
+            limit=limit,
+            json=json,
+        )
+        return
     converted = open_model(model)
     source = open_checkpoint(checkpoint) if checkpoint else open_source(model, converted)
     if source is not None and source.sha256 != converted.source["sha256"]:

@@ -44,6 +44,11 @@ class _StraightThrough(torch.autograd.Function):
         return gradient, None
 
 
+def straight_through(x: Tensor, coded: Tensor) -> Tensor:
+    """Return the coded values; gradients pass to the uncoded ones as if they were equal."""
+    return _StraightThrough.apply(x, coded)
+
+
 def grid_scale(wanted: Tensor, bits: int, *, up: bool = False) -> Tensor:
     """Round positive numbers to a mantissa of that many bits times a power of two.
 

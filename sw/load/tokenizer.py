@@ -1,4 +1,4 @@
-"""Text to token ids and back: byte-level BPE as GGUF files describe it."""
+"""Text to token ids and back: byte-level BPE as GGUF files describe it, or a `tokenizer.json`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CONTROL, _USER_DEFINED = 3, 4
 
 
 class Tokenizer:
-    """A byte-level BPE tokenizer; build it with ``Tokenizer.from_spec``.
+    """A tokenizer; build it with ``Tokenizer.from_spec``.
 
     Bytes that the vocabulary has no token for are left out, as the ``tokenizers`` library does.
 
@@ -34,13 +34,17 @@ class Tokenizer:
         Parameters
         ----------
         spec : dict
-            The ``tokenizer_spec`` of a ``Checkpoint``.
+            The ``tokenizer_spec`` of a checkpoint.
 
         Raises
         ------
         UserError
             If the pre-tokenizer is unknown or the parts contradict each other.
         """
+        if "json" in spec:
+            from sw.load.json_tokenizer import JsonTokenizer
+
+            return JsonTokenizer(spec)
         return cls(spec)
 
     def __init__(self, spec: dict) -> None:
@@ -53,9 +57,10 @@ class Tokenizer:
         self._chat_template: str | None = spec["chat_template"]
         self._control = frozenset(i for i, kind in enumerate(types) if kind == _CONTROL)
         literal = [i for i, kind in enumerate(types) if kind == _USER_DEFINED]
-        self._bytes = [_token_bytes(token) for token in tokens]
+        self._bytes = [byte_level(token) for token in tokens]
         for i in (*self._control, *literal):
             self._bytes[i] = tokens[i].encode()
+        self._template = False  # what a template puts around a text, such as [CLS] and [SEP]
         self._plain, self._parsing = _build(spec), _build(spec)
         for either in (self._plain, self._parsing):
             either.add_tokens([_added(tokens[i]) for i in literal])
@@ -73,7 +78,7 @@ class Tokenizer:
             otherwise they are text like any other.
         """
         coder = self._parsing if parse_special else self._plain
-        ids = coder.encode(text, add_special_tokens=False).ids
+        ids = coder.encode(text, add_special_tokens=self._template).ids
         return [self.bos, *ids] if self._add_bos and self.bos is not None else ids
 
     def decode(self, ids: Iterable[int], *, keep_special: bool = False) -> str:
@@ -202,7 +207,8 @@ def _byte_characters() -> dict[str, int]:
 _BYTES = _byte_characters()
 
 
-def _token_bytes(token: str) -> bytes:
+def byte_level(token: str) -> bytes:
+    """Bytes of a token in the byte-level alphabet."""
     try:
         return bytes(_BYTES[character] for character in token)
     except KeyError:

@@ -77,6 +77,17 @@ BAD = {
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
+    "unknown task": (["train", "sentiment"], "train knows the task polarity, not 'sentiment'"),
+    "two dead zones": (["train", "polarity", "--dead-zone", "1", "--silence", "0.5"], "not both"),
+    "dead zone": (["train", "polarity", "--dead-zone", "-1"], "--dead-zone must be 0..31, not -1"),
+    "silence": (["train", "polarity", "--silence", "1.5"], "--silence must be between 0 and 1"),
+    "epochs": (["train", "polarity", "--epochs", "0"], "--epochs must be above 0, not 0"),
+    "train seed": (["train", "polarity", "--seed", "-1"], "--seed must be 0 or more, not -1"),
+    "train folder": (["train", "polarity", "-o", "no/x"], "there is no folder no"),
+    "train a decoder": (["train", "polarity", "--model", "bundled"], "bundled is no encoder"),
+    "task of eval": (["eval", "minilm", "--task", "x"], "--task must be one of polarity, not 'x'"),
+    "task of nothing": (["eval", "--task", "polarity"], "needs a model that `firstspike train"),
+    "weights": (["convert", "--weights", "w3"], "--weights must be w4 or w8, not 'w3'"),
     "foreign model": (["generate", "TEXT"], "not a Firstspike container"),
 }
 

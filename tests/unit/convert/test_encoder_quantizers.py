@@ -1,0 +1,143 @@
+"""Quantizers of encoders: calibration, dead zones, shares of silence."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from hw.spec.codes import TABLES
+from sw.convert.convert_encoder import convert_encoder, trained_quantizers
+from sw.convert.defaults import default_quantizers, site_of
+from sw.convert.encoder import load_encoder
+from sw.convert.encoder_quantizers import (
+    as_inputs,
+    calibrated,
+    dead_zone,
+    record,
+    silencing,
+    thresholds_of,
+)
+from sw.convert.four_bits import four_bit_weights
+from sw.convert.hessians import encoder_hessians
+from sw.golden.classify import CodeClass
+from sw.golden.codes import encode
+from sw.golden.encoder import GoldenEncoder
+from sw.golden.float_encoder import LINEAR_SITES, FloatEncoder
+from tests.unit.encoders import SMALL, encoder_checkpoint
+
+SENTENCES = [[2, 5 + i % 9, 6 + i % 7, 7 + i % 5, 10, *[8] * (i % 4), 3] for i in range(40)]
+CONFIG = dataclasses.replace(SMALL, labels=2)
+
+
+@pytest.fixture(scope="module")
+def checkpoint():
+    return encoder_checkpoint(CONFIG, seed=3)
+
+
+@pytest.fixture(scope="module")
+def seen(checkpoint):
+    return record(FloatEncoder.from_checkpoint(checkpoint), SENTENCES, seed=0)
+
+
+def silent_share(quantizers, table: str, seen) -> float:
+    silent = total = 0
+    for tensor, vectors in seen.items():
+        if site_of(tensor) in LINEAR_SITES:
+            quantizer = quantizers[tensor][table]
+            encoded = encode(
+                as_inputs(vectors),
+                table=TABLES[table],
+                constant=quantizer.constant,
+                threshold=quantizer.threshold,
+            )
+            mean = (encoded.classes == CodeClass.SILENT).double().mean()
+            silent, total = silent + float(mean) * vectors.shape[1], total + vectors.shape[1]
+    return silent / total
+
+
+def test_recording_leaves_out_padding_and_follows_the_seed(checkpoint, seen):
+    model = FloatEncoder.from_checkpoint(checkpoint)
+    again = record(model, SENTENCES, seed=0)
+    assert all(torch.equal(again[tensor], vectors) for tensor, vectors in seen.items())
+    other = record(model, SENTENCES, seed=1)
+    assert not torch.equal(other["layers.0.attn_q"], again["layers.0.attn_q"])
+    one = record(model, [SENTENCES[3], [2, 3]], seed=0)
+    assert len(one["layers.1.ffn_down"]) == len(SENTENCES[3]) + 2
+    queries = SMALL.heads * len(one["layers.0.attn_q"])
+    assert one["layers.0.query"].shape == (queries, SMALL.width // SMALL.heads)
+
+
+def test_calibration_keeps_integers_few(seen):
+    quantizers = calibrated(CONFIG.layers, seen)
+    assert quantizers.keys() == default_quantizers(CONFIG.layers).keys()
+    for tensor, vectors in seen.items():
+        encoded = encode(
+            as_inputs(vectors),
+            table=TABLES["companded"],
+            constant=quantizers[tensor]["companded"].constant,
+        )
+        assert (encoded.classes == CodeClass.INTEGER).double().mean() < 0.06, tensor
+
+
+@pytest.mark.parametrize("table", ["companded", "signed8"])
+@pytest.mark.parametrize("target", [0.3, 0.6, 0.8])
+def test_thresholds_reach_the_share_wanted(seen, table, target):
+    quantizers = calibrated(CONFIG.layers, seen)
+    chosen = silencing(quantizers, table, seen, target)
+    assert abs(silent_share(chosen, table, seen) - target) < 0.04
+    thresholds = thresholds_of(chosen, table)
+    others = [t for tensor, t in thresholds.items() if site_of(tensor) not in LINEAR_SITES]
+    assert set(others) == {4}
+    other = "fp4"
+    assert thresholds_of(chosen, other) == thresholds_of(quantizers, other)
+
+
+def test_dead_zone_of_k_levels(seen):
+    quantizers = default_quantizers(CONFIG.layers)
+    thresholds = thresholds_of(dead_zone(quantizers, "mttfs", 2), "mttfs")
+    assert thresholds["layers.1.ffn_down"] == 20 and thresholds["layers.1.query"] == 4
+    wider = (dead_zone(quantizers, "companded", k) for k in range(4))
+    shares = [silent_share(each, "companded", seen) for each in wider]
+    assert shares == sorted(shares) and shares[3] > shares[0] + 0.1
+
+
+def test_compensation_helps_on_sentences_it_has_not_seen(checkpoint):
+    hessians = [encoder_hessians(checkpoint, part) for part in (SENTENCES[::2], SENTENCES[1::2])]
+    _, losses = four_bit_weights(
+        checkpoint, compensate=True, hessians=hessians[0], held_out=hessians[1]
+    )
+    assert len(losses) == 6 * CONFIG.layers
+    assert sum(loss.chosen for loss in losses) < 0.7 * sum(loss.rounding for loss in losses)
+
+
+def test_converted_encoder_is_the_checkpoint(checkpoint, tmp_path):
+    four, losses = four_bit_weights(checkpoint, compensate=False)
+    assert not losses
+    model = convert_encoder(four, table="signed8")
+    assert model.matrices["layers.1.qkv"].format.name == "w4"
+    assert model.matrices["head"].format.name == model.matrices["embedding"].format.name == "w8"
+    assert convert_encoder(checkpoint).matrices["layers.0.ffn_up"].format.name == "w8"
+    path = tmp_path / "encoder.safetensors"
+    model.save(path)
+    loaded = load_encoder(path)
+    assert loaded.table == "signed8" and loaded.quantizers == model.quantizers
+    golden = [GoldenEncoder(m).encode(SENTENCES[1]).logits for m in (model, loaded)]
+    assert torch.equal(*golden)
+
+
+def test_quantizers_of_the_training_are_kept(checkpoint, seen):
+    quantizers = silencing(default_quantizers(CONFIG.layers), "fp4", seen, 0.5)
+    training = {
+        "table": "fp4",
+        "quantizers": {
+            tensor: {"fp4": list(dataclasses.astuple(tables["fp4"]))}
+            for tensor, tables in quantizers.items()
+        },
+    }
+    trained = dataclasses.replace(checkpoint, training=training)
+    kept = trained_quantizers(trained)
+    assert thresholds_of(kept, "fp4") == thresholds_of(quantizers, "fp4")
+    assert thresholds_of(kept, "companded") == thresholds_of(quantizers, "companded")
+    assert convert_encoder(trained).table == "fp4"
