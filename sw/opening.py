@@ -214,7 +214,7 @@ def open_transport(
 
 @contextlib.contextmanager
 def open_device(
-    model: ConvertedModel,
+    model: ConvertedModel | ConvertedEncoder,
     *,
     params: CoreParams,
     config: str,
@@ -284,7 +284,7 @@ def open_tokens(
 
 
 @contextlib.contextmanager
-def open_encoder(
+def open_sentences(
     model: ConvertedEncoder,
     *,
     params: CoreParams,
@@ -312,7 +312,11 @@ def open_encoder(
 
 
 def load_matching_image(
-    path: Path | None, model: ConvertedModel, params: CoreParams, config: str, table: str
+    path: Path | None,
+    model: ConvertedModel | ConvertedEncoder,
+    params: CoreParams,
+    config: str,
+    table: str,
 ) -> DeviceImage:
     """Device image from a file, or made now."""
     if path is None:
