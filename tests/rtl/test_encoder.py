@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from sim.memory import MemoryModel
 from sw.compile.encoder_program import EncoderProgram
 from sw.driver.encoder import EncoderDevice
 from sw.opening import golden_encoder, open_params, open_transport
+from sw.plan.sentence import sentence_costs
 from sw.verify_encoder import ComparingEncoder, SentenceMismatchError
 from tests.unit.golden.encoders import TINY_ENCODER, random_encoder, random_sentence
 
@@ -70,3 +72,19 @@ def test_a_fault_is_found_where_it_is(transport):
     place = caught.value.difference.place
     assert place is not None and (place.instruction, place.opcode) == (number, "MATVEC")
     assert "rtl differs from golden first at sentence 1: hidden element" in str(caught.value)
+
+
+def test_cycles_are_those_of_the_model():
+    params, tokens = open_params(CONFIG), random_sentence(9)
+    program = EncoderProgram(random_encoder(seed=3), params, name=CONFIG)
+    with open_transport(params, memory="dram") as opened:
+        device = EncoderDevice(opened, params, program)
+        before = opened.memory_counts().beats
+        device.encode(tokens)
+        beats = opened.memory_counts().beats - before
+    costs = sentence_costs(program, params, tokens, MemoryModel.parse("dram"))
+    assert sum(cost.cycles for cost in costs) == pytest.approx(device.cycles, rel=0.01)
+    assert sum(cost.beats for cost in costs) == beats
+    for name in ("encoder", "scaler", "memory"):
+        predicted, stalled = sum(c.stalls[name] for c in costs), device.counters[f"stall_{name}"]
+        assert predicted == pytest.approx(stalled, abs=0.01 * device.cycles)
