@@ -1,17 +1,22 @@
 """Whole sentences on a Verilated core: words and counters equal to the golden model."""
 
 import dataclasses
+import json
+import sys
 
 import numpy as np
 import pytest
 import torch
 
 from sim.memory import MemoryModel
+from sw import cli
 from sw.compile.encoder_program import EncoderProgram
+from sw.convert.convert_encoder import convert_encoder
 from sw.driver.encoder import EncoderDevice
 from sw.opening import golden_encoder, open_params, open_transport
 from sw.plan.sentence import sentence_costs
 from sw.verify_encoder import ComparingEncoder, SentenceMismatchError
+from tests.unit.encoders import encoder_checkpoint
 from tests.unit.golden.encoders import TINY_ENCODER, random_encoder, random_sentence
 
 pytestmark = pytest.mark.rtl
@@ -88,3 +93,23 @@ def test_cycles_are_those_of_the_model():
     for name in ("encoder", "scaler", "memory"):
         predicted, stalled = sum(c.stalls[name] for c in costs), device.counters[f"stall_{name}"]
         assert predicted == pytest.approx(stalled, abs=0.01 * device.cycles)
+
+
+def test_commands(monkeypatch, capsys, tmp_path):
+    """Lines of a text are sentences; who works on words changes no count of events."""
+    (tmp_path / "lines.txt").write_text("A good film.\n\nThe plot is not bad!\n")
+    convert_encoder(encoder_checkpoint(seed=3)).save(tmp_path / "small.safetensors")
+    monkeypatch.chdir(tmp_path)
+    records = {}
+    for vector, config in (("device", CONFIG), ("host", CONFIG)):
+        arguments = ["verify", "small.safetensors", "--config", config, "--text", "lines.txt"]
+        arguments += ["--vector", vector, "--tokens", "50", "--json", "-"]
+        monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        printed = capsys.readouterr()
+        assert stop.value.code == 0, printed.err
+        assert "equal to the golden model: 2 sentences, 14 tokens" in printed.err
+        records[vector] = json.loads(printed.out)
+    for name in ("spikes", "silent", "integer_events", "steps", "window_steps"):
+        assert records["device"]["totals"][name] == records["host"]["totals"][name] > 0
