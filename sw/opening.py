@@ -8,10 +8,12 @@ import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hw.spec.configs import CONFIGS
 from hw.spec.crossbar import Crossbar
 from hw.spec.params import INTEGRATORS, CoreParams
+from sw.compile.encoder_program import EncoderProgram
 from sw.compile.image import DeviceImage, compile_model, load_image
 from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
@@ -21,6 +23,7 @@ from sw.convert.convert_encoder import convert_encoder
 from sw.convert.encoder import ENCODER_MAGIC, ConvertedEncoder, load_encoder
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
+from sw.driver.encoder import EncoderDevice
 from sw.driver.linear import DeviceLinear
 from sw.driver.link import check_speed
 from sw.driver.stream import StreamDevice
@@ -28,6 +31,7 @@ from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
+from sw.golden.encoder import GoldenEncoder
 from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
 from sw.load.fetch import MODELS, SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
@@ -241,7 +245,7 @@ def open_serial(port: str | None, baud: int | None) -> Transport:
 
 @contextlib.contextmanager
 def open_device(
-    model: ConvertedModel,
+    model: ConvertedModel | ConvertedEncoder,
     *,
     params: CoreParams,
     config: str,
@@ -313,8 +317,40 @@ def open_tokens(
         transport.close()
 
 
+@contextlib.contextmanager
+def open_sentences(
+    model: ConvertedEncoder,
+    *,
+    params: CoreParams,
+    config: str,
+    table: str,
+    backend: str = "rtl",
+    memory: str | None = None,
+    context: int | None = None,
+) -> Iterator[tuple[EncoderDevice, float]]:
+    """Run a core that encodes whole sentences, of ``context`` tokens at most.
+
+    Yields
+    ------
+    device : EncoderDevice
+        Encodes sentences on the core.
+    build_seconds : float
+        Time that Verilator and the compiler took; 0 if the build was cached.
+    """
+    program = EncoderProgram(model, params, name=config, table=table, context=context)
+    transport = open_transport(params, backend=backend, memory=memory)
+    try:
+        yield EncoderDevice(transport, params, program), transport.build_seconds
+    finally:
+        transport.close()
+
+
 def load_matching_image(
-    path: Path | None, model: ConvertedModel, params: CoreParams, config: str, table: str
+    path: Path | None,
+    model: ConvertedModel | ConvertedEncoder,
+    params: CoreParams,
+    config: str,
+    table: str,
 ) -> DeviceImage:
     """Device image from a file, or made now."""
     if path is None:
@@ -329,15 +365,25 @@ def golden_model(
     model: ConvertedModel, *, table: str, params: CoreParams, linear=None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
+    core = _core_of(params)
     return GoldenModel(
-        model,
-        table=table,
-        lanes=params.lanes,
-        tile_lanes=params.tile_lanes,
-        integrator=params.integrator,
-        memory=params.config.memory,
-        hole=params.hole,
-        linear=linear,
-        batch=batch,
-        crossbar=params.crossbar,
+        model, table=table, linear=linear, batch=batch, crossbar=params.crossbar, **core
     )
+
+
+def golden_encoder(
+    model: ConvertedEncoder, *, table: str, params: CoreParams, linear=None, batch: int = 1
+) -> GoldenEncoder:
+    """Golden encoder that predicts the memory counters of a configuration."""
+    return GoldenEncoder(model, table=table, linear=linear, batch=batch, **_core_of(params))
+
+
+def _core_of(params: CoreParams) -> dict[str, Any]:
+    """Arguments that say whose reads are predicted."""
+    return {
+        "lanes": params.lanes,
+        "tile_lanes": params.tile_lanes,
+        "integrator": params.integrator,
+        "memory": params.config.memory,
+        "hole": params.hole,
+    }

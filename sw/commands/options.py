@@ -73,7 +73,7 @@ DEFAULT_CONFIG = DEFAULT
 VECTORS = ("host", "device")
 
 
-def vector(choice: str | None, params: CoreParams, config: str) -> str:
+def vector(choice: str | None, params: CoreParams, config: str, *, encoder: bool = False) -> str:
     """Return who works on vectors, if nothing is chosen the device where it can.
 
     Raises
@@ -81,14 +81,20 @@ def vector(choice: str | None, params: CoreParams, config: str) -> str:
     UserError
         If there is no such choice, or the device cannot.
     """
+    able = params.encoder if encoder else bool(params.vector_words)
     if choice is None:
-        return "device" if params.vector_words else "host"
+        return "device" if able else "host"
     if choice not in VECTORS:
         raise UserError(f"--vector must be one of {', '.join(VECTORS)}, not {choice!r}")
     if choice == "device" and not params.vector_words:
         raise UserError(
             f"configuration {config} has no vector memory, so the host must do what is between the "
             "matrices; choose another, such as mac8-token"
+        )
+    if choice == "device" and not able:
+        raise UserError(
+            f"configuration {config} runs no encoders, so the host must do what is between the "
+            "matrices; choose another, such as mac8-encoder"
         )
     return choice
 

@@ -34,6 +34,9 @@ _SET = {
 }
 _INPUT = "vector in the encoder"
 
+#: Beside no MATVEC, as both would write words.
+_ALONE = (Opcode.EMBED, Opcode.LAYER_NORM, Opcode.SUM)
+
 
 @dataclasses.dataclass(kw_only=True)
 class Access:
@@ -136,7 +139,7 @@ class Footprint:
             return None
         for one, other in ((self, before), (before, self)):
             if one.unit == Unit.MATVEC and other.unit == Unit.VECTOR:
-                ports = other.instruction.opcode == Opcode.EMBED
+                ports = other.instruction.opcode in _ALONE
                 if ports or one.instruction["drain"] in (Drain.RESIDUAL, Drain.BIASED):
                     return "ports of vector memory"
         for mine, theirs in (

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hw.spec.codes import BLOCK, TABLES
 from sw.convert.container import ConvertedModel
+from sw.convert.encoder import ConvertedEncoder
 from sw.driver.device import Device
 from sw.driver.result import Result
 from sw.golden.linear import input_site
@@ -20,7 +21,7 @@ class DeviceLinear:
     ----------
     device : Device
         With the model's image loaded.
-    model : ConvertedModel
+    model : ConvertedModel or ConvertedEncoder
         Source of the quantizers.
     table : str
         Code table.
@@ -33,7 +34,7 @@ class DeviceLinear:
         What the latest multiplication left behind.
     """
 
-    def __init__(self, device: Device, model: ConvertedModel, *, table: str):
+    def __init__(self, device: Device, model: ConvertedModel | ConvertedEncoder, *, table: str):
         self.device, self.model, self.table = device, model, table
         self.last: Result | None = None
         self.counters: dict[str, int] = {
