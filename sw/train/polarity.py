@@ -72,7 +72,7 @@ class Plan:
 
     seed: int
     epochs: float = 2.0
-    aware_epochs: float = 2.0
+    aware_epochs: float = 1.0
     rate: float = 6e-5
     table: str = DEFAULT_TABLE
     dead_zone: int | None = None
