@@ -76,7 +76,7 @@ def command(
         ),
     ] = None,
     objective: Annotated[
-        str, typer.Option(help="What a plan saves: energy, bytes or cycles.")
+        str, typer.Option(help="What a plan saves: energy, bytes, cycles or events.")
     ] = "energy",
     integers: Annotated[
         str, typer.Option(metavar="SHARE", help="Most integers among the elements of a plan.")

@@ -25,7 +25,7 @@ from sw.golden.attention import query_table
 from sw.golden.classify import CodeClass
 from sw.golden.codes import encode
 
-OBJECTIVES = ("energy", "bytes", "cycles")
+OBJECTIVES = ("energy", "bytes", "cycles", "events")
 
 #: Factors on the shipped scale constant that are tried.
 FACTORS = tuple(2 ** (step / 4) for step in range(-9, 6))
@@ -158,7 +158,8 @@ def prices(model: ConvertedModel, objective: str, technology: Technology) -> dic
     """Tell what events of every tensor cost.
 
     ``energy``: picojoules, events moved once per tile. ``bytes``: of weights. ``cycles``: of lanes
-    without multipliers, where an integer fires twice, relative to the lanes.
+    without multipliers, where an integer fires twice, relative to the lanes. ``events``: one each,
+    however many outputs they reach.
 
     Raises
     ------
@@ -176,7 +177,9 @@ def prices(model: ConvertedModel, objective: str, technology: Technology) -> dic
         name = ".".join([*prefix, names.get(site, site)])
         matrix = model.head if site == "head" else model.matrices[name]
         bits = 4 if matrix.format.name == "w4" else 8
-        if objective == "bytes":
+        if objective == "events":
+            result[tensor] = Price(spike=1.0, integer=1.0)
+        elif objective == "bytes":
             each = matrix.rows * bits / 8
             result[tensor] = Price(spike=each, integer=each)
         elif objective == "cycles":
