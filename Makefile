@@ -32,8 +32,10 @@ docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m tools.docs
 	$(BIN)/python -m tools.constraints
 
-bench: $(READY)  ## numbers of the closing notes: loader, accuracy, speed
+bench: $(AREA)  ## numbers of the closing notes: loader, accuracy, speed; a line of docs/history.md
 	$(BIN)/python -m tools.bench
+	$(BIN)/python -m hw.build --board ulx3s-85f --out build/ulx3s-85f
+	$(BIN)/python -m tools.history build/ulx3s-85f/report.json
 
 bench-area: $(AREA)  ## cells and clock on an ECP5; installs synthesis, place and route first
 	$(BIN)/python -m tools.area

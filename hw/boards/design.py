@@ -65,6 +65,11 @@ class BoardDesign(wiring.Component):
     inverted : collection of str
         Ports for which low means on.
 
+    Attributes
+    ----------
+    clock : int
+        Frequency of the core in Hz.
+
     Members
     -------
     clk : In(1)
@@ -98,10 +103,11 @@ class BoardDesign(wiring.Component):
                 "vector_words, such as ulx3s"
             )
         self._params, self._inverted, self._leds = params, inverted or {}, leds
+        self.clock = int(Fraction(megahertz) * 10**6)
         self._pll = PLL(source=source, wanted=megahertz)
         self._link = HostLink(
             divisor=divisor(megahertz, baud),
-            clock=int(Fraction(megahertz) * 10**6),
+            clock=self.clock,
             memory=params.memory_beats * params.beat_bits // 8,
         )
         super().__init__(
