@@ -1,7 +1,7 @@
 """Command ``python -m tools.history REPORT...``: appends to `docs/history.md`.
 
-Each report is one of ``python -m hw.build --board``. Cycles of a token come from the simulated core of
-its configuration, with the bundled model.
+Each report is one of ``python -m hw.build --board``. Cycles of a token come from the simulated core
+of its configuration, with the bundled model.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ HEAD = f"""\
 
 Appended to by `make bench` (`tools/history.py`): what a board design took, and how fast it was, by
 version. Cells are those of synthesis, the memory of the board included. The clock is what place and
-route reached where the board's own was aimed at. Cycles are of the simulated core: {TOKENS} tokens of
-the bundled model behind "{PROMPT}", and those of the prompt.
+route reached where the board's own was aimed at. Cycles are of the simulated core: {TOKENS} tokens
+of the bundled model behind "{PROMPT}", and those of the prompt.
 
 | {" | ".join(_COLUMNS)} |
 |{"---|" * len(_COLUMNS)}
