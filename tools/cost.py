@@ -38,8 +38,8 @@ COUNTED: dict[str, Mapping[str, int]] = {
 #: What each grows with, of :func:`hw.synth.cost.features`.
 USED: dict[str, tuple[str, ...]] = {
     "LUT": (
-        *("one", "mac lanes", "spike", "spike lanes", "streams", "external", "external lanes"),
-        *("sub tiles", "token", "vector width", "batch", "batch bits"),
+        *("one", "mac lanes", "spike", "spike lanes", "external", "sub tiles"),
+        *("token", "vector width", "batch bits", "memory blocks"),
     ),
     "DSP": ("one", "mac lanes", "streams", "token", "vector width"),
     "BRAM": (

@@ -1,14 +1,14 @@
 """Coefficients of `hw/synth/cost.py`; ``python -m tools.cost`` writes them."""
 
 LUT = {
-    "one": 3799.883,
-    "spike": 1050.626,
-    "spike lanes": 32.605,
-    "streams": 444.647,
-    "external": 1932.411,
-    "sub tiles": 1932.411,
-    "token": 5287.647,
+    "one": 2682.121,
+    "mac lanes": 155.306,
+    "spike": 623.997,
+    "spike lanes": 201.244,
+    "sub tiles": 902.082,
+    "token": 8570.347,
     "vector width": 2428.5,
+    "memory blocks": 5.624,
 }
 
 DSP = {
@@ -20,14 +20,11 @@ DSP = {
 }
 
 BRAM = {
-    "one": 2.597,
-    "streams": 2.424,
-    "external": 0.542,
-    "external lanes": 0.179,
-    "token": 0.715,
-    "vector width": 2.423,
-    "memory blocks": 1.135,
-    "vector blocks": 3.635,
-    "output blocks": 1.071,
-    "event blocks": 1.143,
+    "one": 3.984,
+    "external lanes": 0.106,
+    "token": 17.348,
+    "vector width": 0.02,
+    "memory blocks": 1.029,
+    "vector blocks": 0.029,
+    "event blocks": 10.785,
 }
