@@ -33,7 +33,8 @@ class FrameDamage:
             raise ValueError(f"share must be 0..1, not {share}")
         self._share, self._random = share, random.Random(seed)
         self._frame, self._held = bytearray(), b""
-        self.frames, self.done = 0, Counter()
+        self.frames = 0
+        self.done: Counter[str] = Counter()
 
     def pass_on(self, octets: bytes) -> bytes:
         """Take bytes of the line; return those that arrive, whole frames at a time."""

@@ -103,7 +103,7 @@ class Board:
         attributes = dict(resource.attrs)
         ios = resource.ios
         if isinstance(ios[0], Subsignal):
-            part = next(io for io in ios if io.name == place[2])
+            part = next(io for io in ios if io.name == place[-1])
             attributes |= part.attrs
             ios = part.ios
         (pins,) = ios

@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import ResetSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from hw.boards.pll import PLL
+from hw.boards.pll import PLL, dividers
 from hw.build import TOP as CORE
 from hw.build import convert
 from hw.bus.block_memory import BlockMemory
@@ -65,6 +65,11 @@ class BoardDesign(wiring.Component):
     inverted : collection of str
         Ports for which low means on.
 
+    Attributes
+    ----------
+    clock : int
+        Frequency of the core in Hz.
+
     Members
     -------
     clk : In(1)
@@ -98,12 +103,10 @@ class BoardDesign(wiring.Component):
                 "vector_words, such as ulx3s"
             )
         self._params, self._inverted, self._leds = params, inverted or {}, leds
-        self._pll = PLL(source=source, wanted=megahertz)
-        self._link = HostLink(
-            divisor=divisor(megahertz, baud),
-            clock=int(Fraction(megahertz) * 10**6),
-            memory=params.memory_beats * params.beat_bits // 8,
-        )
+        self.clock = int(Fraction(megahertz) * 10**6)
+        self._divisor = divisor(megahertz, baud)
+        self._frequencies = {"source": source, "wanted": megahertz}
+        dividers(**self._frequencies)  # refuses what cannot be
         super().__init__(
             {
                 "clk": In(1),
@@ -117,9 +120,14 @@ class BoardDesign(wiring.Component):
     def elaborate(self, platform):
         """Join all; the core is the module that the builder makes without a board."""
         m = Module()
-        m.submodules.pll = pll = self._pll
-        m.submodules.link = link = self._link
-        m.submodules.memory = memory = BlockMemory(self._params)
+        params = self._params
+        m.submodules.pll = pll = PLL(**self._frequencies)
+        m.submodules.link = link = HostLink(
+            divisor=self._divisor,
+            clock=self.clock,
+            memory=params.memory_beats * params.beat_bits // 8,
+        )
+        m.submodules.memory = memory = BlockMemory(params)
         m.domains.sync = sync = ClockDomain()
         m.d.comb += [pll.source.eq(self.clk), sync.clk.eq(pll.clock)]
         pressed = self.reset ^ self._inverted.get("reset", False)

@@ -63,7 +63,7 @@ def dividers(source: Fraction | int, wanted: Fraction | int) -> Dividers:
         If there are none; the message names the nearest frequencies that can be.
     """
     source, wanted = Fraction(source), Fraction(wanted)
-    possible = {}
+    possible: dict[Fraction, Dividers] = {}
     for by in range(1, _MOST + 1):
         compared = source / by
         if not _COMPARATOR[0] <= compared <= _COMPARATOR[1]:

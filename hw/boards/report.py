@@ -27,7 +27,7 @@ SITES = {
 }
 
 #: Instances whose parts are told one by one.
-_WITH_PARTS = ("matrix", "token", "encoder", "synapse", "vectors")
+_WITH_PARTS = ("matrix", "token", "encoder", "synapse", "vector_unit")
 
 _NUMBERED = re.compile(r"bank\d+_\d+|\$\d+")
 

@@ -25,6 +25,9 @@ Progress = Callable[[int, int], None]
 
 _CYCLES = 1 << 32
 
+#: Seconds that the port awaits a byte: to set another time for each read would set it up anew.
+_LOOK = 0.01
+
 
 def ports() -> list[str]:
     """List the serial ports of this machine."""
@@ -72,7 +75,7 @@ class SerialLine:
     def __init__(self, port: str, baud: int = BAUD):
         self.port = port
         try:
-            self._serial = serial.serial_for_url(port, baud, timeout=0, exclusive=True)
+            self._serial = serial.serial_for_url(port, baud, timeout=_LOOK, exclusive=True)
             self._serial.reset_input_buffer()
         except (serial.SerialException, OSError, ValueError) as error:
             raise UserError(_refusal(port, error)) from None
@@ -87,8 +90,9 @@ class SerialLine:
     def read(self, timeout: float) -> bytes:
         """Return bytes that have come, or none after so many seconds."""
         try:
-            self._serial.timeout = timeout
-            first = self._serial.read(1)
+            until = time.monotonic() + timeout
+            while not (first := self._serial.read(1)) and time.monotonic() < until:
+                pass
             return first + self._serial.read(self._serial.in_waiting) if first else b""
         except (serial.SerialException, OSError, TypeError) as error:
             raise self._broken(error) from None

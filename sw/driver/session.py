@@ -127,7 +127,8 @@ class Session:
         UserError
             If the board has forgotten the session: it was started anew.
         """
-        waiting, answers, done = iter(calls), [], False
+        waiting, done = iter(calls), False
+        answers: list[Answer] = []
         window: deque[_Sent] = deque()
         last = time.monotonic()
         while True:

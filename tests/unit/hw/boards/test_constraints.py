@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """Constraints in the repository are those of amaranth-boards."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# amaranth: UnusedElaboratable=no
 """The board design around a core."""
 
 import re

@@ -18,7 +18,7 @@ from hw.synth.ecp5 import Netlist, Placement, Step
         ("core", "core"),
         ("core.matrix.encoder.block_scale.peak", "core.matrix.encoder.block_scale"),
         ("core.matrix.scaler", "core.matrix.scaler"),
-        ("core.token$296.vector_unit.drain", "core.token.vector_unit"),
+        ("core.token$296.vector_unit.drain.rescale", "core.token.vector_unit.drain"),
     ],
 )
 def test_blocks(instance, expected):
