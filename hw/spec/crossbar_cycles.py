@@ -17,3 +17,17 @@ def lanes_latency(crossbar: Crossbar) -> int:
     """Cycles from a row's beat to the handover for which it was the last, in emulated lanes."""
     cells = 1 if crossbar.device.exact else DEVIATE + 2
     return cells + READ
+
+
+def step_cycles(crossbar: Crossbar, phases: int = 1) -> int:
+    """Cycles of a time step in a macro: lines settle, then each converter serves its columns.
+
+    Parameters
+    ----------
+    crossbar : Crossbar
+        The macro.
+    phases : int
+        Phases of the step in which lines are raised.
+    """
+    turns = crossbar.columns_per_converter * len(crossbar.cells.readings)
+    return crossbar.access + phases * turns
