@@ -92,17 +92,21 @@ class Rotate(wiring.Component):
         m.submodules.given = given = PairBeats(self.params)
         m.submodules.rotary = turner = Rotary(width=rotary_lanes(self.params))
         m.submodules.turned = turned = TurnedBeats(self.params)
-        by_beats, interleaved, begin = Signal(), Signal(), Signal()
+        whole, by_beats, interleaved, begin = Signal(), Signal(), Signal(), Signal()
         if width > 1:
             places = instruction.a | instruction.b | instruction.c | instruction.inner
-            m.d.sync += by_beats.eq(places[: exact_log2(width)] == 0)
-        m.d.sync += [interleaved.eq(instruction.interleaved), begin.eq(self.start)]
+            m.d.comb += whole.eq(places[: exact_log2(width)] == 0)
+        m.d.sync += [
+            by_beats.eq(whole),
+            interleaved.eq(instruction.interleaved),
+            begin.eq(self.start),
+        ]
         for pairs in (reads, writes):
             m.d.comb += [
                 pairs.start.eq(begin),
                 pairs.instruction.eq(instruction),
                 pairs.count.eq(self.count),
-                pairs.by_beats.eq(by_beats),
+                pairs.by_beats.eq(whole),
             ]
         for beats in (given, turned):
             m.d.comb += [
