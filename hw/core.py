@@ -89,7 +89,7 @@ class Core(wiring.Component):
         m.submodules.bus = bus = AXI4LiteSlave(ADDRESS_WIDTH)
         m.submodules.registers = registers = RegisterFile(params)
         m.submodules.inputs = inputs = InputWindow(params)
-        m.submodules.matrix = matrix = self.matrix_unit(params)
+        m.submodules.matrix = matrix = self.matrix_unit(params, domain="entry")
         self._export(m, PREFIX, bus.axi)
         connect(m, bus.registers, registers.bus)
         connect(m, registers.input_data, inputs.window)
@@ -151,7 +151,7 @@ class Core(wiring.Component):
     def _connect_token_unit(self, m, registers, inputs, matrix):
         """Let the token unit use the matrix unit while its program runs, and the host else."""
         params = self._params
-        unit = TokenUnit(params)
+        unit = TokenUnit(params, domain="entry")
         m.submodules.token = unit
         m.submodules.totals = totals = Totals()
         self._export(m, MEMORY_PREFIX, unit.reads)

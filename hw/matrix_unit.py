@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import DomainRenamer, Module, Mux, ResetInserter, ResetSignal, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -40,6 +40,9 @@ class MatrixUnit(wiring.Component):
     ----------
     params : CoreParams
         The core's parameters.
+    domain : str
+        Clock domain of all that ``stop`` resets: that of the unit, or one with the same clock and
+        no reset, as ``stop`` does what the unit's reset does.
 
     Members
     -------
@@ -58,7 +61,7 @@ class MatrixUnit(wiring.Component):
     abort : In(1)
         Forget what runs.
     stop : Out(1)
-        It is forgotten, after ``abort`` or an error of memory; pulses.
+        It is forgotten, after ``abort``, a reset or an error of memory; pulses.
     encoded, multiplied : Out(1)
         Nothing is being encoded; nothing multiplied. Low from the cycle after the pulse on.
     busy, done, error
@@ -88,8 +91,8 @@ class MatrixUnit(wiring.Component):
     #: Parts that a variant may replace.
     encoder, external_memory = VectorEncoder, ExternalMemory
 
-    def __init__(self, params: CoreParams):
-        self._params = params
+    def __init__(self, params: CoreParams, *, domain: str = "sync"):
+        self._params, self._domain = params, domain
         memory = Out(axi_signature(params)) if params.external else In(WindowSignature())
         crossbar = {}
         if params.crossbar:
@@ -125,7 +128,10 @@ class MatrixUnit(wiring.Component):
         m.submodules.check = check = InstructionCheck(params)
         memory = self.external_memory if params.external else OnChipMemory
         m.submodules.synapse = synapse = memory(params)
-        abort = ResetInserter(self.stop)  # a register, as it reaches everything
+
+        def abort(unit):  # by a register alone, as that reaches everything
+            return DomainRenamer(self._domain)(ResetInserter(self.stop)(unit))
+
         controller, encoder = Controller(), self.encoder(params)
         kind = CrossbarLanes if params.crossbar else LANES[params.integrator]
         engine, lanes = TileEngine(params), kind(params)
@@ -208,8 +214,8 @@ class MatrixUnit(wiring.Component):
             self.error.eq(Mux(controller.error, controller.error, response)),
             self.counters.beats_hole.eq(synapse.beats_hole),
         ]
+        m.d[self._domain] += self.stop.eq(self.abort | synapse.failed | ResetSignal("sync"))
         m.d.sync += [
-            self.stop.eq(self.abort | synapse.failed),
             synapse.blocks.eq((command.inputs + BLOCK - 1) // BLOCK),
             synapse.head_beats.eq(scale_beats + Mux(command.mode.sums, SUM_BEATS, 0)),
         ]

@@ -2,7 +2,8 @@
 
 Synthesizes the matrix engines of both integrators and a plain dense one at several widths, and the
 cores that run tokens; places and routes these, and the smallest of the engines. Takes about two
-hours on two cores.
+hours on two cores. With `--only` one core is measured; the page has all that are kept in
+`docs/area`, each with its date.
 """
 
 from __future__ import annotations
@@ -22,11 +23,14 @@ from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreConfig, CoreParams
 from hw.synth import tools
 from sw.convert.container import write_whole
-from tools.area_job import FREQUENCY, Job
+from tools.area_job import FREQUENCY, SEEDS, Job
 from tools.area_page import page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "area.md"
+
+#: What was measured, a file for each core.
+RESULTS = ROOT / "docs" / "area"
 
 #: Netlists, reports and logs.
 FOLDER = ROOT / "build" / "area"
@@ -69,7 +73,7 @@ def verilog(job: Job) -> tuple[str, dict]:
     return generate(CoreParams(chosen))
 
 
-def measure(jobs: list[Job], folder: Path) -> None:
+def measure(jobs: list[Job], folder: Path, *, seeds: Sequence[int]) -> None:
     """Measure all cores, two at a time, the slow ones first."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
@@ -89,7 +93,9 @@ def measure(jobs: list[Job], folder: Path) -> None:
                 folder,
                 designs[job.name],
                 lambda stage: progress.update(task, description=f"{job.name} {stage}"),
+                seeds,
             )
+            job.save(RESULTS)
             progress.remove_task(task)
             progress.advance(whole)
 
@@ -102,19 +108,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     jobs = cores()
     parser = argparse.ArgumentParser(prog="python -m tools.area", description=__doc__)
     names = [job.name for job in jobs]
-    parser.add_argument("--only", choices=names, help="measure one core and leave the page alone")
-    only = parser.parse_args(arguments).only
-    jobs = [job for job in jobs if only in (None, job.name)]
+    parser.add_argument("--only", choices=names, help="measure this core alone")
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="placements of each")
+    parser.add_argument("--page", action="store_true", help="only write the page, of what is kept")
+    options = parser.parse_args(arguments)
+    chosen = [job for job in jobs if options.only in (None, job.name)]
     try:
-        for module in tools.PACKAGES:
-            tools.version(module)
-        measure(jobs, FOLDER)
-        text = page(jobs, frequency=FREQUENCY)
+        if not options.page:
+            for module in tools.PACKAGES:
+                tools.version(module)
+            measure(chosen, FOLDER, seeds=range(1, options.seeds + 1))
     except tools.ToolError as error:
         print(error, file=sys.stderr)
         return 2
-    if not only:
-        write_whole(PAGE, text.encode())
+    text = page([job for job in cores() if job.load(RESULTS)], frequency=FREQUENCY)
+    write_whole(PAGE, text.encode())
     print(text)
     return 0
 

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
+import json
+import platform
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hw.build import TOP
 from hw.core import MEMORY_PREFIX, PREFIX
-from hw.synth import ecp5, harness
+from hw.synth import ecp5, harness, tools
+from sw.convert.container import write_whole
 
 #: MHz that place and route aims at: what it reaches beyond it does not look for.
 FREQUENCY = 120
 
 #: Placements begin with these; the best is what a designer would take.
 SEEDS = (1, 2, 3)
+
+#: What is kept of a measurement, beside the placement.
+KEPT = ("measured", "cells", "clocks", "path")
 
 #: Rows that several small instances share.
 SHARED = {
@@ -66,6 +73,8 @@ class Job:
         The best.
     path : list of str
         Instances that its slowest path visits.
+    measured : str
+        When, and with which tools; empty before.
     """
 
     kind: str
@@ -76,6 +85,7 @@ class Job:
     placement: ecp5.Placement | None = None
     path: list[str] = dataclasses.field(default_factory=list)
     clocks: list[float] = dataclasses.field(default_factory=list)
+    measured: str = ""
 
     @property
     def name(self) -> str:
@@ -95,21 +105,58 @@ class Job:
         path = self.placement.path
         return [signal(path[i].cell.removeprefix(f"{harness.INSTANCE}.")) for i in (0, -1)]
 
-    def measure(self, folder: Path, design: tuple[str, dict], say: Callable[[str], None]) -> None:
-        """Synthesize the core; place and route it too if it shall be."""
+    def measure(
+        self,
+        folder: Path,
+        design: tuple[str, dict],
+        say: Callable[[str], None],
+        seeds: Sequence[int] = SEEDS,
+    ) -> None:
+        """Synthesize the core; place and route it too if it shall be, from each of the seeds."""
         text, manifest = design
         say("synthesizes")
         ports = self._ports()
         netlist = ecp5.synthesize(text, TOP, folder / self.name, ports=ports)
         self.cells = rows(netlist.count())
         if self.placed:
-            self._place(folder / f"{self.name}-placed", text, manifest, say)
+            self._place(folder / f"{self.name}-placed", text, manifest, say, seeds)
+        versions = ", ".join(map(tools.version, tools.PACKAGES))
+        self.measured = f"{datetime.date.today()}, {versions}, Python {platform.python_version()}"
+
+    def save(self, folder: Path) -> None:
+        """Keep what was measured, as NAME.json."""
+        folder.mkdir(parents=True, exist_ok=True)
+        kept = {name: getattr(self, name) for name in KEPT}
+        if self.placement:
+            kept["placement"] = dataclasses.asdict(self.placement)
+        write_whole(folder / f"{self.name}.json", (json.dumps(kept, indent=1) + "\n").encode())
+
+    def load(self, folder: Path) -> bool:
+        """Take what was kept of this core; tell whether there was anything."""
+        path = folder / f"{self.name}.json"
+        if not path.exists():
+            return False
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        for name in KEPT:
+            setattr(self, name, kept[name])
+        self.cells = {name: Counter(cells) for name, cells in self.cells.items()}
+        if placed := kept.get("placement"):
+            steps = [ecp5.Step(**step) for step in placed.pop("path")]
+            self.placement = ecp5.Placement(path=steps, **placed)
+        return True
 
     def _ports(self) -> dict[str, str]:
         """Instances behind the core's ports."""
         return {PREFIX: "bus", MEMORY_PREFIX: "token.arbiter" if self.tokens else "matrix.synapse"}
 
-    def _place(self, folder: Path, text: str, manifest: dict, say: Callable[[str], None]) -> None:
+    def _place(
+        self,
+        folder: Path,
+        text: str,
+        manifest: dict,
+        say: Callable[[str], None],
+        seeds: Sequence[int],
+    ) -> None:
         inside = f"{harness.INSTANCE}."
         netlist = ecp5.synthesize(
             harness.wrap(text, TOP, manifest["ports"]),
@@ -124,7 +171,7 @@ class Job:
                 if sign in line:
                     say(stage)
 
-        for seed in SEEDS:
+        for seed in seeds:
             placement = ecp5.place_and_route(
                 netlist.path, frequency=FREQUENCY, seed=seed, progress=follow
             )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import platform
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
-from hw.synth import ecp5, tools
+from hw.synth import ecp5
 from tools.markdown import table
 
 #: Cells that the page counts, by column.
@@ -32,9 +30,10 @@ SITES = {
 TEXT = """\
 # Area and clock
 
-Written by `make bench-area` (`tools/area.py`).
-{origin}
+Written by `make bench-area` (`tools/area.py`) from what was measured and kept in `docs/area`; one
+core is measured anew by `python -m tools.area --only NAME`.
 
+{origin}
 `spike16` is the core of that integrator with 16 lanes: external memory of 128 MiB, as wide as the
 lanes (64 bits at 16), 1536 inputs and outputs, and else the defaults of `hw/spec/params.py`.
 `dense16` is a plain engine for the same weights (`hw/baseline/core.py`): 8-bit codes with one scale
@@ -61,7 +60,7 @@ the shell below included; carry cells and memories in LUTs take LUT sites too.
 ## Clock
 
 nextpnr on an LFE5U-85F, speed grade 6, CABGA381, aiming at {frequency} MHz: the best of
-three seeds; the clock of each stands beside it. The core stands in a shell
+the seeds; the clock of each stands beside it. The core stands in a shell
 (`hw/synth/harness.py`): its inputs come from one shift register and its outputs go into another, so
 that five pins are enough and every path begins and ends at a register. Nothing else competes for
 the wires.
@@ -89,6 +88,7 @@ class Measured(Protocol):
     path: list[str]
     ends: list[str]
     clocks: list[float]
+    measured: str
 
 
 def equivalents(cells: Counter[str]) -> int:
@@ -164,9 +164,9 @@ def clocks(cores: Sequence[Measured]) -> str:
             delay = sum(step.delay for step in placed.path)
             routing = sum(step.delay for step in placed.path if step.kind == "routing")
             sites = f"{placed.used['TRELLIS_COMB']:,} of {placed.available['TRELLIS_COMB']:,}"
-            cells = sum(step.kind == "logic" for step in placed.path)
+            cells = sum(step.kind == "logic" for step in placed.path) or ""
             through = " → ".join(f"`{part}`" for part in core.path)
-            ends = " to ".join(f"`{end}`" for end in core.ends)
+            ends = " to ".join(f"`{end}`" for end in core.ends if end)
             path = [f"{delay:.1f} ns", f"{routing:.1f} ns", cells, through, ends]
             seeds = ", ".join(f"{clock:.1f}" for clock in core.clocks)
             body.append([f"`{core.name}`", f"{clock:.1f} MHz", seeds, *path, sites])
@@ -186,9 +186,11 @@ def clocks(cores: Sequence[Measured]) -> str:
 
 def page(cores: Sequence[Measured], *, frequency: float) -> str:
     """Text of the page; ``frequency`` in MHz is what place and route aimed at."""
-    versions = ", ".join(map(tools.version, tools.PACKAGES))
+    names: dict[str, list[str]] = {}
+    for core in cores:
+        names.setdefault(core.measured, []).append(f"`{core.name}`")
     return TEXT.format(
-        origin=f"{datetime.date.today()}, {versions}, Python {platform.python_version()}.",
+        origin=table(["cores", "measured"], [[", ".join(n), when] for when, n in names.items()]),
         totals=totals(cores),
         tokens=tokens(cores),
         clocks=clocks(cores),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, signed
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -30,6 +30,8 @@ class TokenUnit(wiring.Component):
     ----------
     params : CoreParams
         The core's parameters; ``vector_words`` must not be 0.
+    domain : str
+        Clock domain of the vector unit; see :class:`hw.matrix_unit.MatrixUnit`.
 
     Members
     -------
@@ -75,8 +77,8 @@ class TokenUnit(wiring.Component):
         Device memory.
     """
 
-    def __init__(self, params: CoreParams):
-        self.params = params
+    def __init__(self, params: CoreParams, *, domain: str = "sync"):
+        self.params, self._domain = params, domain
         super().__init__(
             {
                 "run": In(1),
@@ -120,7 +122,8 @@ class TokenUnit(wiring.Component):
         params = self.params
         sequencer = Sequencer(params)
         m.submodules.sequencer = ResetInserter(self.abort)(sequencer)
-        m.submodules.vector_unit = vectors = VectorUnit(params)
+        vectors = VectorUnit(params)
+        m.submodules.vector_unit = DomainRenamer(self._domain)(vectors)
         m.submodules.fetch = fetch = InstructionFetch(params)
         m.submodules.loader = loader = Loader(params)
         m.submodules.storer = storer = Storer(params)

@@ -52,12 +52,12 @@ def embed_cycles(count: int) -> int:
 def rotate_cycles(heads: int, inner: int, width: int) -> int:
     """Cycles of ROTATE for heads of ``inner`` pairs: by beats where these fill such."""
     steps = inner if inner % width else inner // width
-    return 2 * heads * steps + 13
+    return 2 * heads * steps + 14
 
 
 def keep_cycles(count: int, octets: int, width: int) -> int:
     """Cycles of KEEP for ``count`` words that become so many bytes, where no byte waits."""
-    return ceil(count / width) + octets + 25 + int(log2(width))
+    return ceil(count / width) + octets + 27 + int(log2(width))
 
 
 def decode_cycles(index: int) -> int:

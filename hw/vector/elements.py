@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, signed
+from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -69,7 +69,8 @@ class Elements(wiring.Component):
     Members
     -------
     opcode : In(8)
-        NORM, NORMALIZE, GATE or GELU; may change while no beat is on its way.
+        NORM, NORMALIZE, GATE or GELU; may change while no beat is on its way or comes in the next
+        cycle.
     words : In(stream)
         Beats of words ``a`` and ``b``, see :func:`hw.vector.beat.beat_layout`; gammas have 16
         bits; always ready.
@@ -95,7 +96,8 @@ class Elements(wiring.Component):
         tags = delay(m, self.words, max(LATENCIES.values()))
         m.submodules.gate = gated = Gate(width=self.width, gelu=self.gelu)
         send(m, tags[0], gated.pairs)
-        m.d.sync += gated.scales.eq(self.opcode == Opcode.NORM)
+        opcode = Signal.like(self.opcode)
+        m.d.sync += [opcode.eq(self.opcode), gated.scales.eq(self.opcode == Opcode.NORM)]
         made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
         if self.gelu:
             m.d.sync += gated.normal.eq(self.opcode == Opcode.GELU)
@@ -109,7 +111,7 @@ class Elements(wiring.Component):
             made[Opcode.NORM].append(gated.products[i])
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
-        with m.Switch(self.opcode):
+        with m.Switch(opcode):
             for opcode, elements in made.items():
                 with m.Case(opcode):
                     send(m, tags[LATENCIES[opcode]], self.elements)

@@ -37,7 +37,7 @@ class HeadPairs(wiring.Component):
     start : In(1)
         Go to the first pair.
     instruction : In
-        ROTATE; stable from ``start`` on.
+        ROTATE; stable from the cycle before ``start`` on.
     count : In(16)
         Heads, as stable.
     by_beats : In(1)
@@ -75,11 +75,12 @@ class HeadPairs(wiring.Component):
         pairs = Mux(self.by_beats, self.width, 1)
         distance, stride = Signal(ADDRESS_BITS), Signal(range(2 * self.width + 1))
         jump = Signal(ADDRESS_BITS)
-        m.d.comb += [
+        # Registers, as they follow from an instruction that reaches far.
+        m.d.sync += [
             distance.eq(Mux(instruction.interleaved, pairs, instruction.inner)),
             stride.eq(Mux(instruction.interleaved, pairs << 1, pairs)),
+            jump.eq(Mux(instruction.interleaved, pairs << 1, instruction.inner + pairs)),
         ]
-        m.d.sync += jump.eq(Mux(instruction.interleaved, stride, instruction.inner + pairs))
 
         final_place, heads = Signal.like(self.place), Signal.like(self.count)
         m.d.sync += final_place.eq(instruction.inner - pairs)

@@ -116,8 +116,9 @@ class Keep(wiring.Component):
         step = Mux(measures, width, 1)
         m.d.comb += last.eq(remaining <= step)
         m.d.sync += room.eq(room - codes + (waiting.r_en & waiting.r_rdy))
+        m.d.sync += self.a.address.eq(0)
         with m.If(measures | codes):
-            m.d.comb += self.a.address.eq(address)
+            m.d.sync += self.a.address.eq(address)
             m.d.sync += [address.eq(address + step), remaining.eq(remaining - step)]
         with m.If(self.start | measurer.scale.valid):
             m.d.sync += [address.eq(self.instruction.a), remaining.eq(self.count)]
@@ -139,7 +140,7 @@ class Keep(wiring.Component):
                     m.next = "IDLE"
 
         layout = {"measures": 1, "codes": 1, "count": range(width + 1), "last": 1}
-        stages = range(READ_LATENCY + 2)
+        stages = range(READ_LATENCY + 3)
         tags = [Signal(data.StructLayout(layout), name=f"read_{stage}") for stage in stages]
         words, word = Signal.like(self.a.words), Signal(signed(WORD_BITS))
         m.d.comb += [

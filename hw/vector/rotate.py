@@ -92,21 +92,26 @@ class Rotate(wiring.Component):
         m.submodules.given = given = PairBeats(self.params)
         m.submodules.rotary = turner = Rotary(width=rotary_lanes(self.params))
         m.submodules.turned = turned = TurnedBeats(self.params)
-        by_beats = Signal()
+        whole, by_beats, interleaved, begin = Signal(), Signal(), Signal(), Signal()
         if width > 1:
             places = instruction.a | instruction.b | instruction.c | instruction.inner
-            m.d.comb += by_beats.eq(places[: exact_log2(width)] == 0)
+            m.d.comb += whole.eq(places[: exact_log2(width)] == 0)
+        m.d.sync += [
+            by_beats.eq(whole),
+            interleaved.eq(instruction.interleaved),
+            begin.eq(self.start),
+        ]
         for pairs in (reads, writes):
             m.d.comb += [
-                pairs.start.eq(self.start),
+                pairs.start.eq(begin),
                 pairs.instruction.eq(instruction),
                 pairs.count.eq(self.count),
-                pairs.by_beats.eq(by_beats),
+                pairs.by_beats.eq(whole),
             ]
         for beats in (given, turned):
             m.d.comb += [
                 beats.by_beats.eq(by_beats),
-                beats.interleaved.eq(instruction.interleaved),
+                beats.interleaved.eq(interleaved),
             ]
         connect(m, given.pairs, turner.pairs)
         connect(m, given.turns, turner.turns)
@@ -126,7 +131,7 @@ class Rotate(wiring.Component):
             sine.eq(instruction.b + reads.place),
             come.eq(Cat(reading & ~turn, come)),
         ]
-        with m.If(self.start):
+        with m.If(begin):
             m.d.sync += reading.eq(1)
         m.d.sync += [self.a.address.eq(0), self.b.address.eq(0)]
         with m.If(turn):

@@ -181,9 +181,13 @@ class VectorUnit(wiring.Component):
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""
         window, host = self.vector, WriteSignature(self.params).create()
-        inside = ~self.closed & (window.address < self.params.vector_words)
-        m.d.comb += window.readable.eq(inside)
-        m.d.sync += window.writable.eq(inside)
+        # The address moves on by itself by one at most, so that a comparison may come late.
+        words, inside = self.params.vector_words, Signal()
+        m.d.sync += [
+            inside.eq(window.address < words),
+            window.writable.eq(~self.closed & (window.address < words)),
+        ]
+        m.d.comb += window.readable.eq(inside & ~self.closed & (window.address != words))
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
             write_word(m, host, window.address, window.write_data)
