@@ -163,6 +163,8 @@
 #define FIRSTSPIKE_WAITING_WRITES_MASK              0x00000400u
 #define FIRSTSPIKE_WAITING_FORGOTTEN_SHIFT          11
 #define FIRSTSPIKE_WAITING_FORGOTTEN_MASK           0x00000800u
+#define FIRSTSPIKE_WAITING_COMBINE_SHIFT            12
+#define FIRSTSPIKE_WAITING_COMBINE_MASK             0x00001000u
 
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u
