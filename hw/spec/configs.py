@@ -73,7 +73,7 @@ CONFIGS: dict[str, CoreConfig] = {
         memory_beats=77824, max_outputs=512, batch=1, vector_words=2304, vector_width=2
     ),
     "mac128-token": _token(lanes=128, batch=16, vector_words=65536),
-    # Run encoders as well: small ones, then MiniLM with sentences of 39 and 85 tokens.
+    # Run encoders as well: small ones, then MiniLM with sentences of 38 and 91 tokens.
     "mac8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192),
     "spike8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192, integrator="spike"),
     "mac32-encoder": _TOKEN.replace(encoder=True, vector_words=32768),

@@ -112,9 +112,9 @@ class Elements(wiring.Component):
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
         with m.Switch(opcode):
-            for opcode, elements in made.items():
-                with m.Case(opcode):
-                    send(m, tags[LATENCIES[opcode]], self.elements)
+            for kind, elements in made.items():
+                with m.Case(kind):
+                    send(m, tags[LATENCIES[kind]], self.elements)
                     for element, value in zip(self.elements.p.elements, elements, strict=True):
                         m.d.comb += element.eq(value)
         return m

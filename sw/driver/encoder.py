@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
+from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 from hw.spec.program import Opcode
 from hw.spec.registers import COUNTERS
@@ -104,7 +105,7 @@ class EncoderDevice(ProgramDevice):
     def window_blocks(self, tokens: int) -> int:
         """Count the blocks that are encoded for matrices of weights in such a sentence."""
         return sum(
-            -(-instruction["inputs"] // 32)
+            -(-instruction["inputs"] // BLOCK)
             for instruction in self.program.sentence(tokens).programs.rest.instructions
             if instruction.opcode == Opcode.ENCODE and not instruction["uncounted"]
         )

@@ -33,10 +33,13 @@ def test_lint_with_external_memory(width, integrator, tmp_path):
     _lint(config.replace(axi_data_width=width), tmp_path)
 
 
-@pytest.mark.parametrize(("lanes", "width", "batch"), [(8, 4, 1), (32, 8, 3)])
-def test_lint_with_token_unit(lanes, width, batch, tmp_path):
+@pytest.mark.parametrize(
+    ("lanes", "width", "batch", "encoder"), [(8, 4, 1, False), (32, 8, 3, False), (8, 2, 1, True)]
+)
+def test_lint_with_token_unit(lanes, width, batch, encoder, tmp_path):
     words = {"vector_words": 1024, "vector_width": width, "batch": batch}
-    _lint(CoreConfig(lanes=lanes, tile_lanes=2 * lanes, memory="axi", **words), tmp_path)
+    config = CoreConfig(lanes=lanes, tile_lanes=2 * lanes, memory="axi", **words)
+    _lint(config.replace(encoder=encoder), tmp_path)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
