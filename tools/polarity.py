@@ -155,10 +155,11 @@ def page(folder: Path, seeds: list[int]) -> str:
         "magnitude. *By products*: every element",
         "weighted by the outputs that it meets. *Dead zone trained in*: from the float model, "
         "quantization and silence thresholds in",
-        "the loop, the float model as teacher. *Without training*: only chosen. Each tensor loses the same part of its variance to "
-        "silence; the biases behind it take up",
-        "what the mean loses. These models saw more epochs than the float ones. Matterhorn reports "
-        "61.2 % silent neurons at -0.92",
+        "the loop, the float model as teacher; these models saw more epochs than the float ones. "
+        "*Without training*: only thresholds",
+        "and biases change. Each tensor loses the same part of its variance to silence; the biases "
+        "behind it take up what the mean loses.",
+        "Matterhorn reports 61.2 % silent neurons at -0.92",
         "points (SST-2, BERT-base, another rule for the dead zone; `docs/papers.md`). An empty "
         "field is not measured yet.",
         "",
