@@ -14,11 +14,13 @@ from sw.code_tables import check_table
 from sw.commands import options
 from sw.commands.convert_encoder import convert_task_model
 from sw.commands.inspect import matrix_table
+from sw.commands.plan_budget import plan
 from sw.convert.calibrate import calibrate
 from sw.convert.convert import convert
 from sw.convert.four_bits import Loss, four_bit_weights
 from sw.convert.hessians import decoder_hessians, held_out_tokens
 from sw.convert.silence import parse_thresholds, with_thresholds
+from sw.convert.walk import parse_share
 from sw.errors import UserError
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.fetch import resolve_text
@@ -66,6 +68,28 @@ def command(
             "Encoders: also the share of silent elements, e.g. 0.6.",
         ),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Plan constants and thresholds: perplexity may rise by this over the most "
+            "accurate plan, e.g. 1%.",
+        ),
+    ] = None,
+    objective: Annotated[
+        str, typer.Option(help="What a plan saves: energy, bytes, cycles or events.")
+    ] = "energy",
+    integers: Annotated[
+        str, typer.Option(metavar="SHARE", help="Most integers among the elements of a plan.")
+    ] = "3%",
+    single: Annotated[
+        bool,
+        typer.Option("--global", help="Plan one factor and threshold for all tensors, to compare."),
+    ] = False,
+    run: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for `firstspike report`.")
+    ] = None,
+    json: options.Json = None,
 ) -> None:
     """Convert, and print what each tensor became."""
     options.positive("--tokens", tokens)
@@ -80,8 +104,10 @@ def command(
         raise UserError(f"--weights must be w4 or w8, not {weights!r}")
     source = open_any_checkpoint(checkpoint)
     table = check_table(code, "companded")
-    console = Console()
+    console = Console(file=options.to_screen(json))
     if isinstance(source, EncoderCheckpoint):
+        if budget is not None:
+            raise UserError("--budget plans decoders; an encoder's codes are trained: leave it out")
         encoder, losses = convert_task_model(
             source,
             table=None if code is None else table,
@@ -99,6 +125,10 @@ def command(
         return
     if share is not None:
         raise UserError("--silence SHARE is for encoders; give SITE=SCALES, such as ffn_down=1.25")
+    if budget is not None:
+        if thresholds:
+            raise UserError("--budget chooses thresholds itself; leave --silence out")
+        calibrate_with = calibrate_with or "novels/emma"
     ids = None
     if calibrate_with is not None:
         text = resolve_text(calibrate_with)[start : start + 16 * tokens]
@@ -117,7 +147,24 @@ def command(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out
         )
     model = with_thresholds(convert(source, table=table), thresholds)
-    if ids is not None:
+    if budget is not None:
+        model, record = plan(
+            source,
+            model,
+            text=str(calibrate_with),
+            start=start,
+            tokens=tokens,
+            budget=parse_share("--budget", budget),
+            objective=objective,
+            largest_integer=parse_share("--integers", integers),
+            table=table if code else None,
+            single=single,
+            console=console,
+        )
+        options.write_json(json, record)
+        if run is not None:
+            options.write_run(run, "plan.json", record)
+    elif ids is not None:
         model = calibrate(model, ids, window=window, text=str(calibrate_with))
     model.save(output)
     console.print(matrix_table(model))

@@ -8,13 +8,20 @@ from typing import Annotated
 import typer
 
 from sw.errors import UserError
-from sw.load.fetch import fetch_minilm, fetch_novels, fetch_polarity, fetch_smollm2
+from sw.load.fetch import (
+    fetch_editorials,
+    fetch_minilm,
+    fetch_novels,
+    fetch_polarity,
+    fetch_smollm2,
+)
 
 SOURCES = {
     "smollm2-135m": fetch_smollm2,
     "novels": fetch_novels,
     "minilm": fetch_minilm,
     "polarity": fetch_polarity,
+    "editorials": fetch_editorials,
 }
 
 

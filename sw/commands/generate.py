@@ -11,14 +11,21 @@ from typing import Annotated
 
 import typer
 
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.crossbar import choose_crossbar
 from sw.driver.decoder import TokenDecoder
+from sw.energy.activity import layer_rows
 from sw.errors import UserError
+from sw.events import check_name, recorder_of
 from sw.generate import Run, encode_prompt, first_token, generate, present
 from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
+
+#: Configuration of boards, as `python -m hw.build --board` makes them.
+BOARD_CONFIG = "ulx3s"
 
 #: Bytes a clock cycle: what the lanes of a small core read at most.
 _LINK = 4.0
@@ -29,12 +36,27 @@ def command(
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "She was",
     tokens: Annotated[int, typer.Option(help="Tokens to generate.")] = 64,
     backend: Annotated[str, typer.Option(help=f"One of {', '.join(BACKENDS)}.")] = "golden",
-    config: options.Config = options.DEFAULT_CONFIG,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Hardware configuration; {options.DEFAULT_CONFIG} if absent, {BOARD_CONFIG} on "
+            "a board."
+        ),
+    ] = None,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
+    port: Annotated[
+        str | None, typer.Option(help="Serial port of a board, with --backend serial.")
+    ] = None,
+    baud: Annotated[int | None, typer.Option(help="Its baud rate; 1000000 if absent.")] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
     ] = False,
@@ -49,6 +71,14 @@ def command(
     top_p: Annotated[float, typer.Option("--top-p", help="Nucleus of the choice.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the choice.")] = 0,
     stop_at_eos: Annotated[bool, typer.Option("--stop-at-eos", help="End at end-of-text.")] = False,
+    dump_events: Annotated[
+        Path | None,
+        typer.Option("--dump-events", help="Write every event to a file: .npz or .csv."),
+    ] = None,
+    run_folder: Annotated[
+        Path | None,
+        typer.Option("--run", metavar="DIR", help="Folder for `firstspike report`."),
+    ] = None,
     json: options.Json = None,
 ) -> None:
     """Stream text to standard output and report the counters."""
@@ -58,17 +88,22 @@ def command(
         prompt=prompt,
         tokens=tokens,
         backend=backend,
-        config=config,
+        config=config or (BOARD_CONFIG if backend == "serial" else options.DEFAULT_CONFIG),
         code=code,
         integrator=integrator,
+        crossbar=choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed),
         image=image,
         memory=memory,
         vector=vector,
+        port=port,
+        baud=baud,
         link=_link(stream, link),
         chat=chat,
         sampler=sampler,
         seed=seed,
         stop_at_eos=stop_at_eos,
+        dump_events=dump_events,
+        run_folder=run_folder,
         screen=options.to_screen(json),
     )
     options.write_json(json, run.as_json())
@@ -83,14 +118,19 @@ def generate_run(
     config: str,
     code: str | None = None,
     integrator: str | None = None,
+    crossbar: Crossbar | None = None,
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
+    port: str | None = None,
+    baud: int | None = None,
     link: float | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
     seed: int = 0,
     stop_at_eos: bool = False,
+    dump_events: Path | None = None,
+    run_folder: Path | None = None,
     screen=sys.stdout,
 ) -> Run:
     """Generate text, streaming it to ``screen``; arguments as on the command line."""
@@ -101,8 +141,15 @@ def generate_run(
         raise UserError(
             f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
         )
-    params = open_params(config, integrator)
+    if backend != "serial" and (port is not None or baud is not None):
+        raise UserError("--port and --baud are of a board; add --backend serial, or leave them out")
+    params = open_params(config, integrator, crossbar)
     vector = options.vector(vector, params, config)
+    if backend == "serial" and (vector != "device" or link is not None):
+        raise UserError(
+            "a board makes whole tokens from its own memory; leave --vector and --stream out, and "
+            f"name the configuration of its bitstream with --config, such as {BOARD_CONFIG}"
+        )
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")
     if link is not None and (backend == "golden" or vector == "host"):
@@ -110,6 +157,14 @@ def generate_run(
             "--stream needs a core that makes tokens by itself; add --backend rtl and a "
             "configuration with vector memory, such as mac8-token-small"
         )
+    recording = dump_events is not None or run_folder is not None
+    if recording and vector == "device" and backend != "golden":
+        raise UserError(
+            "events are recorded where the host drives the matrices; add --vector host, or leave "
+            "--dump-events and --run out"
+        )
+    if dump_events is not None:
+        check_name(dump_events)
     model = open_model(model_name)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
@@ -127,7 +182,10 @@ def generate_run(
             link=link,
             image=image,
             context=len(ids) + tokens,
+            port=port,
+            baud=baud,
         )
+        recorder = recorder_of(decoder, model) if recording else None
         start = time.monotonic()
         stream, new = tokenizer.stream(), list[int]()
         _emit(screen, "" if chat else prompt, "")
@@ -156,7 +214,7 @@ def generate_run(
             counts = decoder.device.counts
             counters["stream"] = dataclasses.asdict(counts) | {"overlap": counts.overlap}
             screen.write(f"{counts}\n")
-    return Run(
+    run = Run(
         tokens=new,
         text=text,
         counters=counters,
@@ -169,13 +227,41 @@ def generate_run(
         wall_seconds=wall_seconds,
         build_seconds=build_seconds,
     )
+    if recorder is not None:
+        _write_recording(recorder, run, prompt, ids, dump_events, run_folder)
+    return run
 
 
-def _open(stack, model, *, vector, image, backend, memory, link, context, **core):
+def _write_recording(recorder, run, prompt, ids, dump_events, run_folder) -> None:
+    events = recorder.events()
+    if dump_events is not None:
+        events.save(dump_events)
+    if run_folder is not None:
+        count = len(events.scales)
+        layers = [
+            layer | {key: each / count for key, each in recorder.work[layer["tensor"]].items()}
+            for layer in layer_rows(recorder.activities.values(), count)
+        ]
+        content = {"kind": "generate", "prompt": prompt, "prompt_tokens": len(ids)}
+        content |= run.as_json() | {"layers": layers, "recorded_tokens": count}
+        options.write_run(run_folder, "generate.json", content)
+        events.save(run_folder / "events.npz")
+
+
+def _open(stack, model, *, vector, image, backend, memory, link, context, port, baud, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, link=link, context=context, **core)
+            open_tokens(
+                model,
+                backend=backend,
+                memory=memory,
+                link=link,
+                context=context,
+                port=port,
+                baud=baud,
+                **core,
+            )
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0

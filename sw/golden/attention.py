@@ -7,6 +7,7 @@ Shapes: keys and values are coded as (kv heads, past, head width); everything of
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from hw.spec.luts import EXP2
 from hw.spec.scales import SCALE_FRACTION
 from sw.golden.cache import Coded
 from sw.golden.classify import code_lookup, decode
-from sw.golden.codes import encode
+from sw.golden.codes import Encoded, encode, with_fixed_scale
 from sw.golden.integers import FRACTION, bits, look_up, normalize, rescale, shift
 from sw.golden.vector import Scaled, scaled
 
@@ -31,6 +32,9 @@ _LARGEST_CODE = 255
 #: Constant part of the context's shift.
 CONTEXT_SHIFT = 25
 _EXP2 = torch.tensor(EXP2)
+
+#: Receives the codes of a query (kv heads, shared, tokens, ...) or of probabilities.
+Observer = Callable[[Encoded], None]
 
 
 def query_table(table: CodeTable) -> CodeTable:
@@ -50,7 +54,14 @@ def score_scale(head_width: int) -> Scaled:
 
 
 def scores(
-    query: Tensor, keys: Coded, visible: Tensor, *, table: CodeTable, constant: int, threshold: int
+    query: Tensor,
+    keys: Coded,
+    visible: Tensor,
+    *,
+    table: CodeTable,
+    constant: int,
+    threshold: int,
+    observe: Observer | None = None,
 ) -> Tensor:
     """Scores in units of log2 with 8 fraction bits, shape (kv heads, shared, tokens, past).
 
@@ -64,9 +75,13 @@ def scores(
         bool, shape (tokens, past): false beyond the token's position; such scores are the least.
     table, constant, threshold
         The query's quantizer.
+    observe : callable, optional
+        Receives the query's codes.
     """
     x, n = normalize(query)
     encoded = encode(x, table=table, constant=constant, threshold=threshold)
+    if observe is not None:
+        observe(encoded)
     heads, shared, tokens, width = query.shape
     codes = encoded.scaled.double().reshape(heads, shared * tokens, width)
     products = (codes @ keys.codes.double().transpose(1, 2)).long()
@@ -84,7 +99,13 @@ def probabilities(scores: Tensor, visible: Tensor) -> Tensor:
 
 
 def context(
-    p: Tensor, values: Coded, visible: Tensor, *, table: CodeTable, threshold: int
+    p: Tensor,
+    values: Coded,
+    visible: Tensor,
+    *,
+    table: CodeTable,
+    threshold: int,
+    observe: Observer | None = None,
 ) -> Tensor:
     """Values averaged by probabilities, F fraction bits, (kv heads, shared, tokens, head width).
 
@@ -98,12 +119,16 @@ def context(
         As of :func:`scores`; of every token at least one.
     table, threshold
         Quantizer of the probabilities.
+    observe : callable, optional
+        Receives their codes; those of tokens that are not visible are silent.
     """
     # The largest exponent among the values that each token sees.
     seen = values.exponent[:, None, :].masked_fill(~visible, _LEAST_EXPONENT)
     ev = seen.amax(-1, keepdim=True)
     weighted = (p * _per_key(values.mantissa)) >> _distances(ev, values.exponent)
     codes, gain, k = weigh(weighted, p.sum(-1, keepdim=True), ev[:, None])
+    if observe is not None:
+        observe(with_fixed_scale(codes, table=table, threshold=threshold))
     decoded, _ = decode(codes << 3, code_lookup(table, threshold, 0))
     heads, shared, tokens, past = p.shape
     flat = decoded.double().reshape(heads, shared * tokens, past)

@@ -47,21 +47,21 @@ def event_counters(encoded: Encoded) -> dict[str, int]:
         "spikes": counts[CodeClass.SPIKE],
         "silent": counts[CodeClass.SILENT],
         "integer_events": counts[CodeClass.INTEGER],
-        "steps": _occupied(plan.coarse.abs()) + _occupied(plan.fine.abs()),
+        "steps": sum(int(occupied_steps(levels.abs()).sum()) for levels in plan),
         "window_steps": encoded.scales.numel() * encoded.table.steps,
     }
 
 
-def _occupied(levels: Tensor) -> int:
-    """Count the distinct levels of each block, level 0 left out."""
+def occupied_steps(levels: Tensor) -> Tensor:
+    """Count the distinct levels of each block, level 0 left out, shape (..., G)."""
     width = int(levels.amax()) + 1
     if width < 2:
-        return 0
-    blocks = levels.view(-1, levels.shape[-1])
+        return torch.zeros(levels.shape[:-1], dtype=torch.int64)
+    blocks = levels.reshape(-1, levels.shape[-1])
     slots = blocks + torch.arange(0, len(blocks) * width, width)[:, None]
     occupied = torch.zeros(len(blocks) * width, dtype=torch.int8)
     occupied[slots.flatten()] = 1
-    return int(occupied.view(-1, width)[:, 1:].sum())
+    return occupied.view(-1, width)[:, 1:].sum(-1).view(levels.shape[:-1])
 
 
 def row_events(encoded: Encoded, integrator: str) -> Tensor:

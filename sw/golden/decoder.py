@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hw.spec.codes import TABLES, CodeTable
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.convert.container import ConvertedModel, Quantizer
 from sw.errors import UserError
 from sw.golden import attention, vector
 from sw.golden.cache import HeadCache
+from sw.golden.codes import Encoded
 from sw.golden.counters import Counters
+from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.integers import FRACTION, LOGIT_FRACTION, normalize
 from sw.golden.linear import GoldenLinear, Linear, each_vector
 from sw.golden.matrix import Matrix
@@ -42,6 +46,10 @@ class GoldenModel:
         That core's integrator, where its weights are, and which holes it reads through.
     batch : int
         Tokens of a call that share what that core reads, at most 64.
+    matrices : mapping, optional
+        ``matrices`` of another golden model with the same weights, which need not be made again.
+    crossbar : Crossbar, optional
+        That core's crossbars, if it has any; they need ``lanes``, their width.
 
     Attributes
     ----------
@@ -49,6 +57,12 @@ class GoldenModel:
         Totals of the golden product since the last `reset`; zero if ``linear`` is given.
     golden : GoldenLinear
         The golden product; may be exchanged for one that counts more.
+    matrices : dict of str to Matrix
+        The weights, ready for products.
+    observe : callable, optional
+        Receives the codes of attention: ``observe(tensor, encoded, first)`` with
+        ``layers.N.query`` and ``layers.N.probability``, of all heads and tokens of a call, the
+        first of which is at position ``first``.
     position : int
         Tokens in the cache.
 
@@ -70,22 +84,29 @@ class GoldenModel:
         memory: str = "onchip",
         hole: int = 1,
         batch: int = 1,
+        matrices: Mapping[str, Matrix] | None = None,
+        crossbar: Crossbar | None = None,
     ) -> None:
+        self.observe: Callable[[str, Encoded, int], None] | None = None
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
-        self.golden = GoldenLinear(
-            model,
-            table=self.table,
-            lanes=lanes,
-            tile_lanes=tile_lanes,
-            integrator=integrator,
-            memory=memory,
-            hole=hole,
-            batch=batch,
+        core: dict[str, Any] = {
+            "table": self.table,
+            "lanes": lanes,
+            "tile_lanes": tile_lanes,
+            "integrator": integrator,
+            "memory": memory,
+            "hole": hole,
+            "batch": batch,
+        }
+        self.golden = (
+            CrossbarLinear(model, crossbar=crossbar, **core)
+            if crossbar
+            else GoldenLinear(model, **core)
         )
         self.linear, self.batch = linear, batch
-        self._matrices = {key: Matrix(weights) for key, weights in model.matrices.items()}
-        self._matrices.setdefault("head", self._matrices["embedding"])
+        self.matrices = dict(matrices or {k: Matrix(w) for k, w in model.matrices.items()})
+        self.matrices.setdefault("head", self.matrices["embedding"])
         self._norms = {
             key: vector.Norm.of(
                 gamma, fraction, epsilon=self.config.norm_epsilon, fraction=model.residual_fraction
@@ -165,7 +186,7 @@ class GoldenModel:
 
     def _run(self, ids: np.ndarray) -> Tensor:
         """Append tokens; return their residuals behind the last layer."""
-        embedding = self._matrices["embedding"]
+        embedding = self.matrices["embedding"]
         h = vector.embed(
             embedding.rows(ids),
             embedding.exponents[torch.from_numpy(ids)],
@@ -186,7 +207,7 @@ class GoldenModel:
         return self._add(f"{prefix}ffn_down", h, hidden, 2 * FRACTION)
 
     def _multiply(self, name: str, x: Tensor) -> tuple[Tensor, Tensor]:
-        matrix = self._matrices[name]
+        matrix = self.matrices[name]
         if self.linear is None:
             if len(x) == 1:  # the matrix-vector product is faster
                 accumulator, base = self.golden(name, matrix, x[0])
@@ -197,7 +218,7 @@ class GoldenModel:
     def _normed_matrix(self, norm: str, name: str, h: Tensor, fraction: int) -> Tensor:
         normed = self._norms[norm](h)
         accumulator, base = self._multiply(name, normed.x)
-        exponents = self._matrices[name].exponents
+        exponents = self.matrices[name].exponents
         return self._norms[norm].rescale(accumulator, normed, exponents, base, fraction)
 
     def _add(self, name: str, h: Tensor, y: Tensor, fraction: int) -> Tensor:
@@ -207,7 +228,7 @@ class GoldenModel:
             h,
             accumulator,
             fraction - base - n,
-            self._matrices[name].exponents,
+            self.matrices[name].exponents,
             fraction=self.model.residual_fraction,
         )
 
@@ -233,6 +254,7 @@ class GoldenModel:
             table=attention.query_table(self.table),
             constant=query_quantizer.constant,
             threshold=query_quantizer.threshold,
+            observe=self._observer(layer, "query"),
         )
         table = attention.probability_table(self.table)
         mixed = attention.context(
@@ -241,8 +263,13 @@ class GoldenModel:
             visible,
             table=table,
             threshold=self._quantizer(layer, "probability", table).threshold,
+            observe=self._observer(layer, "probability"),
         )
         return mixed.permute(2, 0, 1, 3).flatten(1)
 
     def _quantizer(self, layer: int, site: str, table: CodeTable) -> Quantizer:
         return self.model.quantizer(f"layers.{layer}.{site}", table.name)
+
+    def _observer(self, layer: int, site: str) -> attention.Observer | None:
+        observe, tensor, first = self.observe, f"layers.{layer}.{site}", self.position
+        return None if observe is None else lambda encoded: observe(tensor, encoded, first)

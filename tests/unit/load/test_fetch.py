@@ -216,7 +216,7 @@ def test_cache_that_cannot_be_written(novels_package, cache):
 def test_names_that_resolve_to_nothing(tmp_path):
     with pytest.raises(UserError, match="no novel 'ulysses': the novels are emma"):
         fetch.resolve_text("novels/ulysses")
-    with pytest.raises(UserError, match="no file absent.txt: name a text file, or one of novels/"):
+    with pytest.raises(UserError, match="no file absent.txt: name a text file, one of novels/"):
         fetch.resolve_text("absent.txt")
     with pytest.raises(UserError, match="no checkpoint absent.gguf: name a GGUF file, the folder"):
         fetch.resolve_checkpoint("absent.gguf")
