@@ -12,7 +12,7 @@ from sw.convert.encoder import ConvertedEncoder
 from sw.convert.hessians import watched
 from sw.evaluate import RUNGS, Meter
 from sw.golden.encoder import GoldenEncoder
-from sw.golden.fake_encoder import FakeEncoderQuantizers
+from sw.golden.fake_encoder import FakeEncoderQuantizers, take_biases
 from sw.golden.float_encoder import FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.train.encoder import Labelled, logits_of
@@ -108,6 +108,7 @@ def _float(rung, model, checkpoint, examples, table) -> list[int]:
     network = FloatEncoder.from_checkpoint(checkpoint)
     if rung == "fake":
         network.quantizers = FakeEncoderQuantizers.from_model(model, table=table)
+        take_biases(network, model)
     with torch.no_grad():
         return logits_of(network, [example.ids for example in examples]).argmax(-1).tolist()
 
