@@ -40,7 +40,8 @@ STEPS = {
     "--task polarity --json codes{n}.json",
     "quiet{n}.safetensors": f"convert float{{n}}.safetensors {CALIBRATION} --silence {SILENCE} "
     "-o quiet{n}.safetensors",
-    "quiet{n}.json": "eval quiet{n}.safetensors --task polarity --rungs golden --json quiet{n}.json",
+    "quiet{n}.json": "eval quiet{n}.safetensors --task polarity --rungs golden "
+    "--json quiet{n}.json",
     "silent{n}.safetensors": "train polarity --model float{n}.safetensors --seed {n} "
     f"--silence {SILENCE} -o silent{{n}}.safetensors",
     "silent{n}.json": "eval silent{n}.safetensors --task polarity --rungs fake,golden "
