@@ -12,7 +12,7 @@ from sw.convert.encoder import ConvertedEncoder
 from sw.convert.hessians import watched
 from sw.evaluate import RUNGS, Meter
 from sw.golden.encoder import GoldenEncoder
-from sw.golden.fake_encoder import FakeEncoderQuantizers
+from sw.golden.fake_encoder import FakeEncoderQuantizers, take_biases
 from sw.golden.float_encoder import FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.train.encoder import Labelled, logits_of
@@ -108,6 +108,7 @@ def _float(rung, model, checkpoint, examples, table) -> list[int]:
     network = FloatEncoder.from_checkpoint(checkpoint)
     if rung == "fake":
         network.quantizers = FakeEncoderQuantizers.from_model(model, table=table)
+        take_biases(network, model)
     with torch.no_grad():
         return logits_of(network, [example.ids for example in examples]).argmax(-1).tolist()
 
@@ -116,10 +117,26 @@ def _golden(model, examples, table) -> tuple[list[int], dict]:
     golden = GoldenEncoder(model, table=table)
     meter = Meter(model, table=golden.table)
     golden.golden = meter
-    decided = [
-        int(golden.encode(example.ids).logits.argmax()) for example in watched(examples, "golden")
-    ]
+    sentences = [example.ids for example in examples]
+    decided = [0] * len(sentences)
+    for rows in watched(alike(sentences), "golden"):
+        for row, encoding in zip(
+            rows, golden.encode_alike([sentences[row] for row in rows]), strict=True
+        ):
+            decided[row] = int(encoding.logits.argmax())
     return decided, task_shares(meter)
+
+
+def alike(sentences: Sequence[Sequence[int]], most: int = 4) -> list[list[int]]:
+    """Group the indices of sentences by their length, at most so many together."""
+    by_length: dict[int, list[int]] = {}
+    for row, sentence in enumerate(sentences):
+        by_length.setdefault(len(sentence), []).append(row)
+    return [
+        rows[start : start + most]
+        for _, rows in sorted(by_length.items())
+        for start in range(0, len(rows), most)
+    ]
 
 
 def task_shares(meter: Meter) -> dict:

@@ -64,7 +64,8 @@ def command(
         typer.Option(
             "--silence",
             metavar="SITE=SCALES",
-            help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated.",
+            help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated. "
+            "Encoders: also the share of silent elements, e.g. 0.6.",
         ),
     ] = None,
     budget: Annotated[
@@ -96,7 +97,9 @@ def command(
         raise UserError(f"--from must be 0 or more, not {start}")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
-    thresholds = parse_thresholds(silence or [])
+    shares = [text for text in silence or [] if "=" not in text]
+    share = _share(shares)
+    thresholds = parse_thresholds([text for text in silence or [] if text not in shares])
     if weights not in (None, "w4", "w8"):
         raise UserError(f"--weights must be w4 or w8, not {weights!r}")
     source = open_any_checkpoint(checkpoint)
@@ -109,6 +112,7 @@ def command(
             source,
             table=None if code is None else table,
             thresholds=thresholds,
+            silence=share,
             text=calibrate_with,
             tokens=tokens,
             four_bits=weights != "w8",
@@ -119,6 +123,8 @@ def command(
         console.print(f"quantizers: {encoder.source['quantizers']}; code table {encoder.table}")
         console.print(f"{output}: {output.stat().st_size:,} bytes")
         return
+    if share is not None:
+        raise UserError("--silence SHARE is for encoders; give SITE=SCALES, such as ffn_down=1.25")
     if budget is not None:
         if thresholds:
             raise UserError("--budget chooses thresholds itself; leave --silence out")
@@ -166,6 +172,18 @@ def command(
     fitted = f"fitted to {calibrate_with}" if calibrate_with else "as shipped"
     console.print(f"quantizers {fitted}; code table {model.table}")
     console.print(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _share(texts: list[str]) -> float | None:
+    """Share of silent elements, if one is wanted."""
+    try:
+        shares = [float(text) for text in texts]
+    except ValueError:
+        parse_thresholds(texts)
+        raise
+    if len(shares) > 1 or not all(0 < share < 1 for share in shares):
+        raise UserError(f"--silence SHARE is one number between 0 and 1, not {', '.join(texts)}")
+    return shares[0] if shares else None
 
 
 def _print_losses(losses: list[Loss], console: Console) -> None:

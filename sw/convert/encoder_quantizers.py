@@ -15,8 +15,15 @@ from sw.convert.container import Quantizer
 from sw.convert.defaults import default_quantizers, ratio, site_of
 from sw.convert.hessians import watched
 from sw.golden.fake import block_scale
-from sw.golden.fake_encoder import ratio_of
-from sw.golden.float_encoder import LINEAR_SITES, EncoderQuantizers, FloatEncoder, pad
+from sw.golden.fake_encoder import FakeEncoderQuantizers, ratio_of
+from sw.golden.float_encoder import (
+    LINEAR_SITES,
+    SITE_MATRICES,
+    EncoderQuantizers,
+    FloatEncoder,
+    pad,
+)
+from sw.load.checkpoint import EncoderCheckpoint
 
 #: Quantizer of every tensor for every table.
 Quantizers = dict[str, dict[str, Quantizer]]
@@ -26,6 +33,9 @@ VECTORS = 1024
 
 #: Vectors of each tensor and batch that are kept.
 _FEW = 256
+
+#: Parts of the silence wanted, one after the other, as biases follow what comes out before them.
+_WIDENING = (0.5, 0.7, 0.85, 1.0, 1.0)
 
 #: Largest threshold that a quantizer holds, in parts of the scale.
 _LARGEST, _PARTS = 255, 8
@@ -204,6 +214,63 @@ def bias_corrections(
         for tensor, x in seen.items()
         if _has_weights(tensor)
     }
+
+
+@torch.no_grad()
+def correct_biases(model: FloatEncoder, corrections: Mapping[str, Tensor]) -> None:
+    """Add to the biases what `bias_corrections` found, in place."""
+    for tensor, lost in corrections.items():
+        _, layer, site = tensor.split(".")
+        for name in SITE_MATRICES[site]:
+            linear = getattr(model.blk[int(layer)], name)
+            linear.bias += linear.weight @ lost
+
+
+def silenced(
+    checkpoint: EncoderCheckpoint,
+    quantizers: Quantizers,
+    sentences: Sequence[list[int]],
+    *,
+    table: str,
+    target: float,
+    seed: int,
+) -> tuple[EncoderCheckpoint, Quantizers]:
+    """Widen dead zones without training, and let biases take up the means of what is lost.
+
+    Parameters
+    ----------
+    checkpoint : EncoderCheckpoint
+        Model whose biases are changed.
+    quantizers : Quantizers
+        Source of the scale constants.
+    sentences : sequence of list of int
+        Token ids, to measure with.
+    table, target
+        As of `silencing`.
+    seed : int
+        Chooses the vectors that are looked at.
+
+    Returns
+    -------
+    checkpoint : EncoderCheckpoint
+        With other biases.
+    quantizers : Quantizers
+        With other thresholds.
+    """
+    model = FloatEncoder.from_checkpoint(checkpoint)
+    model.quantizers = FakeEncoderQuantizers(quantizers, table=table)
+    for part in watched(_WIDENING, "dead zone"):
+        seen = record(model, sentences, seed=seed, inner=model.quantizers)
+        quantizers = silencing(quantizers, table, seen, part * target)
+        wider = FakeEncoderQuantizers(quantizers, table=table)
+        correct_biases(model, bias_corrections(seen, model.quantizers, wider))
+        model.quantizers = wider
+    biases = {
+        name: value.numpy()
+        for name, value in model.state_dict().items()
+        if name.startswith("blk.") and name.endswith(".bias") and "norm" not in name
+    }
+    return dataclasses.replace(checkpoint, tensors={**checkpoint.tensors, **biases}), quantizers
 
 
 def _curve(vectors: Tensor, constant: int) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,7 +15,7 @@ from sw.convert.container import Quantizer
 from sw.convert.encoder import ConvertedEncoder
 from sw.golden.fake import FakeQuantizers, straight_through
 from sw.golden.fake_weights import PARTS, eight_bit_weight, matrix_values
-from sw.golden.float_encoder import EncoderQuantizers
+from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder
 
 #: Parts of a scale that a silence threshold counts.
 _PARTS = 8
@@ -90,3 +92,16 @@ class FakeEncoderQuantizers(FakeQuantizers, EncoderQuantizers):
 def ratio_of(constant: int) -> float:
     """Ratio c that a scale constant stands for."""
     return constant * 32 / MEAN_TO_SCALE / 2 ** (CONSTANT_FRACTION + SCALE_FRACTION)
+
+
+@torch.no_grad()
+def take_biases(network: FloatEncoder, model: ConvertedEncoder) -> None:
+    """Give a network the biases of a converted encoder, which may differ from its checkpoint's."""
+    for name, bias in model.biases.items():
+        values = torch.from_numpy(np.ldexp(bias.values.astype(np.float32), -bias.fraction))
+        if name == "head":
+            network.cls.bias.copy_(values)
+            continue
+        _, layer, kind = name.split(".")
+        for part, rows in zip(PARTS[kind], values.chunk(len(PARTS[kind])), strict=True):
+            getattr(network.blk[int(layer)], part).bias.copy_(rows)

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from hw.spec.codes import DEFAULT_TABLE
 from sw.convert.encoder_quantizers import (
     Quantizers,
     bias_corrections,
     calibrated,
+    correct_biases,
     dead_zone,
     record,
     silencing,
 )
 from sw.golden.fake_encoder import FakeEncoderQuantizers
-from sw.golden.float_encoder import SITE_MATRICES, EncoderQuantizers, FloatEncoder
+from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.hf_save import save_encoder
 from sw.load.polarity import Sentence
@@ -205,16 +205,6 @@ def _train_aware(
     )
     train(model, examples, phase, teacher=teacher, before_step=widen, console=console)
     return quantizers
-
-
-@torch.no_grad()
-def correct_biases(model: FloatEncoder, corrections: Mapping[str, Tensor]) -> None:
-    """Add to the biases what `bias_corrections` found, in place."""
-    for tensor, lost in corrections.items():
-        _, layer, site = tensor.split(".")
-        for name in SITE_MATRICES[site]:
-            linear = getattr(model.blk[int(layer)], name)
-            linear.bias += linear.weight @ lost
 
 
 def _sample(count: int, seed: int) -> list[int]:

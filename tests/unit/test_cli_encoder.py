@@ -84,6 +84,11 @@ def test_conversion_with_and_without_compensation(run, tmp_path):
     silence = ["--silence", "ffn_down=2", "--code", "signed8", "--calibrate", "text.txt"]
     code, out, _ = run("convert", "m.safetensors", *silence, "-o", "loud.safetensors")
     assert code == 0 and "code table signed8" in out
+    quiet = ["convert", "m.safetensors", *fit, "--silence", "0.5", "-o", "quiet.safetensors"]
+    code, out, _ = run(*quiet)
+    assert code == 0 and "fitted to polarity, 50% silent" in out
+    result = evaluate(run, "quiet.safetensors", "--limit", "9")
+    assert 0.3 < result["shares"]["elements"]["silent"] < 0.7
     code, out, _ = run("inspect", "loud.safetensors")
     assert code == 0 and "encoder, 2 layers, width 32, 2 heads of 16" in out
     assert out.count(" 2 │") >= 2 and "w4" in out
@@ -99,6 +104,12 @@ BAD = {
     "decoder": (["eval", "bundled", "--task", "polarity"], "bundled is no encoder; name minilm"),
     "no head": (["eval", "bert", "--task", "polarity"], "has 0 classes, polarity has 2; make a"),
     "generate": (["generate", "bert"], "bert is an encoder, where a decoder of the Llama family"),
+    "share": (["convert", "bert", "--silence", "0.5"], "--silence SHARE needs sentences, such as"),
+    "shares": (["convert", "bert", "--silence", "2"], "one number between 0 and 1, not 2"),
+    "share of a decoder": (
+        ["convert", "--silence", "0.5"],
+        "SHARE is for encoders; give",
+    ),
     "groups": (["convert", "odd"], "groups of 32 inputs, and a matrix has 36: convert with"),
 }
 

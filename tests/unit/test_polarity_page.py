@@ -30,7 +30,7 @@ def test_means_and_differences(folder):
     assert "2,578 test sentences" in page
     assert "| W4, compensated; A4&8; golden | 86.00% | 88.00% | 87.00% ± 1.41% |" in page
     assert "| W4A4&8, golden, less float, points | -1.00 | +1.00 | +0.00 ± 1.41 |" in page
-    assert "| dead zone, golden, less float, points | +1.00 |  | +1.00 |" in page
+    assert "| dead zone trained in, golden, less float, points | +1.00 |  | +1.00 |" in page
     assert "| W4, rounding; A4&8; fake |  |  |  |" in page
     assert "    firstspike train polarity --model minilm --seed N -o floatN.safetensors" in page
 

@@ -15,8 +15,10 @@ from sw.convert.encoder_quantizers import (
     as_inputs,
     bias_corrections,
     calibrated,
+    correct_biases,
     dead_zone,
     record,
+    silenced,
     silencing,
     thresholds_of,
 )
@@ -26,8 +28,7 @@ from sw.golden.classify import CodeClass
 from sw.golden.codes import encode
 from sw.golden.encoder import GoldenEncoder
 from sw.golden.fake_encoder import FakeEncoderQuantizers
-from sw.golden.float_encoder import LINEAR_SITES, FloatEncoder
-from sw.train.polarity import correct_biases
+from sw.golden.float_encoder import LINEAR_SITES, FloatEncoder, pad
 from tests.unit.encoders import SMALL, encoder_checkpoint
 
 SENTENCES = [[2, 5 + i % 9, 6 + i % 7, 7 + i % 5, 10, *[8] * (i % 4), 3] for i in range(40)]
@@ -124,6 +125,27 @@ def test_biases_take_up_the_mean_of_what_is_lost(checkpoint, seen):
         right = linear(after.linear_input(x, "layers.1.ffn_down")).mean(0)
     torch.testing.assert_close(right, wanted)
     assert (wrong - wanted).abs().max() > 0.01
+
+
+def test_silence_without_training_keeps_the_outputs_near(checkpoint, seen):
+    quantizers = calibrated(CONFIG.layers, seen)
+    options = {"table": "companded", "target": 0.5}
+    other, chosen = silenced(checkpoint, quantizers, SENTENCES, **options, seed=0)
+    tokens, mask = pad(SENTENCES)
+
+    def vectors(source, used):
+        network = FloatEncoder.from_checkpoint(source)
+        network.quantizers = FakeEncoderQuantizers(used)
+        with torch.no_grad():
+            return network.encode(tokens, mask)[mask]
+
+    wanted = vectors(checkpoint, quantizers)
+    plain, corrected = (vectors(source, chosen) - wanted for source in (checkpoint, other))
+    assert corrected.square().mean() < 0.9 * plain.square().mean()
+    assert corrected.mean(0).norm() < 0.6 * plain.mean(0).norm()
+    inner = FakeEncoderQuantizers(chosen)
+    coded = record(FloatEncoder.from_checkpoint(other), SENTENCES, seed=0, inner=inner)
+    assert abs(silent_share(chosen, "companded", coded) - 0.5) < 0.05
 
 
 def test_dead_zone_of_k_levels(seen):

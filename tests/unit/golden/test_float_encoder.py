@@ -15,7 +15,7 @@ from sw.convert.convert_encoder import convert_encoder
 from sw.convert.defaults import default_quantizers
 from sw.convert.four_bits import four_bit_weights
 from sw.golden.encoder import GoldenEncoder
-from sw.golden.fake_encoder import FakeEncoderQuantizers, ratio_of
+from sw.golden.fake_encoder import FakeEncoderQuantizers, ratio_of, take_biases
 from sw.golden.fake_weights import fake_weight
 from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder, pad
 from tests.unit.encoders import SMALL, encoder_checkpoint
@@ -161,6 +161,16 @@ def test_weights_in_the_loop_are_those_of_the_converted_model():
             full = f"blk.{n}.{name}.weight"
             trained = fake_weight(torch.from_numpy(checkpoint.tensors[full]), full)
             assert torch.equal(stored[full], trained)
+
+
+def test_biases_come_from_the_converted_model():
+    model = make()
+    other = encoder_checkpoint(dataclasses.replace(SMALL, labels=3), seed=9)
+    take_biases(model, convert_encoder(other))
+    for name, parameter in model.named_parameters():
+        if name.endswith(".bias") and "norm" not in name:
+            wanted = torch.from_numpy(other.tensors[name])
+            torch.testing.assert_close(parameter, wanted, rtol=0, atol=2**-12)
 
 
 def test_gradients_pass_through_the_codes():
