@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hw.spec.codes import TABLES
 from sw.convert.container import ConvertedModel
-from sw.convert.planner import Planner
+from sw.convert.planner import Planner, check_objective
 from sw.convert.refine import refine_model
 from sw.convert.sensitivity import observe
 from sw.convert.walk import Point, Walk, best_table, walk
@@ -45,6 +45,7 @@ def plan(
 
     The first ``tokens`` of the text are observed, twice as many after them verify.
     """
+    check_objective(objective)
     characters = resolve_text(text)[start : start + 48 * tokens]
     ids = torch.tensor(checkpoint.tokenizer.encode(characters)[: 3 * tokens])
     window, third = min(512, model.config.context), len(ids) // 3

@@ -77,6 +77,37 @@ BAD = {
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
+    "budget": (["convert", "--budget", "few"], "--budget must be a share such as 1% or 0.01"),
+    "budget and silence": (
+        ["convert", "--budget", "1%", "--silence", "ffn_down=1"],
+        "--budget chooses thresholds itself; leave --silence out",
+    ),
+    "short plan": (
+        ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
+        "a plan needs three windows of 256; raise --tokens",
+    ),
+    "objective": (
+        ["convert", "--budget", "1%", "--calibrate", "TEXT", "--objective", "beauty"],
+        "--objective must be one of energy, bytes, cycles, events, not 'beauty'",
+    ),
+    "row": (["compare", "--only", "best", "--text", "TEXT"], "--only takes float, w4a8, "),
+    "compared window": (
+        ["compare", "--window", "999", "--text", "TEXT"],
+        "--window must be 2..256",
+    ),
+    "technology": (["energy", "--technology", "7nm"], "technology must be one of 22nm, 45nm, "),
+    "no constant": (
+        ["energy", "--technology", "ye2023"],
+        "no constant 'move', and none is guessed",
+    ),
+    "where weights are": (["energy", "--memory", "tape"], "--memory must be sram or dram"),
+    "no run": (["report", "."], "holds no run; write one with"),
+    "counting": (["report", ".", "--counting", "up"], "--counting must be one of synapse, broadc"),
+    "events file": (["generate", "--dump-events", "e.txt"], "ends in .npz or .csv, not 'e.txt'"),
+    "events of tokens": (
+        ["generate", "--backend", "rtl", "--config", "mac8-token", "--run", "r"],
+        "add --vector host, or leave",
+    ),
     "foreign model": (["generate", "TEXT"], "not a Firstspike container"),
 }
 
