@@ -75,6 +75,13 @@ def command(
             "accurate plan, e.g. 1%.",
         ),
     ] = None,
+    silent: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Plan for this share of silent codes instead of a budget, e.g. 28%.",
+        ),
+    ] = None,
     objective: Annotated[
         str, typer.Option(help="What a plan saves: energy, bytes, cycles or events.")
     ] = "energy",
@@ -103,7 +110,7 @@ def command(
     table = check_table(code, "companded")
     console = Console(file=options.to_screen(json))
     if isinstance(source, EncoderCheckpoint):
-        if budget is not None:
+        if budget is not None or silent is not None:
             raise UserError("--budget plans decoders; an encoder's codes are trained: leave it out")
         encoder, losses = convert_task_model(
             source,
@@ -119,7 +126,10 @@ def command(
         console.print(f"quantizers: {encoder.source['quantizers']}; code table {encoder.table}")
         console.print(f"{output}: {output.stat().st_size:,} bytes")
         return
-    if budget is not None:
+    planning = budget is not None or silent is not None
+    if planning:
+        if budget is not None and silent is not None:
+            raise UserError("--budget and --silent are two ways to plan; give one")
         if thresholds:
             raise UserError("--budget chooses thresholds itself; leave --silence out")
         calibrate_with = calibrate_with or "novels/emma"
@@ -141,14 +151,15 @@ def command(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out
         )
     model = with_thresholds(convert(source, table=table), thresholds)
-    if budget is not None:
+    if planning:
         model, record = plan(
             source,
             model,
             text=str(calibrate_with),
             start=start,
             tokens=tokens,
-            budget=parse_share("--budget", budget),
+            budget=parse_share("--budget", budget or "0"),
+            silent=None if silent is None else parse_share("--silent", silent),
             objective=objective,
             largest_integer=parse_share("--integers", integers),
             table=table if code else None,

@@ -34,6 +34,7 @@ def plan(
     start: int,
     tokens: int,
     budget: float,
+    silent: float | None,
     objective: str,
     largest_integer: float,
     table: str | None,
@@ -80,7 +81,9 @@ def plan(
             progress.advance(task)
         chosen = best_table(planners, budget)
         progress.add_task("measuring", total=None)
-        result = walk(model, chosen, ids[third:], window=window, budget=budget, single=single)
+        result = walk(
+            model, chosen, ids[third:], window=window, budget=budget, silent=silent, single=single
+        )
     console.print(_table(result, budget))
     record = {
         "kind": "plan",
@@ -90,6 +93,7 @@ def plan(
         "tokens": third,
         "window": window,
         "budget": budget,
+        "silent": silent,
         "objective": objective,
         "largest_integer": largest_integer,
         "technology": technology,
@@ -98,7 +102,7 @@ def plan(
         "chosen": dataclasses.asdict(_chosen(result)),
         "points": [dataclasses.asdict(point) for point in result.points],
     }
-    keys = ("text", "from", "tokens", "budget", "objective", "largest_integer", "single", "chosen")
+    keys = ("text", "from", "tokens", "budget", "silent", "objective", "largest_integer", "single")
     source = {**model.source, "plan": {key: record[key] for key in keys}}
     return dataclasses.replace(result.model, source=source), record
 

@@ -98,7 +98,7 @@ def test_page(page, width):
     assert answer["width"] <= answer["room"] == width
     assert answer["reached"] == answer["focusable"] > 20
     assert len(answer["charts"]) >= 7 and min(answer["charts"]) > 100
-    # The browser asks its vendor for the time and the like by itself; the page names no host at all.
+    # The browser asks its vendor for the time by itself; the page names no host at all.
     assert "://" not in page.read_text("utf-8")
     hosts = set(re.findall(r'"url":"(?:https?|wss?)://([^"/:]*)', log.read_text()))
     assert {host for host in hosts if not host.endswith("google.com")} == set()

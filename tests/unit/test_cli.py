@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sw import cli
+from sw.convert.container import load
 from sw.convert.convert import convert
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
@@ -81,6 +82,10 @@ BAD = {
     "budget and silence": (
         ["convert", "--budget", "1%", "--silence", "ffn_down=1"],
         "--budget chooses thresholds itself; leave --silence out",
+    ),
+    "budget and silent": (
+        ["convert", "--budget", "1%", "--silent", "20%"],
+        "--budget and --silent are two ways to plan; give one",
     ),
     "short plan": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
@@ -222,3 +227,17 @@ def test_inspect_and_compile(run, container, tmp_path):
     assert code == 0 and "is streamed through" in out
     code, _, err = run("verify", str(container), "--image", str(image), "--tokens", "1")
     assert code == 2 and "compiled for configuration" in err
+
+
+def test_a_plan_is_kept_and_shown(run, tmp_path):
+    path, model = tmp_path / "plan.json", tmp_path / "m.safetensors"
+    text = ["--calibrate", "tests/data/persuasion_excerpt.txt", "--tokens", "300"]
+    arguments = ["--silent", "25%", "--code", "companded", "--objective", "events"]
+    code, out, _ = run("convert", *text, *arguments, "-o", str(model), "--json", str(path))
+    assert code == 0 and "code table companded, 16 steps" in out
+    written, planned = json.loads(path.read_text()), load(model)
+    assert written["chosen"] == written["points"][-1] and len(written["points"]) == 2
+    assert written["chosen"]["silent"] > 0.2 > written["points"][0]["silent"]
+    assert planned.source["plan"]["silent"] == 0.25
+    thresholds = {tables["companded"].threshold for tables in planned.quantizers.values()}
+    assert min(thresholds) == 4 and len(thresholds) > 3
