@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from sw.errors import UserError
 from sw.load.fetch import cache_folder
@@ -25,7 +26,16 @@ _FLAGS = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--noassert", "-Wn
 _TRACE_FLAGS = ("--trace-fst", "-CFLAGS", "-DFIRSTSPIKE_TRACE")
 _MEMORY_FLAGS = ("-CFLAGS", "-DFIRSTSPIKE_MEMORY")
 _WRITES_FLAGS = ("-CFLAGS", "-DFIRSTSPIKE_WRITES")
-_OPTIMIZE = "-O2"
+#: Progress goes to the person, not into what a command prints.
+_NOTE: dict[str, Any] = {"file": sys.stderr, "flush": True}
+
+
+def optimization() -> str:
+    """How hard the C++ compiler tries: ``$FIRSTSPIKE_OPTIMIZE``, or -O2 without it.
+
+    Less compiles faster and simulates slower; tests, which simulate little, take -O1.
+    """
+    return os.environ.get("FIRSTSPIKE_OPTIMIZE", "-O2")
 
 
 def environment() -> dict[str, str]:
@@ -89,7 +99,7 @@ def build(
     )
     files = (SHIM, *([MEMORY] * memory), *([WRITES] * writes))
     sources = [path.read_text(encoding="utf-8") for path in files]
-    parts = (verilog, *sources, " ".join(flags), _OPTIMIZE)
+    parts = (verilog, *sources, " ".join(flags), optimization())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
     finished = cache_folder() / "verilated" / key
     library = finished / LIBRARY
@@ -119,13 +129,51 @@ def _compile(work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str]
     verilate += ["-CFLAGS", f"-I{WAVEFORM} -I{SHIM.parent}", "-o", LIBRARY, "core.v", str(SHIM)]
     # CFG_CXXFLAGS_PCH_I: large models otherwise look for precompiled headers that do not exist.
     make = ["make", "-C", "objects", "-f", "Vcore.mk", "-j", "2", "CFG_CXXFLAGS_PCH_I=-include"]
-    make += [f"OPT_FAST={_OPTIMIZE}", "LDLIBS=-shared -pthread"]
-    for step, command in (("translating Verilog to C++", verilate), ("compiling C++", make)):
-        print(f"simulation: {step} (once; kept in {cache_folder()})", file=sys.stderr, flush=True)
-        program = _which(command[0], tools["PATH"]) or command[0]
-        done = subprocess.run(
-            [program, *command[1:]], cwd=work, env=tools, capture_output=True, text=True
-        )
-        if done.returncode:
-            tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-            raise UserError(f"Building the simulation failed while {step}:\n{tail}")
+    make += [f"OPT_FAST={optimization()}", "LDLIBS=-shared -pthread"]
+    print(f"simulation: translating Verilog to C++ (once; kept in {cache_folder()})", **_NOTE)
+    _run(verilate, work, tools)
+    runtime = _runtime_folder(work, flags, tools)
+    # Newer than their sources, they are not compiled again.
+    for kept in runtime.glob("*.o"):
+        shutil.copy(kept, work / "objects" / kept.name)
+    print("simulation: compiling C++", **_NOTE)
+    _run(make, work, tools)
+    if not runtime.exists():
+        _keep_runtime(work / "objects", runtime)
+
+
+def _run(command: list[str], work: Path, tools: dict[str, str]) -> str:
+    """Run a tool; return what it printed."""
+    program = _which(command[0], tools["PATH"]) or command[0]
+    done = subprocess.run(
+        [program, *command[1:]], cwd=work, env=tools, capture_output=True, text=True
+    )
+    if done.returncode:
+        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
+        raise UserError(f"Building the simulation failed in {command[0]}:\n{tail}")
+    return done.stdout
+
+
+def _runtime_folder(work: Path, flags: tuple[str, ...], tools: dict[str, str]) -> Path:
+    """Where Verilator's own objects are kept, the same for all cores of this compiler."""
+    makefile = (work / "objects" / "Vcore.mk").read_text(encoding="utf-8")
+    kit = makefile.split("VERILATOR_ROOT = ")[1].splitlines()[0]
+    source = Path(kit, "include", "verilated.cpp").read_text(encoding="utf-8")
+    compiler = _run(["g++", "--version"], work, tools)
+    parts = (source, compiler, " ".join(flags), optimization())
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return cache_folder() / "verilated" / f"runtime-{key}"
+
+
+def _keep_runtime(objects: Path, runtime: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=runtime.parent, prefix=".building-") as folder:
+        result = Path(folder) / "result"
+        result.mkdir()
+        for built in objects.glob("verilated*.o"):
+            if built.stem != SHIM.stem:
+                shutil.copy2(built, result / built.name)
+        try:
+            os.replace(result, runtime)
+        except OSError:
+            if not runtime.exists():  # otherwise another process was faster
+                raise
