@@ -1,9 +1,11 @@
 # Firstspike: every target sets up .venv by itself; nothing needs to be activated.
 #   PYTHON=python3.12   interpreter for .venv
 #   INDEX=URL           extra package index, e.g. one that serves CPU builds of PyTorch
+#   BOARD=ulx3s-85f     board of `make bitstream`
 
 PYTHON ?= python3
 INDEX ?=
+BOARD ?= ulx3s-85f
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,7 +13,7 @@ AREA := $(VENV)/.area
 # A file of tests shares its simulations.
 PARALLEL := -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: run test test-slow lint docs bench bench-area clean
+.PHONY: run test test-slow lint docs bitstream bench bench-area clean
 .DEFAULT_GOAL := run
 
 run: $(READY)  ## build the hardware, run the bundled model on it, compare with the golden model
@@ -30,9 +32,15 @@ lint: $(READY)  ## style, docstrings, format, types
 
 docs: $(READY)  ## write the generated pages of docs/
 	$(BIN)/python -m tools.docs
+	$(BIN)/python -m tools.constraints
 
-bench: $(READY)  ## numbers of the closing notes: loader, accuracy, speed
+bitstream: $(AREA)  ## a bitstream and its report, in build/BOARD; installs synthesis, place and route first
+	$(BIN)/python -m hw.build --board $(BOARD) --out build/$(BOARD)
+
+bench: $(AREA)  ## numbers of the closing notes: loader, accuracy, speed; a line of docs/history.md
 	$(BIN)/python -m tools.bench
+	$(BIN)/python -m hw.build --board ulx3s-85f --out build/ulx3s-85f
+	$(BIN)/python -m tools.history build/ulx3s-85f/report.json
 
 bench-area: $(AREA)  ## cells and clock on an ECP5; installs synthesis, place and route first
 	$(BIN)/python -m tools.area

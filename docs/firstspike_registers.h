@@ -163,6 +163,8 @@
 #define FIRSTSPIKE_WAITING_WRITES_MASK              0x00000400u
 #define FIRSTSPIKE_WAITING_FORGOTTEN_SHIFT          11
 #define FIRSTSPIKE_WAITING_FORGOTTEN_MASK           0x00000800u
+#define FIRSTSPIKE_WAITING_COMBINE_SHIFT            12
+#define FIRSTSPIKE_WAITING_COMBINE_MASK             0x00001000u
 
 /* R: Codes that are levels of the ladder and not silent. */
 #define FIRSTSPIKE_SPIKES                           0x80u
@@ -196,6 +198,22 @@
 
 /* R: Cycles in which the lanes waited for the encoder's next event. */
 #define FIRSTSPIKE_STALL_ENCODER                    0xa8u
+
+/* RW: Arrays of the instruction; only of cores with crossbars, as all that follows. */
+#define FIRSTSPIKE_ARRAY                            0xe0u
+#define FIRSTSPIKE_ARRAY_MATRIX_SHIFT               0
+#define FIRSTSPIKE_ARRAY_MATRIX_MASK                0x0000ffffu
+#define FIRSTSPIKE_ARRAY_TILE_SHIFT                 16
+#define FIRSTSPIKE_ARRAY_TILE_MASK                  0xffff0000u
+
+/* R: Time steps in which word lines of an array were raised, phases apart. */
+#define FIRSTSPIKE_ARRAY_STEPS                      0xe4u
+
+/* R: Readings of columns that were converted. */
+#define FIRSTSPIKE_CONVERSIONS                      0xe8u
+
+/* R: Word lines that were raised. */
+#define FIRSTSPIKE_LINES_RAISED                     0xecu
 
 /* Values of status.error. */
 #define FIRSTSPIKE_ERROR_NONE                       0

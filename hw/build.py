@@ -1,4 +1,7 @@
-"""Command ``python -m hw.build``: a configuration becomes Verilog and a manifest."""
+"""Command ``python -m hw.build``: a configuration becomes Verilog and a manifest.
+
+With ``--board`` it becomes a bitstream.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,11 @@ from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component, In, Signature
 
+from hw.bus.csr import registers_of
 from hw.core import CLOCK, Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
-from hw.spec.registers import REGISTERS, Register
+from hw.spec.registers import Register
 from hw.synapse.block_ram import VERILOG
 
 #: Name of the Verilog module.
@@ -59,7 +63,7 @@ def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
         "ports": ports(core.signature),
-        "registers": [_describe(register) for register in REGISTERS.values()],
+        "registers": [_describe(register) for register in registers_of(params)],
     }
     return text, manifest
 
@@ -142,28 +146,41 @@ def _summary(name: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
+    from hw.boards import command as boards  # they need this module
+
     parser = argparse.ArgumentParser(prog="python -m hw.build", description=__doc__)
-    parser.add_argument("--config", default=DEFAULT, help=f"configuration; {DEFAULT} if not given")
-    parser.add_argument("--out", type=Path, help="folder for NAME.v and NAME.json")
+    parser.add_argument(
+        "--config", help=f"configuration; {DEFAULT}, or the board's own, if not given"
+    )
+    parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--integrator", help="mac or spike; the configuration's if not given")
     parser.add_argument("--list", action="store_true", help="list the configurations and stop")
+    boards.add_options(parser)
     options = parser.parse_args(arguments)
     if options.list:
         print("\n".join(map(_summary, CONFIGS)))
         return 0
-    if options.config not in CONFIGS:
+    if options.list_boards:
+        return boards.list_boards()
+    if options.board is not None:
+        return boards.run(options)
+    name = options.config or DEFAULT
+    if name not in CONFIGS:
         known = ", ".join(CONFIGS)
-        print(f"There is no configuration {options.config!r}; choose {known}.", file=sys.stderr)
+        print(f"There is no configuration {name!r}; choose {known}.", file=sys.stderr)
         return 2
     if options.integrator not in (None, *INTEGRATORS):
         known = " or ".join(INTEGRATORS)
         print(f"There is no integrator {options.integrator!r}; choose {known}.", file=sys.stderr)
         return 2
+    if options.check:
+        print("Name a board to check with --board; --list-boards shows them.", file=sys.stderr)
+        return 2
     if options.out is None:
         print("Name a folder for the generated files with --out.", file=sys.stderr)
         return 2
     try:
-        paths = write(options.config, options.out, integrator=options.integrator)
+        paths = write(name, options.out, integrator=options.integrator)
     except OSError as error:
         print(f"Cannot write to {options.out}: {error.strerror}.", file=sys.stderr)
         return 2

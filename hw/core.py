@@ -14,7 +14,7 @@ from hw.sequence.storer import write_signature
 from hw.sequence.token_unit import TokenUnit
 from hw.sequence.totals import Totals
 from hw.spec.params import CoreParams
-from hw.spec.registers import COUNTERS
+from hw.spec.registers import COUNTERS, CROSSBAR_COUNTERS
 from hw.synapse.external import axi_signature
 
 __all__ = ["CLOCK", "LANES", "MEMORY_PREFIX", "PREFIX", "Core", "core_signature"]
@@ -111,7 +111,7 @@ class Core(wiring.Component):
         else:
             connect(m, registers.memory_data, matrix.memory)
         m.d.comb += [
-            *self._command(registers, matrix),
+            *self._command(registers, matrix.encoding, matrix.command),
             matrix.encode.eq(registers.control.start),
             matrix.start.eq(registers.control.start & ~registers.mode.encode),
             matrix.abort.eq(registers.control.reset),
@@ -121,6 +121,11 @@ class Core(wiring.Component):
             registers.status.error.eq(matrix.error),
             *(getattr(registers, name).eq(matrix.counters[name]) for name in COUNTERS),
         ]
+        if params.crossbar:
+            m.d.comb += [
+                matrix.array.eq(registers.array),
+                *(getattr(registers, name).eq(getattr(matrix, name)) for name in CROSSBAR_COUNTERS),
+            ]
         return m
 
     def _export(self, m, prefix, bus):
@@ -129,9 +134,9 @@ class Core(wiring.Component):
             port, inner = getattr(self, prefix + name), getattr(bus, name)
             m.d.comb += inner.eq(port) if member.flow is In else port.eq(inner)
 
-    def _command(self, registers, matrix):
+    def _command(self, registers, encoding, command):
         """Let the matrix unit do what the registers say: encode a vector, multiply all up to it."""
-        encoding, command, vector = matrix.encoding, matrix.command, registers.mode.vector
+        vector = registers.mode.vector
         return [
             *(task.inputs.eq(registers.shape.inputs) for task in (encoding, command)),
             *(task.mode.eq(registers.mode) for task in (encoding, command)),
@@ -155,8 +160,13 @@ class Core(wiring.Component):
         connect(m, registers.best_data, unit.best)
         connect(m, registers.vector_data, unit.vector)
         control, status = registers.control, registers.status
-        # Between an abort and what it leaves to drain lies the cycle of `stop`.
-        busy = unit.busy | unit.draining | matrix.busy | matrix.stop
+        # Registers, as they reach far; the host cannot write again as soon as that. Between an
+        # abort and what it leaves to drain lies the cycle of `stop`.
+        busy, taken = Signal(), Signal()
+        m.d.sync += [
+            busy.eq(unit.busy | unit.draining | matrix.busy | matrix.stop),
+            taken.eq(unit.busy),
+        ]
         program = Signal()  # what ran last
         start = control.start & ~control.run
         m.d.comb += [
@@ -168,11 +178,14 @@ class Core(wiring.Component):
             unit.stop.eq(matrix.stop),
             unit.refused.eq(matrix.error),
             *(getattr(unit, name).eq(getattr(matrix, name)) for name in STATES),
-            matrix.encode.eq(Mux(unit.busy, unit.encode, start)),
-            matrix.start.eq(Mux(unit.busy, unit.multiply, start & ~registers.mode.encode)),
-            matrix.beside.eq(unit.busy),
+            *self._command(registers, unit.host_encoding, unit.host_command),
+            matrix.encoding.eq(unit.encoding),
+            matrix.command.eq(unit.command),
+            matrix.encode.eq(unit.encode | (start & ~taken)),
+            matrix.start.eq(unit.multiply | (start & ~taken & ~registers.mode.encode)),
+            matrix.beside.eq(taken),
             matrix.abort.eq(control.reset | unit.halt),
-            matrix.address.eq(Mux(unit.busy, unit.output << 1, registers.output_data.address)),
+            matrix.address.eq(Mux(taken, unit.output << 1, registers.output_data.address)),
             status.busy.eq(busy),
             status.done.eq(Mux(program, unit.done, matrix.done)),
             status.error.eq(Mux(program, unit.error, matrix.error)),
@@ -194,15 +207,8 @@ class Core(wiring.Component):
             m.d.sync += program.eq(1)
         with m.Elif(start & ~busy):
             m.d.sync += program.eq(0)
-        with m.If(unit.busy):
-            m.d.comb += [
-                matrix.encoding.eq(unit.encoding),
-                matrix.command.eq(unit.command),
-            ]
-        with m.Else():
-            m.d.comb += self._command(registers, matrix)
-        for name in inputs.input.signature.members:
+        for name in inputs.input.signature.members:  # all 0 where nothing is written
             host, token, used = (
                 Value.cast(getattr(writer.input, name)) for writer in (inputs, unit, matrix)
             )
-            m.d.comb += used.eq(Mux(unit.busy, token, host))
+            m.d.comb += used.eq(token | host)

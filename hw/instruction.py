@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -104,44 +104,51 @@ class InstructionCheck(wiring.Component):
         if params.lanes % W8.lanes_per_output == 0:
             most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
 
-        known_table = self._judge_table(m)
         known_format = ~self.wide if most_wide_tiles == 0 else 1
+        known = Signal()
+        m.d.sync += known.eq(self._judge_table(m) & known_format)
         head = Mux(self.wide, W8.scale_beats, W4.scale_beats) + Mux(self.sums, SUM_BEATS, 0)
 
         # Both factors fit, or the instruction is refused for its inputs or outputs.
         blocks = Signal(range(params.max_blocks + 1))
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
-        tiles = self.tiles[: max(most_tiles, most_wide_tiles).bit_length()]
+        tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
         beats = Signal(range(W4.group_beats(sums=True) + 1))
         room = Signal(signed(WORD + 1))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
+        most, many = Signal(16), Signal()
+        unfit, misplaced = Signal(), Signal()
         m.d.sync += [
             blocks.eq((self.inputs + BLOCK - 1) >> 5),
+            tiles.eq(self.tiles),
             beats.eq(head + BLOCK),
             room.eq(params.memory_beats - self.weight_base),
             span.eq(blocks * beats),
             needed.eq(span * tiles * params.sub_tiles),
+            most.eq(Mux(self.wide, most_wide_tiles, most_tiles)),
+            many.eq((self.tiles == 0) | (self.tiles > most)),
+            unfit.eq((self.inputs == 0) | (self.inputs > params.max_inputs)),
+            misplaced.eq(self.weight_base % params.alignment != 0),
         ]
 
-        misplaced = needed > room
-        if params.alignment > 1:
-            misplaced |= self.weight_base % params.alignment != 0
-
-        most = Mux(self.wide, most_wide_tiles, most_tiles)
-        many = self.tiles > most
-        known = known_table & known_format
+        several = Const(1)
         if params.batch > 1:
-            known &= self.vector < params.batch
+            encodable, more = Signal(), Signal.like(self.more)
             wanted = Signal(len(tiles) + VECTOR_BITS + 1)
-            m.d.sync += wanted.eq(tiles * (self.more + 1))
+            m.d.sync += [
+                encodable.eq(self.vector < params.batch),
+                more.eq(self.more),
+                wanted.eq(tiles * (more + 1)),
+            ]
+            several = encodable
             many |= wanted > most
-        with m.If(~known):
+        with m.If(~(known & several)):
             m.d.sync += self.error.eq(Error.MODE)
-        with m.Elif((self.inputs == 0) | (self.inputs > params.max_inputs)):
+        with m.Elif(unfit):
             m.d.sync += self.error.eq(Error.INPUTS)
-        with m.Elif((self.tiles == 0) | many):
+        with m.Elif(many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif(misplaced):
+        with m.Elif(misplaced | (needed > room)):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

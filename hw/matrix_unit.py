@@ -21,7 +21,8 @@ from hw.sequence.totals import counters_layout
 from hw.spec.codes import BLOCK
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
-from hw.spec.registers import REGISTERS, Error
+from hw.spec.registers import CROSSBAR_COUNTERS, REGISTERS, Error
+from hw.synapse.crossbar.lanes import CrossbarLanes, array_layout
 from hw.synapse.external import ExternalMemory, axi_signature
 from hw.synapse.onchip import OnChipMemory
 
@@ -76,6 +77,10 @@ class MatrixUnit(wiring.Component):
         Output buffer; see :class:`hw.integrate.output_buffer.OutputBuffer`.
     counters : Out(struct)
         See :func:`hw.sequence.totals.counters_layout`.
+    array : In(array_layout)
+        With crossbars: the matrix that is multiplied.
+    array_steps, conversions, lines_raised : Out(32)
+        With crossbars: what they did.
     memory : In(WindowSignature) or Out(AXI4ReadSignature)
         The host's window to synapse memory on chip, or the bus to that outside.
     """
@@ -86,6 +91,9 @@ class MatrixUnit(wiring.Component):
     def __init__(self, params: CoreParams):
         self._params = params
         memory = Out(axi_signature(params)) if params.external else In(WindowSignature())
+        crossbar = {}
+        if params.crossbar:
+            crossbar = {"array": In(array_layout()), **dict.fromkeys(CROSSBAR_COUNTERS, Out(32))}
         super().__init__(
             {
                 **dict.fromkeys(("encode", "start"), In(1)),
@@ -106,6 +114,7 @@ class MatrixUnit(wiring.Component):
                 "tile_done": Out(1),
                 "counters": Out(counters_layout()),
                 "memory": memory,
+                **crossbar,
             }
         )
 
@@ -118,7 +127,8 @@ class MatrixUnit(wiring.Component):
         m.submodules.synapse = synapse = memory(params)
         abort = ResetInserter(self.stop)  # a register, as it reaches everything
         controller, encoder = Controller(), self.encoder(params)
-        engine, lanes = TileEngine(params), LANES[params.integrator](params)
+        kind = CrossbarLanes if params.crossbar else LANES[params.integrator]
+        engine, lanes = TileEngine(params), kind(params)
         scaler, outputs = GroupScaler(params), OutputBuffer(params)
         m.submodules.controller = abort(controller)
         m.submodules.encoder = abort(encoder)
@@ -151,6 +161,12 @@ class MatrixUnit(wiring.Component):
             *(getattr(self, name).eq(getattr(outputs, name)) for name in OUTPUTS),
             self.bases.eq(encoder.bases),
         ]
+        if params.crossbar:
+            m.d.comb += [
+                lanes.start.eq(controller.begin_product),
+                lanes.array.eq(self.array),
+                *(getattr(self, name).eq(getattr(lanes, name)) for name in CROSSBAR_COUNTERS),
+            ]
         if params.external:
             self._connect_external(m, synapse, encoder, controller)
         else:

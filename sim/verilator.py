@@ -16,6 +16,7 @@ from sw.errors import UserError
 from sw.load.fetch import cache_folder
 
 SHIM = Path(__file__).with_name("verilated_shim.cpp")
+BOARD_SHIM = Path(__file__).with_name("board_shim.cpp")
 MEMORY = Path(__file__).with_name("verilated_memory.h")
 WRITES = Path(__file__).with_name("verilated_writes.h")
 #: Headers that stand in for the compression libraries of the waveform writer.
@@ -64,7 +65,13 @@ def _which(tool: str, path: str) -> str | None:
 
 
 def build(
-    verilog: str, top: str, *, trace: bool = False, memory: bool = False, writes: bool = False
+    verilog: str,
+    top: str,
+    *,
+    trace: bool = False,
+    memory: bool = False,
+    writes: bool = False,
+    shim: Path = SHIM,
 ) -> Path:
     """Shared library of a core, from the cache where it was built before.
 
@@ -80,6 +87,8 @@ def build(
         Whether the core has an AXI4 port, to which a model of memory is joined.
     writes : bool
         Whether that port can also write.
+    shim : Path
+        C++ around the core: that of a core, or of a board.
 
     Returns
     -------
@@ -97,7 +106,7 @@ def build(
         *(_MEMORY_FLAGS if memory else ()),
         *(_WRITES_FLAGS if writes else ()),
     )
-    files = (SHIM, *([MEMORY] * memory), *([WRITES] * writes))
+    files = (shim, *([MEMORY] * memory), *([WRITES] * writes))
     sources = [path.read_text(encoding="utf-8") for path in files]
     parts = (verilog, *sources, " ".join(flags), optimization())
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -111,7 +120,7 @@ def build(
     with tempfile.TemporaryDirectory(dir=finished.parent, prefix=".building-") as folder:
         work = Path(folder)
         (work / "core.v").write_text(verilog, encoding="utf-8")
-        _compile(work, top, flags, tools)
+        _compile(work, top, flags, tools, shim)
         result = work / "result"
         result.mkdir()
         shutil.copy2(work / "objects" / LIBRARY, result / LIBRARY)
@@ -123,10 +132,12 @@ def build(
     return library
 
 
-def _compile(work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str]) -> None:
+def _compile(
+    work: Path, top: str, flags: tuple[str, ...], tools: dict[str, str], shim: Path
+) -> None:
     verilate = ["verilator", "--cc", "--exe", "--prefix", "Vcore", "--top-module", top, *flags]
     verilate += ["--Mdir", "objects", "-CFLAGS", "-fPIC"]
-    verilate += ["-CFLAGS", f"-I{WAVEFORM} -I{SHIM.parent}", "-o", LIBRARY, "core.v", str(SHIM)]
+    verilate += ["-CFLAGS", f"-I{WAVEFORM} -I{SHIM.parent}", "-o", LIBRARY, "core.v", str(shim)]
     # CFG_CXXFLAGS_PCH_I: large models otherwise look for precompiled headers that do not exist.
     make = ["make", "-C", "objects", "-f", "Vcore.mk", "-j", "2", "CFG_CXXFLAGS_PCH_I=-include"]
     make += [f"OPT_FAST={optimization()}", "LDLIBS=-shared -pthread"]

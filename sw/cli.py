@@ -14,7 +14,7 @@ from sw.errors import UserError
 
 #: Subcommands, each the function ``command`` of a module in `sw.commands`, imported when used.
 COMMANDS = {
-    "generate": "Generate text on the golden model or on simulated hardware.",
+    "generate": "Generate text on the golden model, on simulated hardware, or on a board.",
     "verify": "Run golden model and hardware side by side; stop at the first difference.",
     "eval": "Measure perplexity of the float, fake-quantized and golden model.",
     "inspect": "Show what a model holds.",
@@ -26,12 +26,13 @@ COMMANDS = {
     "plan": "Predict cycles and bytes of a token on a core and a memory.",
     "compile": "Lay a model out for one hardware configuration.",
     "fetch": "Bring a model or texts into the cache.",
+    "board-sim": "Simulate a board behind a pseudo-terminal, which looks like a serial port.",
     "demo": "Build the hardware, run the bundled model on it, compare with the golden model.",
     "doctor": "Say what is missing on this machine, and for which command.",
 }
 
 #: Modules whose names differ from their commands'.
-_MODULES = {"eval": "evaluate", "compile": "compile_image"}
+_MODULES = {"eval": "evaluate", "compile": "compile_image", "board-sim": "board_sim"}
 
 
 def main() -> None:

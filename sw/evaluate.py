@@ -6,10 +6,13 @@ import dataclasses
 
 from torch import Tensor
 
+from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
 from sw.errors import UserError
+from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
 from sw.golden.fake import FakeQuantizers
+from sw.golden.fake_weights import chosen_weights
 from sw.golden.float_model import FloatLlama
 from sw.golden.integers import LOGIT_FRACTION
 from sw.golden.linear import GoldenLinear
@@ -39,9 +42,16 @@ class Meter(GoldenLinear):
         return result
 
 
+class CrossbarMeter(Meter, CrossbarLinear):
+    """Golden product on crossbars that also counts codes per matrix."""
+
+
 @dataclasses.dataclass(kw_only=True)
 class Evaluation:
-    """What `eval --json` writes: perplexity per rung, its standard error, and shares of codes."""
+    """What `eval --json` writes: perplexity per rung, its standard error, and shares of codes.
+
+    ``crossbar`` and ``counters`` are None where weights are in memory.
+    """
 
     perplexity: dict[str, float | None]
     stderr: dict[str, float | None]
@@ -49,6 +59,8 @@ class Evaluation:
     window: int
     table: str
     shares: dict
+    crossbar: dict | None = None
+    counters: dict | None = None
 
 
 def evaluate(
@@ -59,6 +71,8 @@ def evaluate(
     window: int,
     table: str,
     rungs: tuple[str, ...] = RUNGS,
+    crossbar: Crossbar | None = None,
+    columns: int = 64,
     report=print,
 ) -> Evaluation:
     """Measure perplexity over disjoint windows.
@@ -77,6 +91,10 @@ def evaluate(
         Code table of the fake and golden rungs.
     rungs : tuple of str
         What to measure.
+    crossbar : Crossbar, optional
+        Arrays that multiply on the golden rung.
+    columns : int
+        Columns of an array.
     report : callable
         Receives a line when a rung is done.
 
@@ -94,13 +112,16 @@ def evaluate(
         )
     measured: dict[str, Perplexity] = {}
     shares: dict = {}
+    counters: dict | None = None
     for rung in rungs:
         if rung != "golden" and checkpoint is None:
             continue
         if rung == "golden":
-            measured[rung], shares = _golden(model, tokens, window, table)
+            measured[rung], meter = _golden(model, tokens, window, table, crossbar, columns)
+            shares = shares_of(meter)
+            counters = dict(meter.counters) if crossbar else None
         else:
-            measured[rung] = _float(rung, checkpoint, tokens, window, table)
+            measured[rung] = _float(rung, model, checkpoint, tokens, window, table)
         result = measured[rung]
         report(f"{rung:>7}  {result.perplexity:8.3f}  (nll +- {result.nll_stderr:.4f})")
     return Evaluation(
@@ -110,26 +131,33 @@ def evaluate(
         window=window,
         table=table,
         shares=shares,
+        crossbar=dataclasses.asdict(crossbar) if crossbar else None,
+        counters=counters,
     )
 
 
-def _float(rung, checkpoint, tokens, window, table) -> Perplexity:
+def _float(rung, model, checkpoint, tokens, window, table) -> Perplexity:
     network = FloatLlama.from_checkpoint(checkpoint)
     if rung == "fake":
         network.quantizers = FakeQuantizers.from_checkpoint(checkpoint, table=table)
+        network.quantizers.weights |= chosen_weights(model, checkpoint)
     return perplexity(network, tokens, window)
 
 
-def _golden(model, tokens, window, table) -> tuple[Perplexity, dict]:
+def _golden(model, tokens, window, table, crossbar, columns) -> tuple[Perplexity, Meter]:
     golden = GoldenModel(model, table=table)
-    meter = Meter(model, table=golden.table)
+    meter = (
+        CrossbarMeter(model, table=golden.table, crossbar=crossbar, lanes=columns)
+        if crossbar
+        else Meter(model, table=golden.table)
+    )
     golden.golden = meter
 
     def logits(batch: Tensor) -> Tensor:
         golden.reset_cache()
         return golden.prefill(batch[0].tolist())[None].float() / 2**LOGIT_FRACTION
 
-    return perplexity(logits, tokens, window), shares_of(meter)
+    return perplexity(logits, tokens, window), meter
 
 
 def shares_of(meter: Meter) -> dict:

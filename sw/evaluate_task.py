@@ -7,10 +7,9 @@ import math
 from collections.abc import Callable, Sequence
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from sw.convert.encoder import ConvertedEncoder
+from sw.convert.hessians import watched
 from sw.evaluate import RUNGS, Meter
 from sw.golden.encoder import GoldenEncoder
 from sw.golden.fake_encoder import FakeEncoderQuantizers
@@ -56,7 +55,6 @@ def evaluate_task(
     table: str,
     rungs: tuple[str, ...] = RUNGS,
     report: Callable[[str], None] = print,
-    console: Console | None = None,
 ) -> TaskEvaluation:
     """Let every rung classify the sentences.
 
@@ -74,8 +72,6 @@ def evaluate_task(
         What to measure.
     report : callable
         Receives a line when a rung is done.
-    console : Console, optional
-        Where progress is shown; nowhere if absent.
     """
     decided: dict[str, list[int]] = {}
     shares: dict = {}
@@ -84,7 +80,7 @@ def evaluate_task(
     stderr: dict[str, float | None] = dict.fromkeys(RUNGS)
     for rung in rungs:
         if rung == "golden":
-            decided[rung], shares = _golden(model, examples, table, console)
+            decided[rung], shares = _golden(model, examples, table)
         elif checkpoint is not None:
             decided[rung] = _float(rung, model, checkpoint, examples, table)
         else:
@@ -116,17 +112,30 @@ def _float(rung, model, checkpoint, examples, table) -> list[int]:
         return logits_of(network, [example.ids for example in examples]).argmax(-1).tolist()
 
 
-def _golden(model, examples, table, console) -> tuple[list[int], dict]:
+def _golden(model, examples, table) -> tuple[list[int], dict]:
     golden = GoldenEncoder(model, table=table)
     meter = Meter(model, table=golden.table)
     golden.golden = meter
-    decided = [
-        int(golden.encode(example.ids).logits.argmax())
-        for example in track(
-            examples, description="golden", console=console, disable=console is None
-        )
-    ]
+    sentences = [example.ids for example in examples]
+    decided = [0] * len(sentences)
+    for rows in watched(alike(sentences), "golden"):
+        for row, encoding in zip(
+            rows, golden.encode_alike([sentences[row] for row in rows]), strict=True
+        ):
+            decided[row] = int(encoding.logits.argmax())
     return decided, task_shares(meter)
+
+
+def alike(sentences: Sequence[Sequence[int]], most: int = 4) -> list[list[int]]:
+    """Group the indices of sentences by their length, at most so many together."""
+    by_length: dict[int, list[int]] = {}
+    for row, sentence in enumerate(sentences):
+        by_length.setdefault(len(sentence), []).append(row)
+    return [
+        rows[start : start + most]
+        for _, rows in sorted(by_length.items())
+        for start in range(0, len(rows), most)
+    ]
 
 
 def task_shares(meter: Meter) -> dict:

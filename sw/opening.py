@@ -8,17 +8,22 @@ import importlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hw.spec.configs import CONFIGS
+from hw.spec.crossbar import Crossbar
 from hw.spec.params import INTEGRATORS, CoreParams
+from sw.compile.encoder_program import EncoderProgram
 from sw.compile.image import DeviceImage, compile_model, load_image
 from sw.compile.program import compile_program
 from sw.compile.stream import compile_stream
 from sw.convert.container import ConvertedModel, load
 from sw.convert.convert import convert
-from sw.convert.encoder import ENCODER_MAGIC
+from sw.convert.convert_encoder import convert_encoder
+from sw.convert.encoder import ENCODER_MAGIC, ConvertedEncoder, load_encoder
 from sw.driver.decoder import TokenDecoder
 from sw.driver.device import Device
+from sw.driver.encoder import EncoderDevice
 from sw.driver.linear import DeviceLinear
 from sw.driver.link import check_speed
 from sw.driver.stream import StreamDevice
@@ -26,15 +31,16 @@ from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.decoder import GoldenModel
+from sw.golden.encoder import GoldenEncoder
 from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
-from sw.load.fetch import SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
+from sw.load.fetch import MODELS, SMOLLM2_MEMBER, cache_folder, resolve_checkpoint
 from sw.load.gguf import load_gguf
-from sw.load.hf import load_huggingface
+from sw.load.hf import is_encoder, load_huggingface
 from sw.load.hf_files import is_checkpoint, safetensors_metadata
 from sw.models import bundled_model
 
 BUNDLED = ("bundled", "austen-0.3m")
-BACKENDS = ("golden", "rtl", "cocotb")
+BACKENDS = ("golden", "rtl", "cocotb", "serial")
 
 
 def open_checkpoint(name: str | None) -> Checkpoint:
@@ -71,6 +77,20 @@ def open_encoder(name: str) -> EncoderCheckpoint:
     return loaded
 
 
+def open_converted_encoder(name: str | None) -> ConvertedEncoder | None:
+    """Load an encoder's container, or convert an encoder in 8 bits; None if it is no encoder."""
+    if name is None or name in BUNDLED:
+        return None
+    if is_encoder_container(name):
+        return load_encoder(name)
+    if not Path(name).exists() and name not in MODELS:
+        return None
+    path = resolve_checkpoint(name)
+    if not _is_huggingface(path) or not is_encoder(path):
+        return None
+    return convert_encoder(open_encoder(name))
+
+
 def is_encoder_container(name: str) -> bool:
     """Tell whether a name is that of a converted encoder's file."""
     return Path(name).is_file() and ENCODER_MAGIC in safetensors_metadata(Path(name))
@@ -94,6 +114,8 @@ def open_model(name: str | None) -> ConvertedModel:
         If there is no such model, or its file is damaged or of a kind not supported.
     """
     if _is_container(name):
+        if is_encoder_container(str(name)):
+            raise UserError(f"{name} is an encoder, where a decoder of the Llama family is wanted")
         return load(str(name))
     return convert(open_checkpoint(name))
 
@@ -138,19 +160,27 @@ def _is_gguf(path: str) -> bool:
         return file.read(4) == b"GGUF" or path.endswith(".gguf")
 
 
-def open_params(config: str, integrator: str | None = None) -> CoreParams:
-    """Parameters of a named configuration.
+def open_params(
+    config: str, integrator: str | None = None, crossbar: Crossbar | None = None
+) -> CoreParams:
+    """Parameters of a named configuration, perhaps with crossbars.
 
     Raises
     ------
     UserError
-        If there is no such configuration or integrator.
+        If there is no such configuration or integrator, or it cannot have crossbars.
     """
     if config not in CONFIGS:
         raise UserError(f"configuration must be one of {', '.join(CONFIGS)}, not {config!r}")
     if integrator is not None and integrator not in INTEGRATORS:
         raise UserError(f"integrator must be one of {', '.join(INTEGRATORS)}, not {integrator!r}")
     chosen = CONFIGS[config]
+    if crossbar:
+        chosen = chosen.replace(integrator=integrator or "spike", crossbar=crossbar)
+        try:
+            return CoreParams(chosen)
+        except ValueError as error:
+            raise UserError(f"configuration {config}: {error}") from None
     return CoreParams(chosen.replace(integrator=integrator) if integrator else chosen)
 
 
@@ -171,14 +201,21 @@ def open_transport(
     backend: str = "rtl",
     trace: Path | None = None,
     memory: str | None = None,
+    port: str | None = None,
+    baud: int | None = None,
 ) -> Transport:
     """Build and start a core: Verilated in this process, or under cocotb in another.
+
+    With ``serial`` it is that of a board on a serial port.
 
     Raises
     ------
     UserError
-        If ``memory``, the timing of external memory, makes no sense or has no place.
+        If ``memory``, the timing of external memory, makes no sense or has no place, or if no board
+        answers.
     """
+    if backend == "serial":
+        return open_serial(port, baud)
     if memory is not None and not params.external:
         raise UserError(
             "--memory is the timing of external memory, which this configuration has none of; "
@@ -191,9 +228,24 @@ def open_transport(
     )
 
 
+def open_serial(port: str | None, baud: int | None) -> Transport:
+    """Reach a board.
+
+    Raises
+    ------
+    UserError
+        If no port is named, or no board answers there.
+    """
+    module = importlib.import_module("sw.driver.serial")
+    if port is None:
+        found = ", ".join(module.ports()) or "none is plugged in"
+        raise UserError(f"name the board's serial port with --port ({found})")
+    return module.SerialTransport(port, baud=baud or module.BAUD, progress=module.show_progress)
+
+
 @contextlib.contextmanager
 def open_device(
-    model: ConvertedModel,
+    model: ConvertedModel | ConvertedEncoder,
     *,
     params: CoreParams,
     config: str,
@@ -232,6 +284,8 @@ def open_tokens(
     memory: str | None = None,
     link: float | None = None,
     context: int | None = None,
+    port: str | None = None,
+    baud: int | None = None,
 ) -> Iterator[tuple[TokenDecoder, float]]:
     """Run a core that makes whole tokens of a model, ``context`` at most, or all that it can.
 
@@ -239,6 +293,7 @@ def open_tokens(
 
     With ``link``, bytes in a clock cycle, device memory holds two layers, which are loaded at that
     speed beside the core: the decoder's device is a :class:`sw.driver.stream.StreamDevice`.
+    ``port`` and ``baud`` are the serial line of a board.
 
     Yields
     ------
@@ -255,15 +310,47 @@ def open_tokens(
         check_speed(link)
         streamed = compile_stream(model, params, name=config, table=table, context=context)
         start = partial(StreamDevice, params=params, program=streamed, link=link)
-    transport = open_transport(params, backend=backend, memory=memory)
+    transport = open_transport(params, backend=backend, memory=memory, port=port, baud=baud)
     try:
         yield TokenDecoder(start(transport)), transport.build_seconds
     finally:
         transport.close()
 
 
+@contextlib.contextmanager
+def open_sentences(
+    model: ConvertedEncoder,
+    *,
+    params: CoreParams,
+    config: str,
+    table: str,
+    backend: str = "rtl",
+    memory: str | None = None,
+    context: int | None = None,
+) -> Iterator[tuple[EncoderDevice, float]]:
+    """Run a core that encodes whole sentences, of ``context`` tokens at most.
+
+    Yields
+    ------
+    device : EncoderDevice
+        Encodes sentences on the core.
+    build_seconds : float
+        Time that Verilator and the compiler took; 0 if the build was cached.
+    """
+    program = EncoderProgram(model, params, name=config, table=table, context=context)
+    transport = open_transport(params, backend=backend, memory=memory)
+    try:
+        yield EncoderDevice(transport, params, program), transport.build_seconds
+    finally:
+        transport.close()
+
+
 def load_matching_image(
-    path: Path | None, model: ConvertedModel, params: CoreParams, config: str, table: str
+    path: Path | None,
+    model: ConvertedModel | ConvertedEncoder,
+    params: CoreParams,
+    config: str,
+    table: str,
 ) -> DeviceImage:
     """Device image from a file, or made now."""
     if path is None:
@@ -278,14 +365,25 @@ def golden_model(
     model: ConvertedModel, *, table: str, params: CoreParams, linear=None, batch: int = 1
 ) -> GoldenModel:
     """Golden model that predicts the memory counters of a configuration."""
+    core = _core_of(params)
     return GoldenModel(
-        model,
-        table=table,
-        lanes=params.lanes,
-        tile_lanes=params.tile_lanes,
-        integrator=params.integrator,
-        memory=params.config.memory,
-        hole=params.hole,
-        linear=linear,
-        batch=batch,
+        model, table=table, linear=linear, batch=batch, crossbar=params.crossbar, **core
     )
+
+
+def golden_encoder(
+    model: ConvertedEncoder, *, table: str, params: CoreParams, linear=None, batch: int = 1
+) -> GoldenEncoder:
+    """Golden encoder that predicts the memory counters of a configuration."""
+    return GoldenEncoder(model, table=table, linear=linear, batch=batch, **_core_of(params))
+
+
+def _core_of(params: CoreParams) -> dict[str, Any]:
+    """Arguments that say whose reads are predicted."""
+    return {
+        "lanes": params.lanes,
+        "tile_lanes": params.tile_lanes,
+        "integrator": params.integrator,
+        "memory": params.config.memory,
+        "hole": params.hole,
+    }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from hw.spec.program import Instruction
 from hw.spec.registers import COUNTERS
 from sw.compile.program import PlacedProgram
 from sw.driver.decoder import TokenDecoder, batches
@@ -197,21 +198,37 @@ def locate(device: TokenDevice, made: Sequence[Sequence[int]]) -> Place | None:
         _make(device, interpreter, last, position, until=count)
         return interpreter.words.numpy(), device.read_vector()
 
-    good, bad = 0, len(searched.instructions) - 1
+    try:
+        return search(searched.instructions, after)
+    finally:
+        device.stop_before(searched, None)
+
+
+def search(
+    instructions: Sequence[Instruction], after: Callable[[int], tuple[np.ndarray, np.ndarray]]
+) -> Place | None:
+    """Find by bisection the first instruction after which vector memory differs.
+
+    Parameters
+    ----------
+    instructions : sequence of Instruction
+        A program, END included.
+    after : callable
+        Returns the vector memory of the golden model and of the hardware after so many of them.
+    """
+    good, bad = 0, len(instructions) - 1
     expected, got = after(bad)
     if (expected == got).all():
-        device.stop_before(searched, None)
         return None
     while bad - good > 1:
         middle = (good + bad) // 2
         expected, got = after(middle)
         good, bad = (middle, bad) if (expected == got).all() else (good, middle)
     expected, got = after(bad)
-    device.stop_before(searched, None)
     word = int(np.flatnonzero(expected != got)[0])
     return Place(
         instruction=bad - 1,
-        opcode=searched.instructions[bad - 1].opcode.name,
+        opcode=instructions[bad - 1].opcode.name,
         word=word,
         expected=int(expected[word]),
         got=int(got[word]),

@@ -81,7 +81,7 @@ TEXTS = {
 #: Plans of SmolLM2: accuracy within a share of integers, and silence.
 PLANS = {
     "accuracy": "--budget 0% --integers 2.9%",
-    "silence": "--silent 28.55% --objective events --integers 2.85%",
+    "silence": "--silence 0.2855 --objective events --integers 2.85%",
 }
 
 

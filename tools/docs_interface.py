@@ -74,11 +74,11 @@ def instantiation_page() -> str:
         "refused. `control.reset` helps in any case, which `tests/slow/test_interruptions.py` "
         "shows.\n\n"
         "## System builders\n\n"
-        "Nothing here depends on a vendor, and no board design is part of the project yet; what "
-        "follows is not tested. In LiteX the core is an `Instance` with the ports above, and "
-        "`NAME.v` a source of the platform. In Vivado's block designs `NAME.v` can be added as a "
-        "module reference; its ports have AXI's names behind a common prefix, from which "
-        "interfaces are inferred.\n"
+        "Nothing here depends on a vendor; `hw/boards/design.py` puts a core on boards with an "
+        "ECP5. What follows is not tested. In LiteX the core is an `Instance` with the ports "
+        "above, and `NAME.v` a source of the platform. In Vivado's block designs `NAME.v` can be "
+        "added as a module reference; its ports have AXI's names behind a common prefix, from "
+        "which interfaces are inferred.\n"
     )
 
 

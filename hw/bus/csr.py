@@ -27,6 +27,11 @@ def constants(params: CoreParams) -> dict[str, int]:
     }
 
 
+def registers_of(params: CoreParams) -> list[Register]:
+    """List the registers that a core has."""
+    return [r for r in REGISTERS.values() if params.crossbar or not r.crossbar]
+
+
 def register_layout(register: Register):
     """Shape of a register's value: its fields, or a plain word."""
     if not register.fields:
@@ -41,7 +46,7 @@ def address_register(window: Register) -> str:
 
 
 class RegisterFile(wiring.Component):
-    """All registers of :data:`hw.spec.registers.REGISTERS`, each a port of the same name.
+    """All registers of a core, :func:`registers_of`, each a port of the same name.
 
     ``R`` registers are inputs (constants excepted), ``RW`` registers outputs, ``PULSE`` registers
     outputs that are non-zero for one cycle, windows :func:`hw.bus.window.WindowSignature`. Refused
@@ -61,8 +66,9 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self._constants = constants(params)
+        self._registers = registers_of(params)
         members = {"bus": In(RegisterBusSignature(ADDRESS_WIDTH))}
-        for register in REGISTERS.values():
+        for register in self._registers:
             if register.access is Access.WINDOW:
                 members[register.name] = Out(WindowSignature())
             elif register.name not in self._constants:
@@ -85,17 +91,17 @@ class RegisterFile(wiring.Component):
         return m
 
     def _windows(self):
-        return [r for r in REGISTERS.values() if r.access is Access.WINDOW]
+        return [r for r in self._registers if r.access is Access.WINDOW]
 
     def _write(self, m):
         bus = self.bus
         allowed = Signal()
         m.d.comb += bus.refused.eq(~allowed)
-        for register in REGISTERS.values():
+        for register in self._registers:
             if register.access is Access.PULSE:
                 m.d.sync += getattr(self, register.name).eq(0)
         with m.Switch(bus.write_address):
-            for register in REGISTERS.values():
+            for register in self._registers:
                 if register.access is Access.R:
                     continue
                 port = getattr(self, register.name)
@@ -115,7 +121,7 @@ class RegisterFile(wiring.Component):
         bus = self.bus
         allowed, value = Signal(), Const(0, WORD)
         with m.Switch(bus.read_address):
-            for register in REGISTERS.values():
+            for register in self._registers:
                 with m.Case(register.address >> 2):
                     if register.access is Access.WINDOW:
                         m.d.comb += allowed.eq(getattr(self, register.name).readable)
@@ -128,7 +134,7 @@ class RegisterFile(wiring.Component):
             m.d.sync += later.eq(asked)
             asked = later
         answered = Signal()
-        for register in REGISTERS.values():
+        for register in self._registers:
             if register.access is Access.PULSE:
                 continue
             chosen = Signal(name=f"reads_{register.name}")

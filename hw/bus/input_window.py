@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -25,7 +25,8 @@ class InputWindow(wiring.Component):
     window : In(WindowSignature)
         The host's words; the element is the low half.
     input : Out
-        Write port of the buffer; see :func:`hw.encode.input_buffer.input_signature`.
+        Write port of the buffer, a cycle later; see
+        :func:`hw.encode.input_buffer.input_signature`. All 0 where nothing is written.
     """
 
     def __init__(self, params: CoreParams):
@@ -36,12 +37,14 @@ class InputWindow(wiring.Component):
         """Pass words on to the buffer."""
         m = Module()
         window = self.window
-        m.d.comb += [
-            self.input.en.eq(
-                window.write << window.address[: exact_log2(self._params.input_width)]
-            ),
-            self.input.address.eq(window.address),
-            *(element.eq(window.write_data) for element in self.input.data),
+        m.d.sync += [
+            Value.cast(getattr(self.input, name)).eq(0) for name in self.input.signature.members
         ]
+        with m.If(window.write):
+            m.d.sync += [
+                self.input.en.eq(1 << window.address[: exact_log2(self._params.input_width)]),
+                self.input.address.eq(window.address),
+                *(element.eq(window.write_data) for element in self.input.data),
+            ]
         m.d.sync += window.writable.eq(window.address < self._params.max_inputs)
         return m

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Signal
-from amaranth.lib import wiring
+from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.encode.slice import Slice
 from hw.spec.params import CoreParams
 from hw.synapse.external import axi_signature
 
-#: Members of the address channel that a manager drives, but for its handshake and its id.
-_ADDRESS = tuple(
-    f"ar{name}" for name in ("addr", "len", "size", "burst", "lock", "cache", "prot", "qos")
-)
+#: Members of the address channel that are the same in all bursts of a manager.
+_CONSTANT = tuple(f"ar{name}" for name in ("size", "burst", "lock", "cache", "prot", "qos"))
 
 
 class ReadArbiter(wiring.Component):
@@ -21,7 +20,8 @@ class ReadArbiter(wiring.Component):
 
     Each manager sees its data in order, as all its bursts have one id; its own ids are ignored, and
     answered with 0. A manager that is not ready for its data holds back those of all others, so
-    only ask for what there is room for.
+    only ask for what there is room for. Size, burst, lock, cache, prot and qos of a manager never
+    change.
 
     Parameters
     ----------
@@ -61,29 +61,46 @@ class ReadArbiter(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Pass on addresses through a register, and data by their id."""
+        """Take addresses into registers, and choose among these; pass on data by their id."""
         m = Module()
         axi, managers = self.axi, Array(self.managers)
-        free, offered, chosen = Signal(), Signal(), Signal(range(self._count))
-        m.d.comb += [
-            free.eq(axi.arready | ~axi.arvalid),
-            offered.eq(managers[chosen].arvalid),
-            managers[chosen].arready.eq(free),
-        ]
-        with m.Switch(axi.arid):
-            for last in range(self._count):
-                with m.Case(last):
-                    for distance in range(self._count, 0, -1):  # the nearest has the final word
-                        number = (last + distance) % self._count
-                        with m.If(self.managers[number].arvalid):
-                            m.d.comb += chosen.eq(number)
-        with m.If(free):
-            m.d.sync += axi.arvalid.eq(offered)
-        with m.If(free & offered):
-            m.d.sync += [
-                axi.arid.eq(chosen),
-                *(getattr(axi, name).eq(getattr(managers[chosen], name)) for name in _ADDRESS),
+        where = data.StructLayout({"addr": len(axi.araddr), "len": len(axi.arlen)})
+        taken = []
+        for number, manager in enumerate(self.managers):
+            m.submodules[f"taken_{number}"] = kept = Slice(where)
+            m.d.comb += [
+                kept.source.valid.eq(manager.arvalid),
+                kept.source.p.addr.eq(manager.araddr),
+                kept.source.p.len.eq(manager.arlen),
+                manager.arready.eq(kept.source.ready),
             ]
+            taken.append(kept.target)
+        last, chosen = Signal(range(self._count)), Signal(range(self._count))
+        stands = Signal()  # what is offered stays until it is taken
+        with m.If(stands):
+            m.d.comb += chosen.eq(last)
+        with m.Else(), m.Switch(last):
+            for before in range(self._count):
+                with m.Case(before):
+                    for distance in range(self._count, 0, -1):  # the nearest has the final word
+                        number = (before + distance) % self._count
+                        with m.If(taken[number].valid):
+                            m.d.comb += chosen.eq(number)
+        m.d.sync += [last.eq(chosen), stands.eq(axi.arvalid & ~axi.arready)]
+        with m.If(~axi.arvalid):
+            m.d.sync += last.eq(last)
+        offered = Array(target.p for target in taken)[chosen]
+        m.d.comb += [
+            axi.arvalid.eq(Cat(target.valid for target in taken).any()),
+            axi.arid.eq(chosen),
+            axi.araddr.eq(offered.addr),
+            axi.arlen.eq(offered.len),
+            *(getattr(axi, name).eq(getattr(managers[chosen], name)) for name in _CONSTANT),
+            *(
+                target.ready.eq(axi.arready & (chosen == number))
+                for number, target in enumerate(taken)
+            ),
+        ]
 
         answered = managers[axi.rid[: len(chosen)]]
         m.d.comb += [answered.rvalid.eq(axi.rvalid), axi.rready.eq(answered.rready)]

@@ -52,8 +52,9 @@ class BlockSums(wiring.Component):
     block : In
         Number of a block.
     sums : Out(struct)
-        What was found in it, one cycle later and at the earliest 4 cycles after its last write,
-        or 5 where several elements are written at once; see :func:`sums_layout`.
+        What was found in it, one cycle later and at the earliest 4 cycles after its last write, and
+        one more for each doubling of the elements that are written at once; see
+        :func:`sums_layout`.
     """
 
     def __init__(self, params: CoreParams):
@@ -107,26 +108,26 @@ class BlockSums(wiring.Component):
         """Sum and largest of a beat, its block, whether that begins with it, and whether it is."""
         width = len(magnitudes)
         tag = data.StructLayout({"block": range(self.params.max_blocks), "begins": 1, "arrived": 1})
-        tags = [Signal(tag, name=f"tag_{stage}") for stage in range(2)]
+        tags = [Signal(tag, name=f"tag_{stage}") for stage in range(1 + ceil_log2(width))]
         first = self.input.address % BLOCK < width
         m.d.sync += [
             tags[0].block.eq(self.input.address // BLOCK),
             tags[0].begins.eq(first & self.input.en[0]),
             tags[0].arrived.eq(self.input.en.any()),
-            tags[1].eq(tags[0]),
+            *(after.eq(before) for before, after in zip(tags, tags[1:], strict=False)),
         ]
         beat = Signal(sums_layout())
-        domain = m.d.comb if width == 1 else m.d.sync
-        domain += [
-            beat.total.eq(_tree(add, magnitudes)),
-            beat.largest.eq(_tree(greater, magnitudes)),
+        m.d.comb += [
+            beat.total.eq(_tree(m, add, magnitudes)),
+            beat.largest.eq(_tree(m, greater, magnitudes)),
         ]
-        last = tags[0] if width == 1 else tags[1]
-        return beat, last.block, last.begins, last.arrived
+        return beat, tags[-1].block, tags[-1].begins, tags[-1].arrived
 
 
-def _tree(combine, terms):
-    """Combine terms in pairs, and these in pairs."""
+def _tree(m, combine, terms):
+    """Combine terms in pairs, and these in pairs, a cycle each."""
     while len(terms) > 1:
-        terms = [reduce(combine, terms[i : i + 2]) for i in range(0, len(terms), 2)]
+        values = [reduce(combine, terms[i : i + 2]) for i in range(0, len(terms), 2)]
+        terms = [Signal.like(value, name="combined") for value in values]
+        m.d.sync += [term.eq(value) for term, value in zip(terms, values, strict=True)]
     return terms[0]

@@ -3,12 +3,13 @@
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.encode import event_sorter
 from hw.encode.block_summary import summary_layout
 from hw.encode.digits import LARGEST
 from hw.encode.event import event_layout
+from hw.encode.landing import Landing
 from hw.integrate.fault import CODE, fault_layout
 from hw.memory import NO_COLLISIONS
 from hw.spec.codes import BLOCK
@@ -75,7 +76,8 @@ class EventMemory(wiring.Component):
     replay : In(1)
         Starts a replay; earlier ones must have ended. Not together with ``clear``.
     first, final : In
-        Numbers of the vectors from which and up to which it goes; stable to its end.
+        Numbers of the vectors from which and up to which it goes; stable from three cycles before
+        ``replay`` to its end.
     blocks : In
         Blocks of each of them; as stable.
     tiles : In(16)
@@ -171,55 +173,40 @@ class EventMemory(wiring.Component):
             m.d.sync += start.eq(start + self.header.p.count)
 
     def _replay(self, m: Module, event, header):
-        fetching = Signal()
-        advance, fetch = Signal(), Signal()  # the offer is taken; a place before it is free
-        m.d.comb += [
-            advance.eq(~self.events.valid | self.events.ready),
-            fetch.eq(~fetching | advance),
-        ]
+        m.submodules.landing = landing = Landing(replay_layout(self.params))
+        connect(m, landing.target, flipped(self.events))
 
         # Walk: one item a step; the header of the block after is always at hand.
-        walking = Signal()
+        walking, more = Signal(), Signal()  # of more blocks some are not loaded yet
+        load = Signal()
+        at, after = self._turns(m, load, idle=~self.replay & ~more)
         block = Signal(summary_layout())
         item = Signal(replay_layout(self.params))
         address = Signal(range(self.params.batch * self._depth))
-        following = Signal(range(self.params.max_blocks))  # the block after
-        tiles, more = Signal(16), Signal()  # to be loaded; there are some that are not yet
+        tiles = Signal(16)  # to be loaded
         wrapped = Signal()  # one fewer: its last block was loaded in the cycle before
-        part = Signal(range(self.params.sub_tiles))  # of the tile, for which a block is loaded
-        last_part = part == self.params.sub_tiles - 1
-        vector = Signal.like(self.vector)  # whose block is loaded
         start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        moves = last_part & (vector == self.final)  # to the block after
-        stored = (following < readable) | ~self.storing | (vector != self.vector)
-        step = walking & fetch
+        stored = (at.block < readable) | ~self.storing | (at.vector != self.vector)
+        step = walking & landing.room
         free = ~walking | (step & item.last)
-        final = following + 1 == self.blocks
-        load = (self.replay | more) & free & stored
-        wraps = load & final & moves
+        wraps = load & at.final & at.moves
         final_tile = Mux(self.replay, self.tiles == 1, Mux(wrapped, tiles == 2, tiles == 1))
         m.d.comb += [
+            load.eq((self.replay | more) & free & stored),
             item.empty.eq(block.count == 0),
             item.last.eq(block.count <= 1),
             item.last_block.eq(last_block),
             item.mantissa.eq(block.mantissa),
             item.shift.eq(block.shift),
             item.code_sum.eq(block.code_sum),
-            header.addr.eq(following),
+            header.addr.eq(at.block),
         ]
         if self.params.batch > 1:  # a memory with a register needs its address a cycle before
-            upcoming, whose = Signal.like(following), Signal.like(vector)
-            m.d.comb += [
-                upcoming.eq(Mux(load & moves, Mux(final, 0, following + 1), following)),
-                whose.eq(Mux(load & last_part, Mux(moves, self.first, vector + 1), vector)),
-                header.addr.eq(Cat(whose, upcoming)),
-            ]
-            with m.If(~self.replay & ~more):
-                m.d.comb += whose.eq(self.first)
-            m.d.sync += vector.eq(whose)
-
+            m.d.comb += header.addr.eq(
+                Mux(load, Cat(after.vector, after.block), Cat(at.vector, at.block))
+            )
         m.d.sync += [
             readable.eq(Mux(self.clear, 0, self.completed)),
             more.eq((self.replay | more) & ~(wraps & final_tile)),
@@ -231,28 +218,69 @@ class EventMemory(wiring.Component):
         with m.If(free):
             m.d.sync += walking.eq(0)
         with m.If(load):
-            begin = Mux(following == 0, 0, address + (step & ~item.empty))
+            begin = Mux(at.block == 0, 0, address + (step & ~item.empty))
             if self.params.batch > 1:
                 begin = header.data.start
             m.d.sync += [
                 walking.eq(1),
-                following.eq(Mux(moves, Mux(final, 0, following + 1), following)),
                 block.eq(header.data),
-                last_block.eq(final),
-                part.eq(part + 1),
-                address.eq(Mux(part == 0, begin, start)),
+                last_block.eq(at.final),
+                address.eq(Mux(at.part == 0, begin, start)),
             ]
-            with m.If(part == 0):
+            with m.If(at.part == 0):
                 m.d.sync += start.eq(begin)
 
-        # Fetch, then offer.
+        # Fetch; events and blocks land together.
         fetched = Signal.like(item)
-        m.d.comb += [event.addr.eq(address), event.en.eq(fetch)]
-        with m.If(fetch):
-            m.d.sync += [fetching.eq(walking), fetched.eq(item)]
-        with m.If(advance):
-            m.d.sync += [
-                self.events.valid.eq(fetching),
-                self.events.payload.eq(fetched),
-                *(self.events.p[name].eq(event.data[name]) for name in event.data.shape().members),
+        m.d.comb += [
+            event.addr.eq(address),
+            landing.sent.eq(step),
+            landing.source.payload.eq(fetched),
+            *(landing.source.p[name].eq(event.data[name]) for name in event.data.shape().members),
+        ]
+        m.d.sync += [landing.source.valid.eq(step), fetched.eq(item)]
+
+    def _turns(self, m: Module, load, *, idle):
+        """Say which block is to be loaded, and which after it.
+
+        Both are registers with a ``block`` of a ``vector`` for a ``part`` of the tile, whether it
+        is the ``final`` block, and whether another block follows, which ``moves``: ``load`` is
+        known so late that nothing is left to be found then.
+        """
+        parts = self.params.sub_tiles
+        shape = data.StructLayout(
+            {
+                "block": range(self.params.max_blocks),
+                "vector": range(self.params.batch),
+                "part": range(parts),
+                **dict.fromkeys(("final", "moves"), 1),
+            }
+        )
+        at, after, begin = (Signal(shape, name=name) for name in ("at", "after", "begin"))
+
+        def judge(turn):
+            return [
+                turn.final.eq(turn.block + 1 == self.blocks),
+                turn.moves.eq((turn.part == parts - 1) & (turn.vector == self.final)),
             ]
+
+        def follow(turn, name):
+            following = Signal(shape, name=name)
+            last_part = turn.part == parts - 1
+            m.d.comb += [
+                following.part.eq(Mux(last_part, 0, turn.part + 1)),
+                following.vector.eq(
+                    Mux(last_part, Mux(turn.moves, self.first, turn.vector + 1), turn.vector)
+                ),
+                following.block.eq(Mux(turn.moves, Mux(turn.final, 0, turn.block + 1), turn.block)),
+                *judge(following),
+            ]
+            return following
+
+        m.d.comb += [begin.vector.eq(self.first), *judge(begin)]
+        second, third = follow(at, "second"), follow(after, "third")
+        with m.If(load):
+            m.d.sync += [at.eq(after), after.eq(third)]
+        with m.Elif(idle):
+            m.d.sync += [at.eq(begin), after.eq(second)]
+        return at, after

@@ -47,8 +47,8 @@ class Normalizer(wiring.Component):
         for stage in reversed(range(self.stages)):
             power = 1 << stage
             empty = value[self.width - power :] == 0
-            next_value = Signal(self.width, name=f"value_{stage}")
-            next_zeros = Signal(self.stages - stage, name=f"zeros_{stage}")
+            next_value = Signal(self.width, name=f"value_{stage}", reset_less=True)
+            next_zeros = Signal(self.stages - stage, name=f"zeros_{stage}", reset_less=True)
             next_valid = Signal(name=f"valid_{stage}")
             m.d.sync += [
                 next_value.eq(Mux(empty, value << power, value)),

@@ -11,13 +11,12 @@ from hw.encode.classifier import SUPPORTED_TABLES, Classifier, code_layout
 from hw.encode.digits import Digits
 from hw.encode.event import EventSignature
 from hw.encode.event_counters import Counts, EventCounters
-from hw.encode.event_memory import EventMemory, replay_layout
+from hw.encode.event_memory import EventMemory
 from hw.encode.event_sorter import EventSorter
 from hw.encode.input_buffer import InputBuffer, input_signature
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
-from hw.encode.slice import Slice
 from hw.integrate.fault import fault_layout
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -33,7 +32,7 @@ class VectorEncoder(wiring.Component):
     these scales and the base exponent are computed, one block a cycle, then the elements are
     quantized, one a cycle, and for ``spike`` sorted by level; ``mac`` takes them in the order of
     rows. :func:`hw.spec.encoder_cycles.stored_cycles` is the exact time of every block.
-    A replay offers its first item 4 cycles after ``replay``, or 5 for ``spike``; the first one may
+    A replay offers its first item 3 cycles after ``replay``, or 4 for ``spike``; the first one may
     chase the encoder. Mode ports (``vector`` to ``fault``) must not change from ``start`` until
     ``encoded``; meanwhile vectors that were encoded before may be replayed.
 
@@ -48,8 +47,8 @@ class VectorEncoder(wiring.Component):
         See :func:`hw.encode.input_buffer.input_signature`; not while a vector is encoded. The last
         block must end with the vector's last element.
     start : In(1)
-        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write,
-        or 5 where several elements are written at once.
+        Encodes the vector in the input buffer, at the earliest 4 cycles after its last write, and
+        one more for each doubling of the elements that are written at once.
     vector : In
         The number under which its events are kept.
     inputs : In(16)
@@ -132,8 +131,6 @@ class VectorEncoder(wiring.Component):
         m.submodules.counters = counters = EventCounters(params)
         m.submodules.summary = summary = BlockSummary(params)
         m.submodules.memory = memory = EventMemory(params)
-        m.submodules.slice = between = Slice(replay_layout(params))
-        connect(m, memory.events, between.source)
 
         connect(m, flipped(self.input), buffer.input)
         connect(m, flipped(self.input), block_sums.input)
@@ -151,7 +148,7 @@ class VectorEncoder(wiring.Component):
             ]
         connect(m, summary.summary, memory.header)
         fire = self._fire_in_time if params.integrator == "spike" else self._fire_in_rows
-        fire(m, digits.split, memory, between.target, go)
+        fire(m, digits.split, memory, memory.events, go)
         m.d.comb += [
             block_scale.constant.eq(self.constant),
             classifier.table.eq(self.table),

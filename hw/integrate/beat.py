@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import signed
 from amaranth.lib import data
 
+from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
 #: Fields of an item that the lanes of ``spike`` must see, and their bits.
@@ -57,11 +58,13 @@ def beat_layout(params: CoreParams) -> data.StructLayout:
         ``mac``: what the row is multiplied by; 0 for a group without events.
     empty, negative, gap, gap_shift, restart, times16
         ``spike``: as in :func:`hw.encode.event.event_layout`.
+    line : unsigned(5)
+        Of crossbars: number of the row in its group.
     """
     if params.integrator == "mac":
         item = {"code": signed(params.code_width)}
     else:
-        item = SPIKE_FIELDS
+        item = SPIKE_FIELDS | ({"line": range(BLOCK)} if params.crossbar else {})
     return data.StructLayout(
         {"scale": 1, "sums": 1, "row": 1, "last": 1, "group": group_layout(params), **item}
     )

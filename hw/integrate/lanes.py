@@ -41,10 +41,11 @@ class Lanes(wiring.Component):
     #: Cycles from a beat to the handover for which it was the last.
     latency = 1
 
-    def __init__(self, params: CoreParams):
+    def __init__(self, params: CoreParams, members: dict | None = None):
         self._params = params
         super().__init__(
             {
+                **(members or {}),
                 "beat": In(beat_layout(params)),
                 "weights": In(params.beat_bits),
                 "sums": Out(data.ArrayLayout(signed(params.sum_width), params.lanes)),

@@ -43,8 +43,10 @@ class MacLanes(Lanes):
                 self.weights.word_select(lane, WEIGHT_WIDTH).as_signed()
                 for lane in range(low, min(low + 2, params.lanes))
             ]
-            operand = Signal(signed(operand_width), name=f"operand_{low}")
-            products = Signal(signed(operand_width + params.code_width), name=f"products_{low}")
+            operand = Signal(signed(operand_width), name=f"operand_{low}", reset_less=True)
+            products = Signal(
+                signed(operand_width + params.code_width), name=f"products_{low}", reset_less=True
+            )
             m.d.sync += operand.eq(weights[0])
             if len(weights) > 1:
                 # The high weight less the low one's sign: no carry has to cross the gap.

@@ -131,7 +131,7 @@ class GroupScaler(wiring.Component):
         slots = self._depth * params.scaler_streams
         beat_bits = params.beat_bits
 
-        shadow = Signal(4 * beat_bits)
+        shadow = Signal(4 * beat_bits, reset_less=True)
         with m.If(self.beat.scale):
             m.d.sync += shadow.eq(Cat(shadow[beat_bits:], self.weights))
         newest = shadow[3 * beat_bits :]
@@ -139,7 +139,7 @@ class GroupScaler(wiring.Component):
             newest.word_select(lane // 2, SCALE_WIDTH) for lane in range(params.lanes & ~1)
         )
 
-        row_sums = Signal(SUM_BEATS * beat_bits)
+        row_sums = Signal(SUM_BEATS * beat_bits, reset_less=True)
         part = Signal(range(SUM_BEATS))
         with m.If(self.beat.sums):
             m.d.sync += [row_sums.word_select(part, beat_bits).eq(self.weights), part.eq(part + 1)]
@@ -152,7 +152,7 @@ class GroupScaler(wiring.Component):
             ("d", SCALE_WIDTH, Mux(self.wide, d_wide, shadow[: 2 * beat_bits])),
             ("b", SCALE_WIDTH, shadow[2 * beat_bits :]),
         ):
-            chain = Signal(slots * width, name=f"{name}_chain")
+            chain = Signal(slots * width, name=f"{name}_chain", reset_less=True)
             with m.If(self.handover):
                 m.d.sync += chain.eq(load)
             with m.Elif(busy):
@@ -165,10 +165,13 @@ class GroupScaler(wiring.Component):
 
     def _term(self, m, tags, *, sum_head, row_sum_head, d_head, b_head):
         """One stream's ``S_g * (d * P + b * X)``, behind seven pipeline registers."""
-        heard = Signal(signed(self._params.sum_width))
-        whole = Signal(signed(self._params.sum_width))
-        unheard = Signal(signed(ROW_SUM_WIDTH + SILENT_WIDTH))
-        d_early, b_early = Signal(2 * SCALE_WIDTH), Signal(2 * SCALE_WIDTH)
+        heard = Signal(signed(self._params.sum_width), reset_less=True)
+        whole = Signal(signed(self._params.sum_width), reset_less=True)
+        unheard = Signal(signed(ROW_SUM_WIDTH + SILENT_WIDTH), reset_less=True)
+        d_early, b_early = (
+            Signal(2 * SCALE_WIDTH, reset_less=True),
+            Signal(2 * SCALE_WIDTH, reset_less=True),
+        )
         m.d.sync += [
             unheard.eq(row_sum_head * self.silent),
             heard.eq(sum_head),
@@ -176,9 +179,12 @@ class GroupScaler(wiring.Component):
             d_early.eq(Cat(d_head, d_early)),
             b_early.eq(Cat(b_head, b_early)),
         ]
-        pair = Signal(signed(PAIR_WIDTH))
-        factor = Signal(signed(PAIR_WIDTH))
-        d, b = Signal(signed(SCALE_WIDTH)), Signal(signed(SCALE_WIDTH))
+        pair = Signal(signed(PAIR_WIDTH), reset_less=True)
+        factor = Signal(signed(PAIR_WIDTH), reset_less=True)
+        d, b = (
+            Signal(signed(SCALE_WIDTH), reset_less=True),
+            Signal(signed(SCALE_WIDTH), reset_less=True),
+        )
         m.d.sync += [
             pair.eq(whole + (tags[2].group.code_sum << 3)),
             factor.eq(Mux(self.wide, (whole << 4) + pair, whole)),
@@ -186,10 +192,10 @@ class GroupScaler(wiring.Component):
             b.eq(Mux(self.wide, 0, b_early[SCALE_WIDTH:])),
         ]
         # A multiplier has 18 bits: the product of what is above them is added with the offset.
-        low = Signal(signed(LOW_WIDTH + SCALE_WIDTH))
-        high = Signal(signed(TERM_WIDTH - LOW_WIDTH))
-        offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width))
-        term = Signal(signed(TERM_WIDTH))
+        low = Signal(signed(LOW_WIDTH + SCALE_WIDTH), reset_less=True)
+        high = Signal(signed(TERM_WIDTH - LOW_WIDTH), reset_less=True)
+        offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width), reset_less=True)
+        term = Signal(signed(TERM_WIDTH), reset_less=True)
         m.d.sync += [
             low.eq(factor[:LOW_WIDTH] * d),
             high.eq(factor[LOW_WIDTH:].as_signed() * d),
@@ -197,8 +203,8 @@ class GroupScaler(wiring.Component):
             term.eq(low + (high << LOW_WIDTH) + offset),
         ]
         mantissa = tags[5].group.mantissa
-        multiplied = Signal(signed(TERM_WIDTH + 3))
-        shifted = Signal(signed(TERM_WIDTH + 3 + EXPONENT_SPAN))
+        multiplied = Signal(signed(TERM_WIDTH + 3), reset_less=True)
+        shifted = Signal(signed(TERM_WIDTH + 3 + EXPONENT_SPAN), reset_less=True)
         m.d.sync += [
             multiplied.eq((term << 2) + Mux(mantissa[0], term, 0) + Mux(mantissa[1], term << 1, 0)),
             shifted.eq(multiplied << tags[6].group.shift),
@@ -212,7 +218,7 @@ class GroupScaler(wiring.Component):
         )
         read = accumulators.read_port()
         write = accumulators.write_port()
-        before = Signal.like(self.results)
+        before = Signal.like(self.results, reset_less=True)
         done = tags[STAGES]
         m.d.comb += [
             read.addr.eq(Cat(tags[5].slot, tags[5].group.part, tags[5].group.vector)),

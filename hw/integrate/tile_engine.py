@@ -189,6 +189,8 @@ class TileEngine(wiring.Component):
         ]
         if spike:
             m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]
+            if self._params.crossbar:
+                m.d.sync += command.line.eq(event.row)
         else:
             m.d.sync += command.code.eq(Mux(event.empty, 0, event.code))
         self._delay(m, command)

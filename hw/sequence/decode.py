@@ -15,12 +15,15 @@ from hw.spec.params import CoreParams
 from hw.spec.program import Drain, Index, Opcode
 
 #: Opcodes by what they have: runs or heads of ``inner``; a second operand as long as the first.
-WITH_INNER = (Opcode.LOAD, Opcode.ROTATE, Opcode.KEEP)
-WITH_SECOND = (Opcode.NORM, Opcode.GATE, Opcode.MATVEC, Opcode.SOFTMAX)
+WITH_INNER = (Opcode.LOAD, Opcode.ROTATE, Opcode.KEEP, Opcode.SUM)
+WITH_SECOND = (Opcode.NORM, Opcode.GATE, Opcode.MATVEC, Opcode.SOFTMAX, Opcode.LAYER_NORM)
 
 #: Opcodes with a third operand, and those that name one encoded vector.
-WITH_THIRD = (Opcode.EMBED, Opcode.ROTATE)
-WITH_VECTOR = (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.SOFTMAX, Opcode.ENCODE)
+WITH_THIRD = (Opcode.EMBED, Opcode.ROTATE, Opcode.LAYER_NORM)
+WITH_VECTOR = (
+    *(Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.GELU),
+    *(Opcode.SOFTMAX, Opcode.ENCODE),
+)
 
 #: Opcodes without a count.
 UNCOUNTED = (Opcode.END, Opcode.ENCODE)
@@ -128,7 +131,7 @@ class Decode(wiring.Component):
         return m
 
     def _multiply(self, m, given):
-        """Multiply for the words that are more than ``count``: those of heads, or of vectors."""
+        """Multiply for the words that are more than ``count``: of heads, vectors or rows."""
         factors, product = [Signal(16, name=f"factor_{i}") for i in range(2)], Signal(32)
         with m.If(self.start):
             with m.Switch(given.opcode):
@@ -137,6 +140,9 @@ class Decode(wiring.Component):
                     m.d.sync += [factor.eq(v) for factor, v in zip(factors, values, strict=True)]
                 with m.Case(Opcode.MATVEC):
                     values = given.vectors - 1, given.stride
+                    m.d.sync += [factor.eq(v) for factor, v in zip(factors, values, strict=True)]
+                with m.Case(Opcode.SUM):
+                    values = given.inner - 1, given.stride
                     m.d.sync += [factor.eq(v) for factor, v in zip(factors, values, strict=True)]
                 with m.Default():
                     m.d.sync += [factor.eq(0) for factor in factors]
@@ -159,14 +165,22 @@ class Decode(wiring.Component):
                 m.d.comb += [second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK)), third.eq(1)]
             with m.Case(Opcode.ROTATE):
                 m.d.comb += [second.eq(held.inner), third.eq(held.inner)]
+        if self.params.encoder:
+            with m.If(opcode == Opcode.LAYER_NORM):
+                m.d.comb += third.eq(held.count)
         m.d.sync += [
             ends["a"].eq(held.a + Mux(rotates, 0, held.count)),
             ends["b"].eq(held.b + second),
             ends["c"].eq(Mux(opcode.matches(*WITH_THIRD), held.c, 0) + third),
             ends["target"].eq(held.target + Mux(rotates, 1, held.count)),
         ]
-        several = Mux(multiplies, product, 0)
-        more = Mux(rotates, product << 1, Mux(held.drain == Drain.RESIDUAL, several, 0))
+        turns, targets, adds = Signal(), Signal(), Signal()  # as early as the product
+        added = multiplies & (held.drain == Drain.RESIDUAL)
+        if self.params.encoder:
+            added |= opcode == Opcode.SUM
+        m.d.sync += [turns.eq(rotates), targets.eq(multiplies), adds.eq(added)]
+        several = Mux(targets, product, 0)
+        more = Mux(turns, product << 1, Mux(adds, product, 0))
         fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(
@@ -189,14 +203,14 @@ class Decode(wiring.Component):
         one, some = held.vectors == 1, held.vectors != 0
         multiplies = (
             (held.count <= outputs)
-            & (held.drain <= max(Drain))
+            & (held.drain <= (max(Drain) if self.params.encoder else Drain.LOGITS))
             & Mux(held.drain == Drain.LOGITS, one, some)
             & (held.vector + held.vectors <= batch)
         )
         suits = Signal(6)
         m.d.sync += suits.eq(
             Cat(
-                opcode <= max(Opcode),
+                opcode <= (max(Opcode) if self.params.encoder else Opcode.ENCODE),
                 (held.count != 0) | opcode.matches(*UNCOUNTED),
                 (held.inner != 0) | ~opcode.matches(*WITH_INNER),
                 (held.size == 1) | (held.size == 2) | (opcode != Opcode.LOAD),

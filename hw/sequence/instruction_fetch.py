@@ -18,7 +18,7 @@ from hw.synapse.gearbox import Gearbox
 class InstructionFetch(wiring.Component):
     """Offers instruction after instruction, and has at least one more on its way.
 
-    So it reads up to three instructions behind the one that is offered. An error response there
+    So it reads up to four instructions behind the one that is offered. An error response there
     does no harm unless all instructions before it are taken.
 
     Parameters
@@ -71,8 +71,8 @@ class InstructionFetch(wiring.Component):
         forget = ResetInserter(self.draining)
         m.submodules.reader, m.submodules.gearbox = reader, forget(gearbox)
         connect(m, flipped(self.axi), reader.axi)
-        beats, parts = reader.beats, gearbox.target
-        active, skip = Signal(), Signal()
+        beats, parts, offered = reader.beats, gearbox.target, self.instruction
+        active, skip, failing = Signal(), Signal(), Signal()
         address = Signal(32)
         m.d.comb += [
             reader.abort.eq(self.stop),
@@ -80,18 +80,26 @@ class InstructionFetch(wiring.Component):
             reader.bursts.p.address.eq(address),
             reader.bursts.p.length.eq(length - 1),
             self.draining.eq(reader.draining),
-            self.failed.eq(reader.failed),
+            self.failed.eq(failing & ~offered.valid & ~self.stop),
             gearbox.source.valid.eq(beats.valid),
             gearbox.source.p.data.eq(beats.p.data),
             gearbox.source.p.last.eq(beats.p.last),
             beats.ready.eq(gearbox.source.ready),
-            self.instruction.valid.eq(parts.valid & ~skip),
-            self.instruction.payload.eq(parts.p.data),
-            parts.ready.eq(self.instruction.ready | skip),
+            parts.ready.eq(~offered.valid),
         ]
+        with m.If(offered.ready):
+            m.d.sync += offered.valid.eq(0)
+        with m.If(parts.valid & parts.ready):
+            m.d.sync += [offered.valid.eq(~skip), offered.payload.eq(parts.p.data)]
+        with m.If(reader.failed):  # behind what is offered that does not matter yet
+            m.d.sync += failing.eq(1)
+        with m.Elif(self.failed):
+            m.d.sync += failing.eq(0)
+        with m.If(self.stop):
+            m.d.sync += [offered.valid.eq(0), failing.eq(0)]
         with m.If(active & reader.bursts.ready):
             m.d.sync += address.eq(address + octets)
-        with m.If(parts.valid):
+        with m.If(parts.valid & parts.ready):
             m.d.sync += skip.eq(0)
         with m.If(self.start):
             m.d.sync += [

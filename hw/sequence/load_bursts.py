@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.encode.slice import Slice
 from hw.sequence.layout import instruction_layout
 from hw.spec.axi4 import LOAD_BEATS, LOAD_BYTES
 from hw.spec.params import CoreParams
@@ -68,15 +69,14 @@ class LoadBursts(wiring.Component):
     def elaborate(self, platform):
         """Find runs, and behind a register their bursts, which leave behind another."""
         m = Module()
-        run = Signal(data.StructLayout({"valid": 1, "address": 32, "rest": 17}))
-        taken = Signal()
-        self._find_runs(m, run, taken)
-        self._cut(m, run, taken)
+        m.submodules.between = between = Slice(data.StructLayout({"address": 32, "rest": 17}))
+        self._find_runs(m, between.source)
+        self._cut(m, between.target)
         return m
 
-    def _find_runs(self, m, run, taken):
+    def _find_runs(self, m, runs):
         """Step through addresses; numbers are counted without the one that is next."""
-        operands = self.instruction
+        operands, run = self.instruction, runs.p
         active, begun, wide = Signal(), Signal(), Signal()
         address, base = Signal(32), Signal(32)  # of the next run; of the operands' run it is in
         rest, rest_inner = Signal(16), Signal(16)
@@ -87,12 +87,12 @@ class LoadBursts(wiring.Component):
         m.d.comb += difference.eq(rest - whole)
         ends = difference[-1]
 
-        with m.If(taken):
-            m.d.sync += run.valid.eq(0)
-        with m.If(active & begun & (taken | ~run.valid)):
+        with m.If(runs.ready):
+            m.d.sync += runs.valid.eq(0)
+        with m.If(active & begun & (runs.ready | ~runs.valid)):
             length = Mux(ends, rest, whole_rest)
             m.d.sync += [
-                run.valid.eq(1),
+                runs.valid.eq(1),
                 run.address.eq(address),
                 run.rest.eq(Mux(wide, Cat(1, length), length)),
                 rest.eq(difference),
@@ -117,7 +117,7 @@ class LoadBursts(wiring.Component):
                 turn.eq(Mux(joined, 0, operands.inner - 1)),
             ]
 
-    def _cut(self, m, run, taken):
+    def _cut(self, m, runs):
         """Cut a run at the ends of blocks; first and last byte are counted in the block."""
         bursts = self.bursts
         low = exact_log2(self._params.axi_data_width // 8)
@@ -129,7 +129,7 @@ class LoadBursts(wiring.Component):
             full.eq(last[top:].any()),
             within.eq(Mux(full, -1, last)),
             moves.eq(held & (bursts.ready | ~bursts.valid)),
-            taken.eq(run.valid & (~held | (moves & ~full))),
+            runs.ready.eq(~held | (moves & ~full)),
         ]
         with m.If(bursts.ready):
             m.d.sync += bursts.valid.eq(0)
@@ -145,9 +145,9 @@ class LoadBursts(wiring.Component):
                 last[top:].eq(last[top:] - 1),
                 held.eq(full),
             ]
-        with m.If(taken):
+        with m.If(runs.valid & runs.ready):
             m.d.sync += [
                 held.eq(1),
-                Cat(first, block).eq(run.address),
-                last.eq(run.address[:top] + run.rest),
+                Cat(first, block).eq(runs.p.address),
+                last.eq(runs.p.address[:top] + runs.p.rest),
             ]

@@ -93,8 +93,10 @@ class Loader(wiring.Component):
             places.w_en.eq(bursts.valid & bursts.ready),
             places.w_data.eq(bursts.p.place),
         ]
+        m.submodules.come = come = forget(Slice(reader.beats.payload.shape()))
+        connect(m, reader.beats, come.source)
         ready = Signal()
-        found, pair, odd = self._take_apart(m, reader.beats, places, ready)
+        found, pair, odd = self._take_apart(m, come.target, places, ready)
         self._collect(m, found, self._extend(pair, odd), ready)
         return m
 

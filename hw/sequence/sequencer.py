@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,6 +16,9 @@ from hw.spec.registers import Error
 
 #: Opcodes that a unit executes.
 EXECUTED = tuple(opcode for opcode in Opcode if opcode != Opcode.END)
+
+#: Units that the host uses, too.
+HOST = (Unit.ENCODE.name.lower(), Unit.MATVEC.name.lower())
 
 
 def starts_layout() -> data.StructLayout:
@@ -37,6 +40,9 @@ class Sequencer(wiring.Component):
         Run the program; pulses, only while ``busy`` is low.
     token, position : In(20), In(16)
         What for; stable while ``busy``.
+    host : In(struct)
+        Instructions ``encode`` and ``matvec`` that the tasks are while no program runs, a cycle
+        later: what the host does by itself.
     fetch : Out(1)
         Begin to read the program; pulses.
     instructions : In(stream)
@@ -82,6 +88,7 @@ class Sequencer(wiring.Component):
                 "run": In(1),
                 "token": In(INDEX_BITS),
                 "position": In(16),
+                "host": In(data.StructLayout(dict.fromkeys(HOST, instruction_layout()))),
                 "fetch": Out(1),
                 "instructions": In(stream.Signature(instruction_layout())),
                 "starts": Out(starts_layout()),
@@ -120,7 +127,9 @@ class Sequencer(wiring.Component):
         m.d.sync += running.eq(running.as_value() & ~self.ended.as_value())
         with m.If(self.unreadable):
             m.d.sync += ends.eq(1)
-        waits = self._wait(m, decode)
+        waits, own, opcodes = self._wait(m, decode)
+        with m.If(~self.busy):
+            m.d.sync += [self.tasks[unit].instruction.eq(self.host[unit]) for unit in HOST]
         self._count(m)
 
         with m.FSM():
@@ -163,8 +172,9 @@ class Sequencer(wiring.Component):
                     with m.Elif(decode.task.instruction.opcode == Opcode.END):
                         m.next = "halt"
                     with m.Else():
-                        self._issue(m, decode.task, numbers)
+                        self._begin(m, own, opcodes)
                         m.next = "take"
+                self._prepare(m, decode.task, own, numbers)
                 self._stop(m, numbers)
 
             with m.State("halt"):
@@ -183,34 +193,40 @@ class Sequencer(wiring.Component):
                     m.next = "idle"
         return m
 
-    def _wait(self, m, decode) -> Signal:
-        """Tell whether a unit runs that the instruction waits for; END and errors wait for all."""
-        instruction, own = decode.task.instruction, Signal(len(Unit))
+    def _wait(self, m, decode) -> tuple[Signal, Signal, Signal]:
+        """Tell whether a unit runs that the instruction waits for; END and errors wait for all.
+
+        Return the instruction's own unit and its opcode, too, as bits, before the decoding ends.
+        """
+        instruction, unit = decode.task.instruction, Signal(len(Unit))
         with m.Switch(instruction.opcode):
             for opcode in EXECUTED:
                 with m.Case(opcode):
-                    m.d.comb += own.eq(1 << Unit.of(opcode))
-            with m.Default():
-                m.d.comb += own.eq(ALL_UNITS)
+                    m.d.comb += unit.eq(1 << Unit.of(opcode))
+        own, opcodes = Signal(len(Unit)), Signal(len(EXECUTED))
         needed, waits = Signal(len(Unit)), Signal()
-        m.d.sync += needed.eq(own | instruction.after)  # before the decoding ends
+        m.d.sync += [
+            own.eq(unit),
+            opcodes.eq(Cat(instruction.opcode == opcode for opcode in EXECUTED)),
+            needed.eq(Mux(unit.any(), unit, ALL_UNITS) | instruction.after),
+        ]
         needed_now = Mux(decode.malformed, ALL_UNITS, needed)
         m.d.comb += waits.eq((self.running.as_value() & needed_now).any())
-        return waits
+        return waits, own, opcodes
 
-    def _issue(self, m, task, numbers):
-        """Start the unit of the opcode, and keep for it what it does."""
-        with m.Switch(task.instruction.opcode):
-            for opcode in EXECUTED:
-                unit = Unit.of(opcode).name.lower()
-                with m.Case(opcode):
-                    m.d.sync += [
-                        self.starts[opcode.name.lower()].eq(1),
-                        self.tasks[unit].eq(task),
-                        self.running[unit].eq(1),
-                        numbers[unit].eq(self.number),
-                    ]
-        m.d.sync += self.number.eq(self.number + 1)
+    def _prepare(self, m, task, own, numbers):
+        """Give the instruction to its unit, as soon as that has none."""
+        for unit in Unit:
+            name = unit.name.lower()
+            with m.If(own[unit] & ~self.running[name]):
+                m.d.sync += [self.tasks[name].eq(task), numbers[name].eq(self.number)]
+
+    def _begin(self, m, own, opcodes):
+        """Start the unit."""
+        m.d.sync += [self.starts.eq(opcodes), self.number.eq(self.number + 1)]
+        for unit in Unit:
+            with m.If(own[unit]):
+                m.d.sync += self.running[unit.name.lower()].eq(1)
 
     def _stop(self, m, numbers):
         """Tell who failed; what follows a failure is what it left behind."""

@@ -49,6 +49,9 @@ class TokenUnit(wiring.Component):
         All that runs shall be forgotten; pulses.
     draining : Out(1)
         Something asked of device memory is awaited.
+    host_encoding, host_command : In(struct)
+        What the host may want done while no program runs; ``encoding`` and ``command`` then are
+        these, a cycle later.
     encode, multiply : Out(1)
         Begin ``encoding``, or ``command``; pulse.
     encoding, command : Out(struct)
@@ -90,6 +93,8 @@ class TokenUnit(wiring.Component):
                 "waiting": Out(register_layout(REGISTERS["waiting"])),
                 "halt": Out(1),
                 "draining": Out(1),
+                "host_encoding": In(encoding_layout()),
+                "host_command": In(command_layout()),
                 **dict.fromkeys(("encode", "multiply"), Out(1)),
                 "encoding": Out(encoding_layout()),
                 "command": Out(command_layout()),
@@ -144,7 +149,6 @@ class TokenUnit(wiring.Component):
             storer.abort.eq(self.stop),
             vectors.stop.eq(self.stop),
             vectors.clear.eq(self.run),
-            vectors.closed.eq(self.busy),
             vectors.stored.eq(storer.stored),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
@@ -168,6 +172,7 @@ class TokenUnit(wiring.Component):
         ]
         # A cycle later, as it comes from far, and as far it goes.
         m.d.sync += [
+            vectors.closed.eq(self.busy),
             sequencer.failed.load.eq(loader.failed),
             sequencer.failed.vector.eq(storer.failed),
             sequencer.failed.matvec.eq(self.failed),
@@ -209,18 +214,34 @@ class TokenUnit(wiring.Component):
             self.multiply.eq(starts.matvec),
             sequencer.ended.encode.eq(encodes & self.encoded),
             sequencer.ended.matvec.eq(multiplies & self.multiplied & vectors.drained),
+        ]
+        # A cycle later, as what follows from it reaches far.
+        m.d.sync += [
             sequencer.refused.eq(Mux(refusable, self.refused, Error.NONE)),
             sequencer.encode_refused.eq(self.encode_refused),
         ]
         encode, matvec = (sequencer.tasks[name].instruction for name in ("encode", "matvec"))
-        for command, instruction in ((self.encoding, encode), (self.command, matvec)):
+        for command, instruction, host, idle in (
+            (self.encoding, encode, self.host_encoding, sequencer.host.encode),
+            (self.command, matvec, self.host_command, sequencer.host.matvec),
+        ):
             m.d.comb += [
+                idle.inputs.eq(host.inputs),
+                idle.mode.eq(host.mode.as_value()),
+                idle.quantizer.eq(host.quantizer.as_value()),
+                idle.bank.eq(host.bank),
                 command.inputs.eq(instruction.inputs),
                 command.mode.as_value().eq(instruction.mode),
                 command.quantizer.as_value().eq(instruction.quantizer),
                 command.bank.eq(instruction.bank),
             ]
         m.d.comb += [
+            sequencer.host.encode.vector.eq(self.host_encoding.vector),
+            sequencer.host.encode.join.eq(self.host_encoding.join),
+            sequencer.host.matvec.tiles.eq(self.host_command.tiles),
+            sequencer.host.matvec.weight_base.eq(self.host_command.weight_base),
+            sequencer.host.matvec.vector.eq(self.host_command.first),
+            sequencer.host.matvec.vectors.eq(self.host_command.last - self.host_command.first + 1),
             self.encoding.vector.eq(encode.vector),
             self.encoding.join.eq(encode.join),
             self.command.tiles.eq(matvec.tiles),

@@ -14,10 +14,11 @@ from hw.spec.registers import REGISTERS
 #: Opcodes of the vector unit's parts.
 _PARTS = {
     "embed": (Opcode.EMBED,),
-    "feed": (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE),
+    "feed": (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.GELU),
     "softmax": (Opcode.SOFTMAX,),
     "rotate": (Opcode.ROTATE,),
     "keep": (Opcode.KEEP,),
+    "combine": (Opcode.LAYER_NORM, Opcode.SUM),
 }
 
 

@@ -68,5 +68,14 @@ CONFIGS: dict[str, CoreConfig] = {
     "spike16-token": _TOKEN.replace(lanes=16, integrator="spike"),
     "mac32-token": _TOKEN,
     "spike32-token": _TOKEN.replace(integrator="spike"),
+    # Holds the bundled model with its whole context in the block RAM of an ECP5-85.
+    "ulx3s": _SMALL_TOKEN.replace(
+        memory_beats=77824, max_outputs=512, batch=1, vector_words=2304, vector_width=2
+    ),
     "mac128-token": _token(lanes=128, batch=16, vector_words=65536),
+    # Run encoders as well: small ones, then MiniLM with sentences of 39 and 85 tokens.
+    "mac8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192),
+    "spike8-encoder": _SMALL_TOKEN.replace(encoder=True, vector_words=8192, integrator="spike"),
+    "mac32-encoder": _TOKEN.replace(encoder=True, vector_words=32768),
+    "mac128-encoder": _token(lanes=128, batch=16, vector_words=65536, encoder=True),
 }

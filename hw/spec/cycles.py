@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hw.spec.crossbar_cycles import lanes_latency
 from hw.spec.formats import WeightFormat
 from hw.spec.params import CoreParams
 
@@ -26,7 +27,7 @@ ACCUMULATOR_LOOP = 4
 LAUNCH = 1
 
 #: From asking for a replay, or when a block of the first tile is stored, to its first event.
-REPLAY = {"mac": 4, "spike": 5}
+REPLAY = {"mac": 3, "spike": 4}
 
 #: From the last command to done, apart from the lanes that a scaler stream serves one by one.
 TAIL = {"mac": 13, "spike": 12}
@@ -36,6 +37,12 @@ def lanes_per_stream(params: CoreParams) -> int:
     """Lanes that one scaler stream serves in turn; even where there are several streams."""
     lanes = math.ceil(params.lanes / params.scaler_streams)
     return lanes + lanes % 2 if params.scaler_streams > 1 else lanes
+
+
+def tail(params: CoreParams) -> int:
+    """Cycles from the last command to done, apart from the lanes of a scaler stream."""
+    more = lanes_latency(params.crossbar) - 1 if params.crossbar else 0
+    return TAIL[params.integrator] + more
 
 
 def group_interval(params: CoreParams) -> int:
@@ -134,7 +141,7 @@ def instruction_cycles(
         Row sums lie in memory.
     """
     integration = integrate_cycles(params, weights, tiles, items, sums=sums, stored=stored)
-    return CHECK + LAUNCH + integration.cycles + TAIL[params.integrator] + lanes_per_stream(params)
+    return CHECK + LAUNCH + integration.cycles + tail(params) + lanes_per_stream(params)
 
 
 def accounted_cycles(
@@ -165,5 +172,5 @@ def accounted_cycles(
         Row sums lie in memory.
     """
     heads = 0 if params.external else len(items) * weights.head_beats(sums=sums)
-    fixed = CHECK + LAUNCH + TAIL[params.integrator] + lanes_per_stream(params)
+    fixed = CHECK + LAUNCH + tail(params) + lanes_per_stream(params)
     return fixed + tiles * params.sub_tiles * (sum(items) + heads) + stalls

@@ -8,6 +8,7 @@ import json
 import math
 
 from hw.spec import codes, formats, scales
+from hw.spec.crossbar import Crossbar
 
 INTEGRATORS = ("mac", "spike")
 MEMORIES = ("onchip", "axi")
@@ -77,6 +78,10 @@ class CoreConfig:
         Elements that the vector unit takes in a cycle: 1, 2, 4 or 8.
     best : int
         Largest logits that are kept for the host, 1..8.
+    encoder : bool
+        Whether the vector unit has what encoders need: LayerNorm, sums, GELU, biases.
+    crossbar : Crossbar, optional
+        Weights are cells of memristor crossbars, which lanes of the ``spike`` kind emulate.
     """
 
     lanes: int = 8
@@ -95,6 +100,8 @@ class CoreConfig:
     vector_words: int = 0
     vector_width: int = 4
     best: int = 4
+    encoder: bool = False
+    crossbar: Crossbar | None = None
 
     def replace(self, **changes) -> CoreConfig:
         """Variant with some fields changed."""
@@ -127,7 +134,7 @@ class CoreParams:
         Beats that ``weight_base`` must be a multiple of: those of a bus beat, at least 1.
     outstanding, ring_groups, hole, batch, axi_data_width, axi_id_width : int
         As in the configuration.
-    vector_words, vector_width, best : int
+    vector_words, vector_width, best, encoder, crossbar
         As in the configuration.
     input_width : int
         Elements of an input vector that are written in a cycle.
@@ -196,8 +203,13 @@ class CoreParams:
             )
         if config.vector_words:
             _check_vector(config)
+        elif config.encoder:
+            raise ValueError("an encoder needs vector_words, where its sentence lies, not 0")
+        if config.crossbar:
+            _check_crossbar(config)
+        self.crossbar = config.crossbar
         self.vector_words, self.vector_width = config.vector_words, config.vector_width
-        self.best = config.best
+        self.best, self.encoder = config.best, config.encoder
         self.input_width = config.vector_width if config.vector_words else 1
         self.lanes, self.tile_lanes = lanes, tile_lanes
         self.external = config.memory == "axi"
@@ -222,6 +234,12 @@ class CoreParams:
         chosen = dataclasses.asdict(self.config)
         if self.batch == 1:
             del chosen["batch"]  # the core is the one that knew no batches
+        if not self.config.encoder:
+            del chosen["encoder"]  # likewise
+        if self.crossbar is None:
+            del chosen["crossbar"]  # and so for crossbars
+        else:
+            chosen["crossbar"]["converter"]["kind"] = type(self.crossbar.converter).__name__
         return {"specification": formats.VERSION, **chosen}
 
     @property
@@ -280,6 +298,27 @@ def _check_vector(config: CoreConfig) -> None:
         )
     if not 1 <= config.best <= MOST_BEST:
         raise ValueError(f"best must be 1..{MOST_BEST} logits, not {config.best}")
+
+
+def _check_crossbar(config: CoreConfig) -> None:
+    """Refuse what cannot have crossbars."""
+    if config.integrator != "spike":
+        raise ValueError(
+            f"crossbars sum up spikes in time; choose integrator 'spike', not {config.integrator!r}"
+        )
+    if config.vector_words or config.batch > 1:
+        raise ValueError(
+            "a core with crossbars multiplies static weights only, one vector at a time: choose a "
+            "configuration whose host does attention, such as mac8"
+        )
+    if config.tile_lanes not in (None, config.lanes):
+        raise ValueError(
+            f"an array is as wide as the core: leave tile_lanes {config.tile_lanes} out"
+        )
+    if config.crossbar and config.crossbar.rows != codes.BLOCK:
+        raise ValueError(
+            f"arrays of a core have {codes.BLOCK} rows, its scale group, not {config.crossbar.rows}"
+        )
 
 
 def accumulator_width(inputs: int) -> int:

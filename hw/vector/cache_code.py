@@ -80,16 +80,16 @@ class CacheCode(wiring.Component):
 
         # No magnitude is above the largest, by whose bits all are shifted: none above N are lost.
         bits = self.scale.bits
-        magnitude = Signal(WORD_BITS)
-        coarse = Signal(NORMAL_BITS + (1 << _FINE) - 1)
-        normal = Signal(NORMAL_BITS)
+        magnitude = Signal(WORD_BITS, reset_less=True)
+        coarse = Signal(NORMAL_BITS + (1 << _FINE) - 1, reset_less=True)
+        normal = Signal(NORMAL_BITS, reset_less=True)
         m.d.sync += [
             magnitude.eq(abs(self.words.payload)),
             coarse.eq((magnitude << NORMAL_BITS) >> (bits[_FINE:] << _FINE)),
             normal.eq(coarse >> bits[:_FINE]),
         ]
 
-        reciprocal = Signal(range(max(CACHE_RECIPROCAL) + 1))
+        reciprocal = Signal(range(max(CACHE_RECIPROCAL) + 1), reset_less=True)
         place = (self.scale.mantissa - LEAST_MANTISSA)[: (len(CACHE_RECIPROCAL) - 1).bit_length()]
         m.d.sync += reciprocal.eq(Array(CACHE_RECIPROCAL)[place])
         m.submodules.multiplier = multiplier = Multiplier(a=normal.shape(), b=reciprocal.shape())
@@ -97,7 +97,7 @@ class CacheCode(wiring.Component):
 
         halves = multiplier.product >> (_FRACTION - 1)
         rounded = Mux(self.scale.halved, halves[1:], halves) + 1 >> 1
-        code = Signal(range(LARGEST_CODE + 1))
+        code = Signal(range(LARGEST_CODE + 1), reset_less=True)
         m.d.sync += [
             code.eq(Mux(rounded > LARGEST_CODE, LARGEST_CODE, rounded)),
             self.codes.payload.eq(Mux(negative[-1], -code, code)),

@@ -110,7 +110,7 @@ class CacheScale(wiring.Component):
         m = Module()
         magnitudes, largest = [], Signal(WORD_BITS)
         for i, word in enumerate(self.words.p.elements):
-            magnitudes.append(Signal(WORD_BITS, name=f"magnitude_{i}"))
+            magnitudes.append(Signal(WORD_BITS, name=f"magnitude_{i}", reset_less=True))
             m.d.sync += magnitudes[i].eq(Mux(self.words.p.count > i, abs(word), 0))
         done = reduce(m, magnitudes, delay(m, self.words, 1)[-1], greater, largest)
 
@@ -120,12 +120,12 @@ class CacheScale(wiring.Component):
 
         # Bits are cut off from magnitudes longer than N: the scale is that of what is above.
         bits = Signal.like(self.scale.p.bits)
-        dividend = Signal(range((1 << NORMAL_BITS) + LARGEST_CODE))
+        dividend = Signal(range((1 << NORMAL_BITS) + LARGEST_CODE), reset_less=True)
         m.d.comb += bits.eq(_NORMALIZER_BITS - found.p.zeros)
         rounding = Mux(bits > NORMAL_BITS, LARGEST_CODE, LARGEST_CODE - 1)
         m.d.sync += dividend.eq(found.p.value[-NORMAL_BITS:] + rounding)
 
-        mantissa = Signal(range((1 << NORMAL_BITS) // LARGEST_CODE + 2))
+        mantissa = Signal(range((1 << NORMAL_BITS) // LARGEST_CODE + 2), reset_less=True)
         quotient, _ = divide(dividend, LARGEST_CODE)
         m.d.sync += mantissa.eq(quotient)
 

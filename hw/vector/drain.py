@@ -24,6 +24,9 @@ from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.single import read_word, write_word
 from hw.vector.word import saturated
 
+#: Drains that add words of a.
+ADDING = (Kind.RESIDUAL, Kind.BIASED)
+
 #: Most logits of a vocabulary.
 VOCABULARY = 1 << 20
 
@@ -56,7 +59,7 @@ def model(
     drained = []
     for accumulator, h, word in zip(accumulators, a, b, strict=True):
         multiplier, k = drain_shift.model(instruction, scalars, word)
-        if instruction["drain"] == Kind.RESIDUAL:
+        if instruction["drain"] in ADDING:
             drained.append(residual.model(h, accumulator, k))
         else:
             drained.append(rescale.model(accumulator, multiplier, k))
@@ -131,7 +134,7 @@ class Drain(wiring.Component):
         tags = self._take(m, is_logits)
         accumulator = self.outputs.p.accumulator
         for stage in range(drain_shift.LATENCY):
-            later = Signal.like(accumulator, name=f"accumulator_{stage}")
+            later = Signal.like(accumulator, name=f"accumulator_{stage}", reset_less=True)
             m.d.sync += later.eq(accumulator)
             accumulator = later
 
@@ -162,9 +165,10 @@ class Drain(wiring.Component):
         layout = {"valid": 1, "ends_segment": several, "ends_tile": several, "last": 1}
         stages = range(latency(self.params) + 1)
         tags = [Signal(data.StructLayout(layout), name=f"tag_{stage}") for stage in stages]
-        running, output = Signal(), self.outputs.p
+        running, waits, output = Signal(), Signal(), self.outputs.p
+        m.d.sync += waits.eq(is_logits & self.best.valid)  # they come long after a start
         m.d.comb += [
-            self.outputs.ready.eq(running & ~(is_logits & self.best.valid)),
+            self.outputs.ready.eq(running & ~waits),
             tags[0].valid.eq(self.outputs.valid & self.outputs.ready),
             *(tags[0][name].eq(output[name]) for name in layout if name != "valid"),
         ]
@@ -207,14 +211,15 @@ class Drain(wiring.Component):
         return shift
 
     def _sum(self, m: Module, tag, word) -> Signal:
-        """Add the residual that is asked for now, or nothing."""
-        is_residual = self.instruction.drain == Kind.RESIDUAL
-        address = self._address(m, "a", tag, stride=self.instruction.stride)
+        """Add the residual or bias that is asked for now, or nothing."""
+        is_residual = self.instruction.drain.matches(*ADDING)
+        stride = Mux(self.instruction.drain == Kind.RESIDUAL, self.instruction.stride, 0)
+        address = self._address(m, "a", tag, stride=stride)
         with m.If(tag.valid & is_residual):
             m.d.comb += self.a.address.eq(address)
         h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))
-        total = Signal(signed(WORD_BITS + 1))
-        summed = Signal(signed(WORD_BITS))
+        total = Signal(signed(WORD_BITS + 1), reset_less=True)
+        summed = Signal(signed(WORD_BITS), reset_less=True)
         m.d.sync += [total.eq(h + word), summed.eq(saturated(total))]
         return summed
 

@@ -42,7 +42,7 @@ def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, i
     """
     constant, n, base = instruction["constant"], scalars.shift, scalars.base
     match Drain(instruction["drain"]):
-        case Drain.RESIDUAL:
+        case Drain.RESIDUAL | Drain.BIASED:
             return ONE, constant - n - base - word
         case Drain.SCORES:
             exponent = word >> EXPONENT_AT
@@ -89,15 +89,17 @@ class DrainShift(wiring.Component):
         vector = Signal(signed(SHIFT_BITS + 1))
         fixed = Signal(signed(len(constant) + 1))
         shared = Signal(signed(len(fixed) + 1))
-        exponent = Signal(signed(WORD_BITS))
-        factors = [Signal(MULTIPLIER, name=f"factor_{stage}") for stage in range(LATENCY)]
+        exponent = Signal(signed(WORD_BITS), reset_less=True)
+        factors = [
+            Signal(MULTIPLIER, name=f"factor_{stage}", reset_less=True) for stage in range(LATENCY)
+        ]
         m.d.sync += [fixed.eq(constant - scalars.base), vector.eq(-scalars.shift)]
         m.d.comb += exponent.eq(self.word)
         with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
                 m.d.comb += factors[0].eq(scalars.multiplier)
                 m.d.sync += vector.eq(scalars.exponent - scalars.shift)
-            with m.Case(Drain.RESIDUAL):
+            with m.Case(Drain.RESIDUAL, Drain.BIASED):
                 m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.comb += factors[0].eq(instruction.multiplier)
@@ -107,7 +109,7 @@ class DrainShift(wiring.Component):
                 m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
                 m.d.comb += exponent.eq(0)
 
-        difference = Signal(signed(WORD_BITS + 1))
+        difference = Signal(signed(WORD_BITS + 1), reset_less=True)
         m.d.sync += [
             shared.eq(fixed + vector),
             difference.eq(shared - exponent),

@@ -9,19 +9,19 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.spec.program import OPERANDS, Opcode
-from hw.vector import gate, multiplier
+from hw.vector import gate
 from hw.vector.beat import WIDTH, WORD_BITS, beat_layout, delay, send
 from hw.vector.gate import Gate
-from hw.vector.multiplier import Multiplier
 from hw.vector.normalization_shift import ELEMENT_BITS
 
-_WORD, _GAMMA = signed(WORD_BITS), signed(16)
+_WORD = signed(WORD_BITS)
 
 #: Cycles from a beat of words to its elements.
 LATENCIES = {
-    Opcode.NORM: multiplier.latency(_WORD, _GAMMA),
+    Opcode.NORM: gate.PRODUCT_LATENCY,
     Opcode.NORMALIZE: 0,
     Opcode.GATE: gate.LATENCY,
+    Opcode.GELU: gate.WEIGHTED_LATENCY,
 }
 
 
@@ -31,14 +31,14 @@ def model(opcode: Opcode, a: Sequence[int], b: Sequence[int]) -> list[int]:
     Parameters
     ----------
     opcode : Opcode
-        NORM, NORMALIZE or GATE.
+        NORM, NORMALIZE, GATE or GELU.
     a, b : sequence of int
-        Words: h and gamma; the vector and what does not matter; g and u.
+        Words: h and gamma; the vector and what does not matter; g and u; g.
 
     Returns
     -------
     list of int
-        Elements of 40, 24 or 47 bits.
+        Elements of 40, 24, 47 or 24 bits.
     """
     match opcode:
         case Opcode.NORM:
@@ -47,7 +47,9 @@ def model(opcode: Opcode, a: Sequence[int], b: Sequence[int]) -> list[int]:
             return list(a)
         case Opcode.GATE:
             return [gate.model(g, u) for g, u in zip(a, b, strict=True)]
-    raise ValueError(f"opcode must be NORM, NORMALIZE or GATE, not {opcode!r}")
+        case Opcode.GELU:
+            return [gate.gelu_model(g) for g in a]
+    raise ValueError(f"opcode must be NORM, NORMALIZE, GATE or GELU, not {opcode!r}")
 
 
 class Elements(wiring.Component):
@@ -61,11 +63,13 @@ class Elements(wiring.Component):
     ----------
     width : int
         Elements a cycle, at least 1.
+    gelu : bool
+        Whether GELU may come.
 
     Members
     -------
     opcode : In(8)
-        NORM, NORMALIZE or GATE; may change while no beat is on its way.
+        NORM, NORMALIZE, GATE or GELU; may change while no beat is on its way.
     words : In(stream)
         Beats of words ``a`` and ``b``, see :func:`hw.vector.beat.beat_layout`; gammas have 16
         bits; always ready.
@@ -73,8 +77,8 @@ class Elements(wiring.Component):
         Beats of 47-bit elements, ``LATENCIES[opcode]`` cycles later; must always be accepted.
     """
 
-    def __init__(self, *, width: int = WIDTH):
-        self.width = width
+    def __init__(self, *, width: int = WIDTH, gelu: bool = False):
+        self.width, self.gelu = width, gelu
         words = beat_layout(data.StructLayout({"a": _WORD, "b": _WORD}), width)
         elements = beat_layout(signed(ELEMENT_BITS), width)
         super().__init__(
@@ -86,22 +90,23 @@ class Elements(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Products; gates; choice."""
+        """Products and gates, from the same multipliers; choice."""
         m = Module()
         tags = delay(m, self.words, max(LATENCIES.values()))
-        m.submodules.gate = gated = Gate(width=self.width)
+        m.submodules.gate = gated = Gate(width=self.width, gelu=self.gelu)
         send(m, tags[0], gated.pairs)
+        m.d.sync += gated.scales.eq(self.opcode == Opcode.NORM)
         made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
+        if self.gelu:
+            m.d.sync += gated.normal.eq(self.opcode == Opcode.GELU)
+            made[Opcode.GELU] = list(gated.weighted)
         for i in range(self.width):
-            m.submodules[f"product_{i}"] = product = Multiplier(a=_WORD, b=_GAMMA)
             words, pair = self.words.p.elements[i], gated.pairs.p.elements[i]
             m.d.comb += [
-                product.a.eq(words.a),
-                product.b.eq(words.b),
                 pair.gate.eq(words.a),
                 pair.up.eq(words.b),
             ]
-            made[Opcode.NORM].append(product.product)
+            made[Opcode.NORM].append(gated.products[i])
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
         with m.Switch(self.opcode):

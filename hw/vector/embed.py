@@ -107,8 +107,8 @@ class Embed(wiring.Component):
             self.a.address.eq(Mux(tags[0].valid, self.instruction.a + offset, 0)),
             self.b.address.eq(Mux(self.start, self.instruction.c, b)),
         ]
-        weight, mantissa = Signal(signed(FACTOR_BITS)), Signal(signed(FACTOR_BITS))
-        product = Signal(signed(PRODUCT_BITS))
+        weight, mantissa = Signal(signed(FACTOR_BITS), reset_less=True), Signal(signed(FACTOR_BITS))
+        product = Signal(signed(PRODUCT_BITS), reset_less=True)
         m.d.sync += [
             weight.eq(read_word(m, self.a)),
             mantissa.eq(read_word(m, self.b)),
@@ -136,7 +136,8 @@ class Embed(wiring.Component):
         """Shift in two stages to a word and one bit below its point; round."""
         farthest = product << 1 - LEAST_SHIFT
         coarse, fine, whole = (
-            Signal(farthest.shape(), name=name) for name in ("coarse", "fine", "whole")
+            Signal(farthest.shape(), name=name, reset_less=True)
+            for name in ("coarse", "fine", "whole")
         )
         m.d.sync += [
             coarse.eq(farthest >> (distance[_FINE:] << _FINE)),

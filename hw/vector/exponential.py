@@ -100,12 +100,13 @@ class Exponential(wiring.Component):
 
         terms = []
         for i in range(self.width):
-            below = Signal(WORD_BITS + 1, name=f"below_{i}")
+            below = Signal(WORD_BITS + 1, name=f"below_{i}", reset_less=True)
             halvings = below[FRACTION:]
             # A block RAM is too slow for logic behind it; hence a register at once.
-            looked_up = Signal(PROBABILITY_BITS, name=f"looked_up_{i}")
+            looked_up = Signal(PROBABILITY_BITS, name=f"looked_up_{i}", reset_less=True)
             waiting = [
-                Signal(range(PROBABILITY_BITS + 1), name=f"halvings_{i}_{n}") for n in range(2)
+                Signal(range(PROBABILITY_BITS + 1), name=f"halvings_{i}_{n}", reset_less=True)
+                for n in range(2)
             ]
             entry = table.read_port()
             probability = self.probabilities.p.elements[i]

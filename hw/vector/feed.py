@@ -1,4 +1,4 @@
-"""Feeds the encoder from vector memory (``docs/program.md``, NORM, NORMALIZE and GATE)."""
+"""Feeds the encoder from vector memory (``docs/program.md``, NORM, NORMALIZE, GATE, GELU)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def model(instruction: Instruction, a: Sequence[int], b: Sequence[int]) -> Fed:
     Parameters
     ----------
     instruction : Instruction
-        NORM, NORMALIZE or GATE.
+        NORM, NORMALIZE, GATE or GELU.
     a, b : sequence of int
         Its operands; see :func:`hw.vector.elements.model`.
 
@@ -112,7 +112,7 @@ class Feed(wiring.Component):
         m = Module()
         width = self.params.vector_width
         m.submodules.measure = measure = self._measure
-        m.submodules.elements = made = Elements(width=width)
+        m.submodules.elements = made = Elements(width=width, gelu=self.params.encoder)
         second = Signal()
         with m.If(self.start):
             m.d.sync += second.eq(0)
@@ -176,7 +176,7 @@ class Feed(wiring.Component):
     def _hand_over(self, m: Module, made, measured, second):
         """Measure elements in the first pass, and normalize them in the second."""
         m.submodules.normalize = normalized = Normalize(width=self.params.vector_width)
-        held, arrived = Signal.like(made.p), Signal()
+        held, arrived = Signal.like(made.p, reset_less=True), Signal()
         m.d.sync += [held.eq(made.p), arrived.eq(made.valid)]
         m.d.comb += [
             measured.valid.eq(arrived & ~second),

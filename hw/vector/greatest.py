@@ -50,7 +50,7 @@ class Greatest(wiring.Component):
         m = Module()
         least = -(1 << self.shape.width - 1) if self.shape.signed else 0
         tags, beat = delay(m, self.elements, 1), self.elements.p
-        terms = [Signal(self.shape, name=f"term_{i}") for i in range(self.width)]
+        terms = [Signal(self.shape, name=f"term_{i}", reset_less=True) for i in range(self.width)]
         greatest = Signal(self.shape)
         m.d.sync += [
             term.eq(Mux(beat.count > i, beat.elements[i], least)) for i, term in enumerate(terms)

@@ -18,8 +18,8 @@ ADDRESS_BITS = 16
 #: Read ports of vector memory.
 READ_PORTS = ("a", "b", "c")
 
-#: Most words of a beat that are all read before one of them is written, where a drain adds to them.
-IN_PLACE = 4
+#: Where a word is cut: block RAMs are 18 bits wide.
+_CUTS = ((0, 18), (18, WORD_BITS))
 
 #: Cycles from an address to its words.
 READ_LATENCY = 2
@@ -93,27 +93,31 @@ class VectorMemory(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Connect the memory; a register behind each read, as a block RAM is slow."""
+        """Connect the memories; a register behind each read, as a block RAM is slow.
+
+        Each word of a beat has memories of its own. So a word may be written while its neighbours
+        are read, as the drain does that adds to the residual in place.
+        """
         m = Module()
         width = self.params.vector_width
         low = exact_log2(width)
-        # A drain adds to the residual in place: it may read words of a wide beat, one by one, while
-        # it writes the first ones of that beat.
-        m.submodules.words = memory = Memory(
-            shape=words_layout(self.params),
-            depth=self.params.vector_words // width,
-            init=[],
-            attrs=NO_COLLISIONS if width <= IN_PLACE else {},
-        )
-        for name in READ_PORTS:
-            reader = getattr(self, name)
-            port = memory.read_port()
-            m.d.comb += port.addr.eq(reader.address[low:])
-            m.d.sync += reader.words.eq(port.data)
-        port = memory.write_port(granularity=1)
-        m.d.comb += [
-            port.addr.eq(self.write.address[low:]),
-            port.data.eq(self.write.words),
-            port.en.eq(self.write.mask),
-        ]
+        for i in range(width):
+            for first, end in _CUTS:
+                m.submodules[f"word_{i}_{first}"] = memory = Memory(
+                    shape=end - first,
+                    depth=self.params.vector_words // width,
+                    init=[],
+                    attrs=NO_COLLISIONS,
+                )
+                for name in READ_PORTS:
+                    reader = getattr(self, name)
+                    port = memory.read_port()
+                    m.d.comb += port.addr.eq(reader.address[low:])
+                    m.d.sync += reader.words.as_value()[WORD_BITS * i :][first:end].eq(port.data)
+                port = memory.write_port()
+                m.d.comb += [
+                    port.addr.eq(self.write.address[low:]),
+                    port.data.eq(self.write.words[i][first:end]),
+                    port.en.eq(self.write.mask[i]),
+                ]
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -10,11 +10,26 @@ from amaranth.utils import ceil_log2
 #: Magnitude bits of a multiplier's input: blocks of FPGAs multiply 18 bits, sign included.
 PART_BITS = 17
 
+#: Factors of so few bits are multiplied by logic, as blocks are scarce.
+SMALL_BITS = 8
+
 
 def latency(a: ShapeLike, b: ShapeLike) -> int:
     """Cycles from the factors to their product: one, and one a level of the tree of adders."""
     parts = [-(-_magnitude(Shape.cast(shape)) // PART_BITS) for shape in (a, b)]
     return 1 + ceil_log2(parts[0] * parts[1])
+
+
+def times(a: Value, b: Value) -> Value:
+    """Return the product of two parts, from a tree of adders where both are small."""
+    if max(len(a), len(b)) > SMALL_BITS:
+        return a * b
+    terms = [Mux(bit, a, 0) << i for i, bit in enumerate(b)]
+    if b.shape().signed:
+        terms[-1] = -terms[-1]
+    while len(terms) > 1:
+        terms = [sum(terms[i + 1 : i + 2], terms[i]) for i in range(0, len(terms), 2)]
+    return terms[0]
 
 
 class Multiplier(wiring.Component):
@@ -47,7 +62,7 @@ class Multiplier(wiring.Component):
         terms = []
         for a_offset, a in _parts(self.a):
             for b_offset, b in _parts(self.b):
-                terms.append((a_offset + b_offset, _register(m, a * b)))
+                terms.append((a_offset + b_offset, _register(m, times(a, b))))
         while len(terms) > 1:
             pairs = zip(terms[0::2], terms[1::2], strict=False)
             odd = [(terms[-1][0], _register(m, terms[-1][1]))] if len(terms) % 2 else []
@@ -71,7 +86,7 @@ def _parts(factor: Value) -> list[tuple[int, Value]]:
 
 
 def _register(m: Module, value: Value) -> Signal:
-    register = Signal(value.shape())
+    register = Signal(value.shape(), reset_less=True)
     m.d.sync += register.eq(value)
     return register
 

@@ -84,7 +84,10 @@ class NormalizationShift(wiring.Component):
         m = Module()
         beat = self.elements.p
         tags = delay(m, self.elements, 1)
-        magnitudes = [Signal(self.element_bits, name=f"magnitude_{i}") for i in range(self.width)]
+        magnitudes = [
+            Signal(self.element_bits, name=f"magnitude_{i}", reset_less=True)
+            for i in range(self.width)
+        ]
         m.d.sync += [
             magnitude.eq(Mux(beat.count > i, abs(beat.elements[i]), 0))
             for i, magnitude in enumerate(magnitudes)

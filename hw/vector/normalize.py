@@ -66,7 +66,8 @@ class Normalize(wiring.Component):
     elements : In(stream)
         See :func:`hw.vector.beat.beat_layout`; always ready.
     shift : In(signed(7))
-        Shift n of this very vector, stable from its first beat until its last has left.
+        Shift n of this very vector, stable from the cycle before its first beat until its last has
+        left.
     inputs : Out(stream)
         Beats of 16-bit elements, ``LATENCY`` cycles later; must always be accepted.
     """
@@ -91,11 +92,13 @@ class Normalize(wiring.Component):
 
         # One bit of an element becomes the top one at the most, hence the left shift.
         distance = Signal(max(ceil_log2(self.element_bits), MAGNITUDE_BITS.bit_length()))
-        m.d.comb += distance.eq(self.shift + MAGNITUDE_BITS - 1)
+        m.d.sync += distance.eq(self.shift + MAGNITUDE_BITS - 1)
         for i in range(self.width):
             # The largest magnitude fits 17 bits with one fraction bit: no bits above are lost.
-            coarse = Signal(signed(INPUT_BITS + 1 + (1 << _FINE) - 1), name=f"coarse_{i}")
-            fine = Signal(signed(INPUT_BITS + 1), name=f"fine_{i}")
+            coarse = Signal(
+                signed(INPUT_BITS + 1 + (1 << _FINE) - 1), name=f"coarse_{i}", reset_less=True
+            )
+            fine = Signal(signed(INPUT_BITS + 1), name=f"fine_{i}", reset_less=True)
             rounded = Signal(signed(INPUT_BITS + 1), name=f"rounded_{i}")
             element = self.elements.p.elements[i]
             m.d.sync += [

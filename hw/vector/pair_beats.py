@@ -64,8 +64,10 @@ class PairBeats(wiring.Component):
         m = Module()
         pairs, turns = self.pairs.p.elements, self.turns.p.elements
         half = self.params.vector_width // 2
-        first, second = (Signal.like(pairs, name=name) for name in ("first", "second"))
-        later = Signal.like(turns)
+        first, second = (
+            Signal.like(pairs, name=name, reset_less=True) for name in ("first", "second")
+        )
+        later = Signal.like(turns, reset_less=True)
         with m.If(self.come):
             for i in range(half):
                 m.d.sync += [

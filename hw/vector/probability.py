@@ -117,9 +117,9 @@ class Probability(wiring.Component):
         send(m, tags[-1], self.codes)
         for i in range(self.width):
             weight = self.weights.p.elements[i]
-            coarse = Signal(_BITS, name=f"coarse_{i}")
-            fine = Signal(_BITS, name=f"fine_{i}")
-            product = Signal(NORMALIZED_BITS + FACTOR_BITS, name=f"product_{i}")
+            coarse = Signal(_BITS, name=f"coarse_{i}", reset_less=True)
+            fine = Signal(_BITS, name=f"fine_{i}", reset_less=True)
+            product = Signal(NORMALIZED_BITS + FACTOR_BITS, name=f"product_{i}", reset_less=True)
             m.d.sync += [
                 coarse.eq(weight << (zeros[_FINE:] << _FINE)),
                 fine.eq(coarse << zeros[:_FINE]),

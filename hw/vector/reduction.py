@@ -47,7 +47,7 @@ def reduce(
     while len(terms) > 1:
         pairs = [terms[i : i + 2] for i in range(0, len(terms), 2)]
         combined = [combine(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-        terms = [Signal.like(value, name="partial") for value in combined]
+        terms = [Signal.like(value, name="partial", reset_less=True) for value in combined]
         next_valid, next_last = Signal(name="partial_valid"), Signal(name="partial_last")
         m.d.sync += [
             *(term.eq(value) for term, value in zip(terms, combined, strict=True)),

@@ -112,7 +112,9 @@ class Rescale(wiring.Component):
             m.submodules[f"product_{i}"] = product = Multiplier(a=accumulator, b=MULTIPLIER)
             element = self.accumulators.p.elements[i]
             amounts = [
-                Signal(range(MOST_SHIFT - LEAST_SHIFT + 1), name=f"amount_{i}_{cycle}")
+                Signal(
+                    range(MOST_SHIFT - LEAST_SHIFT + 1), name=f"amount_{i}_{cycle}", reset_less=True
+                )
                 for cycle in range(cycles + len(STAGES) - 1)
             ]
             most = Mux(element.k > MOST_SHIFT, MOST_SHIFT, element.k)
@@ -133,17 +135,17 @@ class Rescale(wiring.Component):
             # Bits that the shifts to come cannot bring down to the word only tell an overflow.
             width = ROUNDED_BITS + (1 << low) - 1
             cut = shifted[width - 1 :]
-            value = Signal(signed(width), name=f"shifted_{i}_{stage}")
-            flags = Signal(2, name=f"flags_{i}_{stage}")
+            value = Signal(signed(width), name=f"shifted_{i}_{stage}", reset_less=True)
+            flags = Signal(2, name=f"flags_{i}_{stage}", reset_less=True)
             m.d.sync += [
                 value.eq(shifted),
                 flags[0].eq(beyond | (cut.any() & ~cut.all())),
                 flags[1].eq(negative),
             ]
             beyond, negative = flags
-        flags = Signal(2, name=f"flags_{i}")
-        whole = Signal(signed(ROUNDED_BITS), name=f"whole_{i}")
-        word = Signal(signed(WORD_BITS), name=f"word_{i}")
+        flags = Signal(2, name=f"flags_{i}", reset_less=True)
+        whole = Signal(signed(ROUNDED_BITS), name=f"whole_{i}", reset_less=True)
+        word = Signal(signed(WORD_BITS), name=f"word_{i}", reset_less=True)
         m.d.sync += [
             whole.eq((value + 1) >> 1),
             flags[0].eq(beyond),

@@ -14,6 +14,7 @@ from amaranth.utils import ceil_log2
 from hw.encode.normalizer import Normalizer
 from hw.vector.beat import LONGEST, WIDTH, WORD_BITS, beat_layout, delay
 from hw.vector.divider import Divider
+from hw.vector.multiplier import PART_BITS, times
 from hw.vector.reduction import reduce, reduction_stages
 from hw.vector.square_root import SquareRoot
 
@@ -31,7 +32,8 @@ TOP_BITS = 32
 ROOT_BITS = TOP_BITS // 2
 QUOTIENT_BITS = MULTIPLIER_BITS + 1
 
-_HALF = WORD_BITS // 2
+#: Signed bits of a word above those that a multiplier takes at once.
+_HIGH = WORD_BITS - PART_BITS
 
 
 def model(words: Sequence[int], epsilon: int, root_of_length: int) -> tuple[int, int]:
@@ -156,28 +158,28 @@ class RootMeanSquare(wiring.Component):
         return busy
 
     def _squares(self, m):
-        """Square words by halves, in 2 cycles; what stands behind a beat's count gives 0."""
+        """Square words by parts, in 2 cycles; what stands behind a beat's count gives 0."""
         beat = self.words.p
         squares = []
         for i in range(self.width):
             word = Mux(beat.count > i, beat.elements[i], 0)
-            low, high = word[:_HALF], word[_HALF:WORD_BITS].as_signed()
-            lows = Signal(WORD_BITS, name=f"lows_{i}")
-            highs = Signal(WORD_BITS, name=f"highs_{i}")
-            mixed = Signal(signed(WORD_BITS), name=f"mixed_{i}")
-            square = Signal(2 * WORD_BITS - 1, name=f"square_{i}")
+            low, high = word[:PART_BITS], word[PART_BITS:WORD_BITS].as_signed()
+            lows = Signal(2 * PART_BITS, name=f"lows_{i}", reset_less=True)
+            highs = Signal(2 * _HIGH, name=f"highs_{i}", reset_less=True)
+            mixed = Signal(signed(WORD_BITS), name=f"mixed_{i}", reset_less=True)
+            square = Signal(2 * WORD_BITS - 1, name=f"square_{i}", reset_less=True)
             m.d.sync += [
                 lows.eq(low * low),
-                highs.eq(high * high),
+                highs.eq(times(high, high)),
                 mixed.eq(high * low),
-                square.eq(Cat(lows, highs) + (mixed << _HALF + 1)),
+                square.eq(Cat(lows, highs) + (mixed << PART_BITS + 1)),
             ]
             squares.append(square)
         return squares
 
     def _multiply(self, m, quotient):
         """R, offered until it is taken."""
-        product = Signal(2 * MULTIPLIER_BITS)
+        product = Signal(2 * MULTIPLIER_BITS, reset_less=True)
         multiplied = Signal()
         reciprocal = Signal(MULTIPLIER_BITS)
         m.d.comb += reciprocal.eq(Mux(quotient.payload[-1], MULTIPLIER_MAX, quotient.payload))

@@ -105,8 +105,10 @@ class Rotary(wiring.Component):
                 ("a", a_cosine - b_sine, turned.a),
                 ("b", a_sine + b_cosine, turned.b),
             ):
-                total = Signal(exact.shape(), name=f"total_{name}_{i}")
-                whole = Signal(rounded(total, TURN_FRACTION).shape(), name=f"whole_{name}_{i}")
+                total = Signal(exact.shape(), name=f"total_{name}_{i}", reset_less=True)
+                whole = Signal(
+                    rounded(total, TURN_FRACTION).shape(), name=f"whole_{name}_{i}", reset_less=True
+                )
                 m.d.sync += [
                     total.eq(exact),
                     whole.eq(rounded(total, TURN_FRACTION)),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out, connect, flipped
+from amaranth.lib.wiring import Out, connect
 from amaranth.utils import exact_log2
 
 from hw.spec.params import CoreParams
@@ -111,11 +111,15 @@ class Rotate(wiring.Component):
         connect(m, given.pairs, turner.pairs)
         connect(m, given.turns, turner.turns)
         connect(m, turner.turned, turned.turned)
-        connect(m, turned.write, flipped(self.write))
+        # Addresses and words are far from memory: they leave through registers.
+        m.d.sync += [
+            Value.cast(getattr(self.write, name)).eq(Value.cast(getattr(turned.write, name)))
+            for name in self.write.signature.members
+        ]
 
         reading, turn = Signal(), Signal()
         cosine, sine = Signal.like(reads.first), Signal.like(reads.first)
-        come = Signal(READ_LATENCY)
+        come = Signal(READ_LATENCY + 1)
         m.d.sync += [
             turn.eq(reading & ~turn),
             cosine.eq(instruction.c + reads.place),
@@ -124,11 +128,16 @@ class Rotate(wiring.Component):
         ]
         with m.If(self.start):
             m.d.sync += reading.eq(1)
+        m.d.sync += [self.a.address.eq(0), self.b.address.eq(0)]
         with m.If(turn):
-            m.d.comb += [self.a.address.eq(cosine), self.b.address.eq(sine), reads.step.eq(1)]
-            m.d.sync += reading.eq(~reads.last)
+            m.d.comb += reads.step.eq(1)
+            m.d.sync += [
+                self.a.address.eq(cosine),
+                self.b.address.eq(sine),
+                reading.eq(~reads.last),
+            ]
         with m.Elif(reading):
-            m.d.comb += [self.a.address.eq(reads.first), self.b.address.eq(reads.second)]
+            m.d.sync += [self.a.address.eq(reads.first), self.b.address.eq(reads.second)]
 
         m.d.comb += [
             given.come.eq(come[-1]),
@@ -140,5 +149,6 @@ class Rotate(wiring.Component):
             turned.second.eq(writes.second),
             writes.step.eq(turned.step),
         ]
-        m.d.sync += self.done.eq(writes.step & writes.last)
+        written = Signal()
+        m.d.sync += [written.eq(writes.step & writes.last), self.done.eq(written)]
         return m

@@ -76,7 +76,7 @@ class RowReader(wiring.Component):
         tags = delay(m, walk.places, DISTANCE + 1 + READ_LATENCY)
         offsets = [walk.places.p.offset]
         for cycle in range(DISTANCE):
-            offsets.append(Signal(ADDRESS_BITS, name=f"offset_{cycle}"))
+            offsets.append(Signal(ADDRESS_BITS, name=f"offset_{cycle}", reset_less=True))
             m.d.sync += offsets[-1].eq(offsets[-2])
         m.d.sync += [
             self.a.address.eq(Mux(tags[0].valid, self.first_score + offsets[0], 0)),

@@ -54,7 +54,9 @@ class TurnedBeats(wiring.Component):
         m = Module()
         width = self.params.vector_width
         come = self.turned.p.elements
-        held, before = Signal.like(come), Signal.like(come)
+        held, before = (
+            Signal.like(come, name=name, reset_less=True) for name in ("held", "before")
+        )
         begins = Signal()
         m.d.sync += [
             held.eq(come),

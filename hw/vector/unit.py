@@ -18,6 +18,7 @@ from hw.sequence.sequencer import starts_layout
 from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import Opcode
+from hw.vector.combine import Combine
 from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
@@ -54,7 +55,7 @@ class VectorUnit(wiring.Component):
     clear : In(1)
         Forgets the logits of the last token.
     stop : In(1)
-        Forget what runs.
+        Forget what runs, from the cycle after the next one on.
     closed : In(1)
         The host's window to vector memory is closed.
     load, granted : In(WriteSignature), Out(1)
@@ -104,9 +105,13 @@ class VectorUnit(wiring.Component):
         reader, turns = OutputReader(params), WriteTurns(params)
         scalars = VectorScalars(params)
         units = {"embed": embed, "feed": feed, "softmax": softmax, "rotate": rotate, "keep": keep}
+        if params.encoder:
+            units["combine"] = self._combine(m)
         parts = {**units, "drain": drain, "reader": reader, "turns": turns}
+        stop = Signal()  # a register of its own, as it reaches so much
+        m.d.sync += stop.eq(self.stop)
         for name, unit in parts.items():
-            m.submodules[name] = ResetInserter(self.stop)(unit)
+            m.submodules[name] = ResetInserter(stop)(unit)
         m.submodules.memory = memory = VectorMemory(params)
         self._connect_memory(m, memory, drain, list(units.values()))
         m.submodules.scalars = scalars
@@ -120,7 +125,7 @@ class VectorUnit(wiring.Component):
         connect(m, keep.octets, flipped(self.octets))
         m.d.comb += [
             embed.start.eq(starts.embed),
-            feed.start.eq(starts.norm | starts.normalize | starts.gate),
+            feed.start.eq(starts.norm | starts.normalize | starts.gate | starts.gelu),
             softmax.start.eq(starts.softmax),
             turns.start.eq(starts.rotate),
             rotate.start.eq(turns.begin),
@@ -141,6 +146,15 @@ class VectorUnit(wiring.Component):
             fed = [Value.cast(getattr(unit.input, name)) for unit in (feed, softmax)]
             m.d.comb += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
         return m
+
+    def _combine(self, m) -> Combine:
+        """Return what executes LAYER_NORM and SUM."""
+        combine, starts = Combine(self.params), self.starts
+        m.d.comb += [
+            combine.start.eq(starts.layer_norm | starts.sum),
+            combine.norms.eq(starts.layer_norm),
+        ]
+        return combine
 
     def _connect_memory(self, m, memory, drain, units):
         """Who is idle drives 0, so that all may share a port; what is loaded steps back.
@@ -168,7 +182,8 @@ class VectorUnit(wiring.Component):
         """Let the host read and write words; return its write port."""
         window, host = self.vector, WriteSignature(self.params).create()
         inside = ~self.closed & (window.address < self.params.vector_words)
-        m.d.comb += [window.readable.eq(inside), window.writable.eq(inside)]
+        m.d.comb += window.readable.eq(inside)
+        m.d.sync += window.writable.eq(inside)
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
             write_word(m, host, window.address, window.write_data)
@@ -191,7 +206,6 @@ class VectorUnit(wiring.Component):
         product, start = self.product.instruction, self.starts.matvec
         m.d.comb += [
             reader.start.eq(start),
-            reader.wide.eq(is_wide(product)),
             reader.count.eq(product.count),
             reader.vectors.eq(product.vectors),
             reader.tile_done.eq(self.tile_done),
@@ -202,7 +216,7 @@ class VectorUnit(wiring.Component):
             scalars.asked.eq(drain.vector),
             drain.scalars.eq(scalars.scalars),
         ]
-        m.d.sync += drain.clear.eq(self.clear)
+        m.d.sync += [drain.clear.eq(self.clear), reader.wide.eq(is_wide(product))]
         with m.If(start):
             m.d.sync += self.drained.eq(0)
         with m.Elif(drain.done | self.stop):

@@ -112,9 +112,9 @@ class Weight(wiring.Component):
         terms = []
         for i in range(self.width):
             element = self.probabilities.p.elements[i]
-            product = Signal(WEIGHT_BITS, name=f"product_{i}")
+            product = Signal(WEIGHT_BITS, name=f"product_{i}", reset_less=True)
             # Every distance from 23 on gives 0, so that it need not be clamped to 31.
-            distance = Signal(EXPONENT_BITS, name=f"distance_{i}")
+            distance = Signal(EXPONENT_BITS, name=f"distance_{i}", reset_less=True)
             weight = self.weights.p.elements[i]
             m.d.sync += [
                 product.eq(element.probability * element.mantissa),

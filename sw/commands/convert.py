@@ -64,7 +64,8 @@ def command(
         typer.Option(
             "--silence",
             metavar="SITE=SCALES",
-            help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated.",
+            help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated. "
+            "Or the share of silent elements, e.g. 0.3.",
         ),
     ] = None,
     budget: Annotated[
@@ -73,13 +74,6 @@ def command(
             metavar="SHARE",
             help="Plan constants and thresholds: perplexity may rise by this over the most "
             "accurate plan, e.g. 1%.",
-        ),
-    ] = None,
-    silent: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SHARE",
-            help="Plan for this share of silent codes instead of a budget, e.g. 28%.",
         ),
     ] = None,
     objective: Annotated[
@@ -103,19 +97,22 @@ def command(
         raise UserError(f"--from must be 0 or more, not {start}")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
-    thresholds = parse_thresholds(silence or [])
+    shares = [text for text in silence or [] if "=" not in text]
+    share = _share(shares)
+    thresholds = parse_thresholds([text for text in silence or [] if text not in shares])
     if weights not in (None, "w4", "w8"):
         raise UserError(f"--weights must be w4 or w8, not {weights!r}")
     source = open_any_checkpoint(checkpoint)
     table = check_table(code, "companded")
     console = Console(file=options.to_screen(json))
     if isinstance(source, EncoderCheckpoint):
-        if budget is not None or silent is not None:
+        if budget is not None:
             raise UserError("--budget plans decoders; an encoder's codes are trained: leave it out")
         encoder, losses = convert_task_model(
             source,
             table=None if code is None else table,
             thresholds=thresholds,
+            silence=share,
             text=calibrate_with,
             tokens=tokens,
             four_bits=weights != "w8",
@@ -126,12 +123,12 @@ def command(
         console.print(f"quantizers: {encoder.source['quantizers']}; code table {encoder.table}")
         console.print(f"{output}: {output.stat().st_size:,} bytes")
         return
-    planning = budget is not None or silent is not None
+    planning = budget is not None or share is not None
     if planning:
-        if budget is not None and silent is not None:
-            raise UserError("--budget and --silent are two ways to plan; give one")
+        if budget is not None and share is not None:
+            raise UserError("--budget and --silence SHARE are two ways to plan; give one")
         if thresholds:
-            raise UserError("--budget chooses thresholds itself; leave --silence out")
+            raise UserError("a plan chooses thresholds itself; leave --silence SITE=SCALES out")
         calibrate_with = calibrate_with or "novels/emma"
     ids = None
     if calibrate_with is not None:
@@ -144,8 +141,8 @@ def command(
     if weights == "w4":
         parts = (None, None) if ids is None else held_out_tokens(ids, window)
         hessians, held_out = (
-            None if part is None else decoder_hessians(source, part, window=window)
-            for part in parts
+            None if part is None or not needed else decoder_hessians(source, part, window=window)
+            for part, needed in zip(parts, (compensate is not False, True), strict=True)
         )
         source, losses = four_bit_weights(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out
@@ -159,7 +156,7 @@ def command(
             start=start,
             tokens=tokens,
             budget=parse_share("--budget", budget or "0"),
-            silent=None if silent is None else parse_share("--silent", silent),
+            silent=share,
             objective=objective,
             largest_integer=parse_share("--integers", integers),
             table=table if code else None,
@@ -177,6 +174,18 @@ def command(
     fitted = f"fitted to {calibrate_with}" if calibrate_with else "as shipped"
     console.print(f"quantizers {fitted}; code table {model.table}")
     console.print(f"{output}: {output.stat().st_size:,} bytes")
+
+
+def _share(texts: list[str]) -> float | None:
+    """Share of silent elements, if one is wanted."""
+    try:
+        shares = [float(text) for text in texts]
+    except ValueError:
+        parse_thresholds(texts)
+        raise
+    if len(shares) > 1 or not all(0 < share < 1 for share in shares):
+        raise UserError(f"--silence SHARE is one number between 0 and 1, not {', '.join(texts)}")
+    return shares[0] if shares else None
 
 
 def _print_losses(losses: list[Loss], console: Console) -> None:

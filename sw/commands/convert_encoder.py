@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sw.convert.convert_encoder import convert_encoder
+from hw.spec.codes import DEFAULT_TABLE
+from sw.convert.convert_encoder import convert_encoder, trained_quantizers
 from sw.convert.defaults import site_of
 from sw.convert.encoder import ConvertedEncoder
-from sw.convert.encoder_quantizers import calibrated, record, with_thresholds
+from sw.convert.encoder_quantizers import calibrated, record, silenced, with_thresholds
 from sw.convert.four_bits import Loss, four_bit_weights
 from sw.convert.hessians import HELD_OUT, encoder_hessians
 from sw.errors import UserError
@@ -20,12 +21,16 @@ from sw.train.polarity import LONGEST
 #: Seed of the vectors that quantizers are fitted to.
 _SEED = 0
 
+#: Sentences that quantizers are fitted to.
+_FITTED = 96
+
 
 def convert_task_model(
     checkpoint: EncoderCheckpoint,
     *,
     table: str | None = None,
     thresholds: Mapping[str, int] | None = None,
+    silence: float | None = None,
     text: str | None = None,
     tokens: int = 2048,
     four_bits: bool = True,
@@ -42,6 +47,8 @@ def convert_task_model(
         Code table; that of the training, or the default.
     thresholds : mapping of str to int, optional
         Silence thresholds in 1/8 of the scale by site.
+    silence : float, optional
+        Share of elements that become silent, without training; needs a text.
     text : str, optional
         ``polarity`` (its training sentences) or a text, a sentence a line, to fit to. If absent,
         nothing is fitted, and 4-bit weights are chosen without it.
@@ -61,21 +68,35 @@ def convert_task_model(
     """
     sentences = [] if text is None else _sentences(checkpoint, text, tokens)
     trained = "quantizers" in checkpoint.training
+    if silence is not None and (trained or not sentences):
+        raise UserError(
+            "--silence SHARE needs sentences, such as --calibrate polarity, and an encoder that "
+            "was not trained with quantization in the loop"
+        )
     losses: list[Loss] = []
     source = checkpoint
     if four_bits:
         compensate = not trained if compensate is None else compensate
         parts = [s for i, s in enumerate(sentences) if i % HELD_OUT], sentences[::HELD_OUT]
-        both = all(parts)
-        hessians, held_out = (encoder_hessians(checkpoint, p) if both else None for p in parts)
+        hessians, held_out = (
+            encoder_hessians(checkpoint, part) if all(parts) and needed else None
+            for part, needed in zip(parts, (compensate, True), strict=True)
+        )
         source, losses = four_bit_weights(
             checkpoint, compensate=compensate, hessians=hessians, held_out=held_out
         )
-    model = convert_encoder(source, table=table)
-    quantizers, how = model.quantizers, "as trained" if trained else "as shipped"
+    table = table or checkpoint.training.get("table", DEFAULT_TABLE)
+    quantizers, how = trained_quantizers(checkpoint), "as trained" if trained else "as shipped"
     if sentences and not trained:
-        seen = record(FloatEncoder.from_checkpoint(checkpoint), sentences, seed=_SEED)
+        few = sentences[:_FITTED]
+        seen = record(FloatEncoder.from_checkpoint(checkpoint), few, seed=_SEED)
         quantizers, how = calibrated(checkpoint.config.layers, seen), f"fitted to {text}"
+        if silence is not None:
+            source, quantizers = silenced(
+                source, quantizers, few, table=table, target=silence, seed=_SEED
+            )
+            how = f"{how}, {silence:.0%} silent"
+    model = convert_encoder(source, table=table)
     wanted = {
         tensor: thresholds[site_of(tensor)]
         for tensor in quantizers

@@ -10,6 +10,7 @@ import typer
 
 from sw.code_tables import check_table
 from sw.commands import evaluate_task, options
+from sw.crossbar import choose_crossbar
 from sw.errors import UserError
 from sw.evaluate import RUNGS, evaluate
 from sw.load.fetch import resolve_text
@@ -31,8 +32,38 @@ def command(
     task: Annotated[
         str | None, typer.Option(help="Accuracy of an encoder on a task: polarity.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Chooses the sentences that --limit leaves.")] = 0,
     limit: Annotated[int | None, typer.Option(help="Sentences of the task at most.")] = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    programming_sigma: Annotated[
+        float | None, typer.Option(help="Error of written cells, in levels.")
+    ] = None,
+    read_sigma: Annotated[
+        float | None, typer.Option(help="Noise of a cell that is read, in levels.")
+    ] = None,
+    stuck_low: Annotated[
+        float | None, typer.Option(help="Share of cells that stay at level 0.")
+    ] = None,
+    stuck_high: Annotated[
+        float | None, typer.Option(help="Share of cells that stay at their largest level.")
+    ] = None,
+    drift: Annotated[
+        float | None, typer.Option(help="What is left of conductances, 0.5..1.")
+    ] = None,
+    wire: Annotated[
+        float | None, typer.Option(help="Bit line from row to row, times level 1.")
+    ] = None,
+    clip: options.Clip = None,
+    columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            "--device-seed",
+            help="Of cells and noise; with --task, chooses the sentences that --limit leaves.",
+        ),
+    ] = None,
     json: options.Json = None,
 ) -> None:
     """Print the perplexity or accuracy of each rung, and the shares of silent and integer codes."""
@@ -49,7 +80,7 @@ def command(
             checkpoint=checkpoint,
             code=code,
             rungs=chosen,
-            seed=seed,
+            seed=seed or 0,
             limit=limit,
             json=json,
         )
@@ -59,6 +90,19 @@ def command(
     if source is not None and source.sha256 != converted.source["sha256"]:
         raise UserError(f"{source.name} is not the checkpoint that the container was made from")
     table = check_table(code, converted.table)
+    crossbar = choose_crossbar(
+        synapse,
+        device,
+        adc_bits=adc_bits,
+        programming_sigma=programming_sigma,
+        read_sigma=read_sigma,
+        stuck_low=stuck_low,
+        stuck_high=stuck_high,
+        drift=drift,
+        wire=wire,
+        clip=clip,
+        seed=seed,
+    )
     characters = resolve_text(text)[start : start + 16 * tokens]
     ids = Tokenizer.from_spec(converted.tokenizer_spec).encode(characters)[:tokens]
     screen = options.to_screen(json)
@@ -69,6 +113,8 @@ def command(
         window=window or min(512, converted.config.context),
         table=table,
         rungs=chosen,
+        crossbar=crossbar,
+        columns=options.positive("--columns", columns),
         report=lambda line: print(line, file=screen, flush=True),
     )
     if source is None:

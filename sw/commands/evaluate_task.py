@@ -6,8 +6,6 @@ import dataclasses
 import random
 from pathlib import Path
 
-from rich.console import Console
-
 from sw.code_tables import check_table
 from sw.commands import options
 from sw.commands.convert_encoder import convert_task_model
@@ -72,7 +70,6 @@ def run(
         table=check_table(code, converted.table),
         rungs=rungs,
         report=lambda line: print(line, file=screen, flush=True),
-        console=Console(stderr=True),
     )
     if source is None:
         print("the checkpoint is not at hand: name it with --checkpoint for float", file=screen)

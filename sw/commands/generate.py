@@ -11,8 +11,10 @@ from typing import Annotated
 
 import typer
 
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.crossbar import choose_crossbar
 from sw.driver.decoder import TokenDecoder
 from sw.energy.activity import layer_rows
 from sw.errors import UserError
@@ -21,6 +23,9 @@ from sw.generate import Run, encode_prompt, first_token, generate, present
 from sw.load.tokenizer import Tokenizer
 from sw.opening import BACKENDS, golden_model, open_device, open_model, open_params, open_tokens
 from sw.sample import Sampler
+
+#: Configuration of boards, as `python -m hw.build --board` makes them.
+BOARD_CONFIG = "ulx3s"
 
 #: Bytes a clock cycle: what the lanes of a small core read at most.
 _LINK = 4.0
@@ -31,12 +36,27 @@ def command(
     prompt: Annotated[str, typer.Option(help="Text to continue.")] = "She was",
     tokens: Annotated[int, typer.Option(help="Tokens to generate.")] = 64,
     backend: Annotated[str, typer.Option(help=f"One of {', '.join(BACKENDS)}.")] = "golden",
-    config: options.Config = options.DEFAULT_CONFIG,
+    config: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Hardware configuration; {options.DEFAULT_CONFIG} if absent, {BOARD_CONFIG} on "
+            "a board."
+        ),
+    ] = None,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
+    port: Annotated[
+        str | None, typer.Option(help="Serial port of a board, with --backend serial.")
+    ] = None,
+    baud: Annotated[int | None, typer.Option(help="Its baud rate; 1000000 if absent.")] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Keep two layers in device memory, not all, in RTL.")
     ] = False,
@@ -68,12 +88,15 @@ def command(
         prompt=prompt,
         tokens=tokens,
         backend=backend,
-        config=config,
+        config=config or (BOARD_CONFIG if backend == "serial" else options.DEFAULT_CONFIG),
         code=code,
         integrator=integrator,
+        crossbar=choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed),
         image=image,
         memory=memory,
         vector=vector,
+        port=port,
+        baud=baud,
         link=_link(stream, link),
         chat=chat,
         sampler=sampler,
@@ -95,9 +118,12 @@ def generate_run(
     config: str,
     code: str | None = None,
     integrator: str | None = None,
+    crossbar: Crossbar | None = None,
     image: Path | None = None,
     memory: str | None = None,
     vector: str | None = None,
+    port: str | None = None,
+    baud: int | None = None,
     link: float | None = None,
     chat: bool = False,
     sampler: Sampler | None = None,
@@ -115,8 +141,15 @@ def generate_run(
         raise UserError(
             f"--memory is the timing of a memory in RTL, not of {backend}; leave it out"
         )
-    params = open_params(config, integrator)
+    if backend != "serial" and (port is not None or baud is not None):
+        raise UserError("--port and --baud are of a board; add --backend serial, or leave them out")
+    params = open_params(config, integrator, crossbar)
     vector = options.vector(vector, params, config)
+    if backend == "serial" and (vector != "device" or link is not None):
+        raise UserError(
+            "a board makes whole tokens from its own memory; leave --vector and --stream out, and "
+            f"name the configuration of its bitstream with --config, such as {BOARD_CONFIG}"
+        )
     if vector == "device" and image is not None:
         raise UserError("--image holds matrices only; leave it out, or give --vector host")
     if link is not None and (backend == "golden" or vector == "host"):
@@ -149,6 +182,8 @@ def generate_run(
             link=link,
             image=image,
             context=len(ids) + tokens,
+            port=port,
+            baud=baud,
         )
         recorder = recorder_of(decoder, model) if recording else None
         start = time.monotonic()
@@ -213,11 +248,20 @@ def _write_recording(recorder, run, prompt, ids, dump_events, run_folder) -> Non
         events.save(run_folder / "events.npz")
 
 
-def _open(stack, model, *, vector, image, backend, memory, link, context, **core):
+def _open(stack, model, *, vector, image, backend, memory, link, context, port, baud, **core):
     """Open what decodes, and what counts; return both, and the time that it took to build."""
     if vector == "device":
         decoder, seconds = stack.enter_context(
-            open_tokens(model, backend=backend, memory=memory, link=link, context=context, **core)
+            open_tokens(
+                model,
+                backend=backend,
+                memory=memory,
+                link=link,
+                context=context,
+                port=port,
+                baud=baud,
+                **core,
+            )
         )
         return decoder, decoder, seconds
     linear, seconds = None, 0.0

@@ -8,13 +8,18 @@ from rich.table import Table
 from sw.commands import options
 from sw.convert.container import ConvertedModel
 from sw.convert.convert import describe, stored_bytes
-from sw.opening import open_model
+from sw.convert.encoder import ConvertedEncoder
+from sw.opening import open_converted_encoder, open_model
 
 
 def command(model: options.Model = None) -> None:
     """Print shape, quantizers and matrices of a model."""
-    converted = open_model(model)
     console = Console()
+    encoder = open_converted_encoder(model)
+    if encoder is not None:
+        _print_encoder(encoder, console)
+        return
+    converted = open_model(model)
     config = converted.config
     console.print(
         f"{converted.name}: {config.layers} layers, width {config.width}, {config.heads} heads of "
@@ -30,7 +35,23 @@ def command(model: options.Model = None) -> None:
     console.print(f"{total:,} bytes of weights and scales, {cache:,} of key and value cache")
 
 
-def matrix_table(model: ConvertedModel) -> Table:
+def _print_encoder(encoder: ConvertedEncoder, console: Console) -> None:
+    config = encoder.config
+    head = f"{config.labels} classes" if config.labels else "no head"
+    console.print(
+        f"{encoder.name}: encoder, {config.layers} layers, width {config.width}, {config.heads} "
+        f"heads of {config.head_width}, feed-forward {config.ffn_width}, vocabulary "
+        f"{config.vocabulary}, {config.context} positions, {config.pooling} pooling, {head}"
+    )
+    console.print(f"source {encoder.source}")
+    console.print(f"code table {encoder.table}")
+    console.print(matrix_table(encoder))
+    console.print(quantizer_table(encoder))
+    total = sum(stored_bytes(matrix) for matrix in encoder.matrices.values())
+    console.print(f"{total:,} bytes of weights and scales")
+
+
+def matrix_table(model: ConvertedModel | ConvertedEncoder) -> Table:
     """Table of what each matrix became."""
     table = Table(title="matrices")
     for column in ("matrix", "shape", "format", "bits a weight", "per group"):
@@ -40,7 +61,7 @@ def matrix_table(model: ConvertedModel) -> Table:
     return table
 
 
-def quantizer_table(model: ConvertedModel) -> Table:
+def quantizer_table(model: ConvertedModel | ConvertedEncoder) -> Table:
     """Table of the quantizers of the model's code table."""
     table = Table(title=f"quantizers ({model.table})")
     for column in ("tensor", "constant", "threshold", "silent level"):

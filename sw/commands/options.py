@@ -10,8 +10,10 @@ from typing import Annotated
 import typer
 
 from hw.spec.configs import DEFAULT
+from hw.spec.crossbar import PRESETS
 from hw.spec.params import CoreParams
 from sw.convert.container import write_whole
+from sw.crossbar import SYNAPSES
 from sw.errors import UserError
 
 Model = Annotated[
@@ -46,6 +48,24 @@ Vector = Annotated[
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the results as JSON; - is standard output.")
 ]
+Synapse = Annotated[
+    str, typer.Option("--synapse", help=f"Where weights are: {' or '.join(SYNAPSES)}.")
+]
+DevicePreset = Annotated[
+    str | None, typer.Option("--device", help=f"Preset of crossbars: {', '.join(PRESETS)}.")
+]
+AdcBits = Annotated[
+    int | None, typer.Option("--adc-bits", help="Bits of crossbars' converters, 1..14.")
+]
+Clip = Annotated[
+    bool | None,
+    typer.Option(
+        "--clip", help="Weights that crossbars cannot hold become the nearest that they can."
+    ),
+]
+DeviceSeed = Annotated[
+    int | None, typer.Option("--device-seed", help="Seed of crossbars' cells and noise.")
+]
 DEFAULT_CONFIG = DEFAULT
 
 
@@ -53,7 +73,7 @@ DEFAULT_CONFIG = DEFAULT
 VECTORS = ("host", "device")
 
 
-def vector(choice: str | None, params: CoreParams, config: str) -> str:
+def vector(choice: str | None, params: CoreParams, config: str, *, encoder: bool = False) -> str:
     """Return who works on vectors, if nothing is chosen the device where it can.
 
     Raises
@@ -61,14 +81,20 @@ def vector(choice: str | None, params: CoreParams, config: str) -> str:
     UserError
         If there is no such choice, or the device cannot.
     """
+    able = params.encoder if encoder else bool(params.vector_words)
     if choice is None:
-        return "device" if params.vector_words else "host"
+        return "device" if able else "host"
     if choice not in VECTORS:
         raise UserError(f"--vector must be one of {', '.join(VECTORS)}, not {choice!r}")
     if choice == "device" and not params.vector_words:
         raise UserError(
             f"configuration {config} has no vector memory, so the host must do what is between the "
             "matrices; choose another, such as mac8-token"
+        )
+    if choice == "device" and not able:
+        raise UserError(
+            f"configuration {config} runs no encoders, so the host must do what is between the "
+            "matrices; choose another, such as mac8-encoder"
         )
     return choice
 

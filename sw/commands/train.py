@@ -33,7 +33,7 @@ def command(
     ] = 2.0,
     aware_epochs: Annotated[
         float, typer.Option(help="Epochs with quantization in the loop.")
-    ] = 1.25,
+    ] = 1.0,
     dead_zone: Annotated[
         int | None,
         typer.Option(metavar="K", help="Train with levels within K of zero silent; 0: only codes."),

@@ -12,8 +12,10 @@ import typer
 from hw.spec.params import CoreParams
 from sw.code_tables import check_table
 from sw.commands import options
+from sw.commands.verify_sentences import read_sentences, report_sentences, verify_sentences
 from sw.commands.verify_tokens import read_along, report_tokens, verify_tokens
 from sw.convert.container import ConvertedModel
+from sw.crossbar import choose_crossbar
 from sw.driver.device import Device
 from sw.errors import UserError
 from sw.fault import Fault, FaultInjector
@@ -24,6 +26,7 @@ from sw.load.tokenizer import Tokenizer
 from sw.opening import (
     golden_model,
     load_matching_image,
+    open_converted_encoder,
     open_device,
     open_model,
     open_params,
@@ -48,6 +51,11 @@ def command(
     config: options.Config = options.DEFAULT_CONFIG,
     code: options.Code = None,
     integrator: options.Integrator = None,
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    adc_bits: options.AdcBits = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
     image: options.Image = None,
     memory: options.Memory = None,
     vector: options.Vector = None,
@@ -65,14 +73,38 @@ def command(
     """Compare every accumulator, or every token, and counter; exit with 1 at the first difference.
 
     Where the device does all of a token, its largest logits are compared, and on a difference the
-    instruction is found after which vector memory differs.
+    instruction is found after which vector memory differs. Of an encoder every line of the prompt,
+    or of the text, is a sentence; all its words are compared.
     """
     options.positive("--tokens", tokens)
     if prompt is not None and text is not None:
         raise UserError("give --prompt or --text, not both")
     if inject_fault is not None and inject_fault < 0:
         raise UserError(f"--inject-fault takes a seed of 0 or more, not {inject_fault}")
-    params = open_params(config, integrator)
+    crossbar = choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed)
+    params = open_params(config, integrator, crossbar)
+    single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
+    given = [name for name, value in single.items() if value is not None]
+    if encoder := open_converted_encoder(model):
+        if given or chat:
+            raise UserError(f"{given[0] if given else '--chat'} is not for encoders; leave it out")
+        if crossbar:
+            raise UserError("--synapse crossbar is for decoders only so far; leave it out")
+        table = check_table(code, encoder.table)
+        chosen = options.vector(vector, params, config, encoder=True)
+        sentences = read_sentences(encoder, prompt, text, tokens)
+        record = verify_sentences(
+            encoder,
+            sentences,
+            params=params,
+            config=config,
+            table=table,
+            memory=memory,
+            vector=chosen,
+        )
+        report_sentences(record, options.to_screen(json))
+        options.write_json(json, record)
+        return
     converted = open_model(model)
     if layer is not None and not 0 <= layer < converted.config.layers:
         raise UserError(f"--layer must be 0..{converted.config.layers - 1}, not {layer}")
@@ -80,8 +112,6 @@ def command(
         raise UserError("--inject-fault chooses the layer itself; leave --layer out")
     table = check_table(code, converted.table)
     ids, generated = _tokens(converted, prompt, text, tokens, chat=chat)
-    single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
-    given = [name for name, value in single.items() if value is not None]
     chosen = options.vector(vector, params, config)
     if vector is None and given:
         chosen = "host"

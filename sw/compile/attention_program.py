@@ -15,8 +15,9 @@ from hw.spec.program import Drain, Opcode
 from hw.spec.scales import SCALE_FRACTION
 from sw.compile.attention_runs import AttentionRun, HeadPlaces
 from sw.compile.cache_layout import HeadCaches
+from sw.compile.instructions import mode
 from sw.compile.products import project
-from sw.compile.writer import Writer, mode
+from sw.compile.writer import Writer
 from sw.golden.attention import (
     CONTEXT_SHIFT,
     SCORE_FRACTION,

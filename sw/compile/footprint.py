@@ -23,14 +23,19 @@ _SCALARS = {
     Drain.SCORES: ("n", "E"),
     Drain.CONTEXT: ("G",),
     Drain.LOGITS: ("n", "R", "u", "E"),
+    Drain.BIASED: ("n", "E"),
 }
 _SET = {
     Opcode.NORM: ("n", "R", "u"),
     Opcode.NORMALIZE: ("n",),
     Opcode.GATE: ("n",),
     Opcode.SOFTMAX: ("G",),
+    Opcode.GELU: ("n",),
 }
 _INPUT = "vector in the encoder"
+
+#: Beside no MATVEC, as both would write words.
+_ALONE = (Opcode.EMBED, Opcode.LAYER_NORM, Opcode.SUM)
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -111,7 +116,7 @@ class Footprint:
                     start, runs = moved(i["mantissas"], i, index), -(-count // i["inner"])
                     writes.bytes.append((start, start + (runs - 1) * i["outer_stride"] + 1))
                 writes.bytes.append((i["scales"] + 2 * index, i["scales"] + 2 * index + 2))
-            case Opcode.NORM | Opcode.NORMALIZE | Opcode.GATE | Opcode.SOFTMAX:
+            case Opcode.NORM | Opcode.NORMALIZE | Opcode.GATE | Opcode.SOFTMAX | Opcode.GELU:
                 writes.names.add(_INPUT)
             case Opcode.ENCODE:
                 reads.names.add(_INPUT)
@@ -134,8 +139,8 @@ class Footprint:
             return None
         for one, other in ((self, before), (before, self)):
             if one.unit == Unit.MATVEC and other.unit == Unit.VECTOR:
-                ports = other.instruction.opcode == Opcode.EMBED
-                if ports or one.instruction["drain"] == Drain.RESIDUAL:
+                ports = other.instruction.opcode in _ALONE
+                if ports or one.instruction["drain"] in (Drain.RESIDUAL, Drain.BIASED):
                     return "ports of vector memory"
         for mine, theirs in (
             (self.writes, before.writes),

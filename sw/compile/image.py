@@ -20,6 +20,7 @@ from hw.spec.formats import FORMATS, IMAGE_VERSION, WeightFormat
 from hw.spec.params import CoreParams
 from sw.compile.layout import pack_words
 from sw.convert.container import ConvertedModel, WeightMatrix, write_whole
+from sw.convert.encoder import ConvertedEncoder
 from sw.errors import UserError
 from sw.golden.linear import input_site
 
@@ -141,13 +142,17 @@ def needs_sums(table: str, silent_level: int) -> bool:
 
 
 def compile_model(
-    model: ConvertedModel, params: CoreParams, *, name: str, table: str | None = None
+    model: ConvertedModel | ConvertedEncoder,
+    params: CoreParams,
+    *,
+    name: str,
+    table: str | None = None,
 ) -> DeviceImage:
     """Lay out a model for a configuration.
 
     Parameters
     ----------
-    model : ConvertedModel
+    model : ConvertedModel or ConvertedEncoder
         What to lay out; a tied embedding is laid out once, as ``head``.
     params : CoreParams
         Configuration of the core.
@@ -163,7 +168,10 @@ def compile_model(
     """
     table = table or model.table
     matrices = {n: m for n, m in model.matrices.items() if n.startswith("layers.")}
-    matrices["head"] = model.head
+    if isinstance(model, ConvertedModel):
+        matrices["head"] = model.head
+    elif "head" in model.matrices:
+        matrices["head"] = model.matrices["head"]
     for matrix_name, matrix in matrices.items():
         if matrix.inputs > params.max_inputs:
             raise UserError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from hw.spec.program import Drain, Opcode
+from sw.compile.instructions import SCALED
 from sw.compile.tables import Chunk
-from sw.compile.writer import SCALED, Writer
+from sw.compile.writer import Writer
 from sw.golden.integers import FRACTION, LOGIT_FRACTION
 
 

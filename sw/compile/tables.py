@@ -153,7 +153,7 @@ def _place_layer(
         sums = name != "embedding" and needs_sums(
             table, model.quantizer(input_site(name), table).silent_level
         )
-        matrices[name] = _place_matrix(memory, name, matrix, params, sums=sums)
+        matrices[name] = place_matrix(memory, name, matrix, params, sums=sums)
     for name, (gamma, _) in model.norms.items():
         if _layer_of(name) == prefix:
             gains[name] = memory.place(gamma.astype("<i2"))
@@ -164,9 +164,10 @@ def _layer_of(name: str) -> str:
     return name[: name.rfind(".") + 1]
 
 
-def _place_matrix(
+def place_matrix(
     memory: DeviceMemory, name: str, matrix: WeightMatrix, params: CoreParams, *, sums: bool
 ) -> PlacedMatrix:
+    """Lay out a matrix; errors as :func:`place_shared`."""
     exponents = matrix.exponent
     if exponents.min() < -128 or exponents.max() > 127:
         wrong = exponents.min() if exponents.min() < -128 else exponents.max()

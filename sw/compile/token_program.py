@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hw.spec.codes import BLOCK
-from hw.spec.formats import W8
-from hw.spec.program import Index, Opcode
+from hw.spec.program import Opcode
 from sw.compile.attention_program import first_rows, write_attention
 from sw.compile.cache_layout import HeadCaches
 from sw.compile.products import accumulate, choose, project
@@ -112,28 +110,9 @@ def write_head(writer: Writer) -> None:
 def write_embedding(writer: Writer, token: int = 0) -> None:
     """Make the residual of a token, of those that are made at once, from a row of the embedding."""
     matrix, vectors = writer.tables.matrices["embedding"], writer.vectors
-    row_bytes = writer.row_bytes
-    head_bytes = W8.head_beats(sums=matrix.sums) * row_bytes
     # Regions that nothing else needs before the first layer.
     codes, mantissas, exponent = vectors.work, vectors.work_exponents, vectors.rotary
-    writer.add(
-        Opcode.LOAD,
-        target=codes,
-        size=1,
-        nibbles=1,
-        count=matrix.inputs,
-        address=matrix.address + head_bytes,
-        index=Index.TOKEN,
-        shift=row_bytes.bit_length() - 1,
-        stride_high=matrix.tile_bytes,
-        stride_low=1,
-        inner=BLOCK,
-        inner_stride=row_bytes,
-        outer_stride=head_bytes + BLOCK * row_bytes,
-    )
-    groups = -(-matrix.inputs // BLOCK)
-    writer.load(mantissas, writer.tables.mantissas, groups, index=Index.TOKEN)
-    writer.load(exponent, matrix.exponents, 1, index=Index.TOKEN)
+    writer.load_embedding(codes, mantissas, exponent)
     writer.add(
         Opcode.EMBED,
         a=codes,

@@ -58,7 +58,7 @@ class VectorLayout:
     words: int
 
 
-class _Places:
+class Places:
     """Hands out words, from one address on."""
 
     def __init__(self, width: int, start: int = 0) -> None:
@@ -84,7 +84,7 @@ def lay_out_vectors(
 ) -> VectorLayout:
     """Place the vectors of so many tokens of a model one behind the other."""
     c, matrices = model.config, model.matrices
-    places = _Places(params.vector_width)
+    places = Places(params.vector_width)
     rows = {
         kind: max(m.rows for name, m in matrices.items() if name.endswith(kind))
         for kind in ("qkv", "gate_up", "attn_output", "ffn_down")
@@ -102,11 +102,11 @@ def lay_out_vectors(
     residual_exponents = places.take(max(rows["attn_output"], rows["ffn_down"]))
     rotary = places.take(2 * tokens * strides["rotary_stride"])
     work = places.end
-    attention = _Places(params.vector_width, work + tokens * strides["qkv_stride"])
+    attention = Places(params.vector_width, work + tokens * strides["qkv_stride"])
     shared = min(c.heads // c.kv_heads, params.batch)
     scores = attention.pair(shared * strides["score_stride"])
     key_scales, value_scales = attention.pair(context), attention.pair(context)
-    head = _Places(params.vector_width, work)
+    head = Places(params.vector_width, work)
     head_exponents = head.pair(min(c.vocabulary, params.max_outputs))
     hidden = work + tokens * strides["hidden_stride"]
     embedding = work + places.round(c.width)

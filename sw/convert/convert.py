@@ -7,6 +7,7 @@ import numpy as np
 from hw.spec.codes import DEFAULT_TABLE
 from sw.convert.container import ConvertedModel, WeightMatrix
 from sw.convert.defaults import default_quantizers
+from sw.convert.encoder import ConvertedEncoder
 from sw.convert.weights import convert_matrix, convert_norm, rope_table
 from sw.errors import UserError
 from sw.load.checkpoint import Checkpoint, QuantizedTensor
@@ -77,7 +78,7 @@ def _float_unless_q8(tensor: QuantizedTensor | np.ndarray) -> QuantizedTensor | 
     return tensor
 
 
-def describe(model: ConvertedModel) -> list[tuple[str, str, str, float, str]]:
+def describe(model: ConvertedModel | ConvertedEncoder) -> list[tuple[str, str, str, float, str]]:
     """Rows of a table: name, shape, format, bits per weight, scales of each tensor."""
     return [
         (

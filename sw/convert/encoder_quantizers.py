@@ -6,22 +6,36 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 import torch
-from rich.progress import track
 from torch import Tensor
+from torch.nn import functional
 
 from hw.spec.codes import DEFAULT_THRESHOLD, TABLES
 from sw.convert.calibrate import fit
 from sw.convert.container import Quantizer
 from sw.convert.defaults import default_quantizers, ratio, site_of
+from sw.convert.hessians import watched
 from sw.golden.fake import block_scale
-from sw.golden.fake_encoder import ratio_of
-from sw.golden.float_encoder import LINEAR_SITES, EncoderQuantizers, FloatEncoder, pad
+from sw.golden.fake_encoder import FakeEncoderQuantizers, ratio_of
+from sw.golden.float_encoder import (
+    LINEAR_SITES,
+    SITE_MATRICES,
+    EncoderQuantizers,
+    FloatEncoder,
+    pad,
+)
+from sw.load.checkpoint import EncoderCheckpoint
 
 #: Quantizer of every tensor for every table.
 Quantizers = dict[str, dict[str, Quantizer]]
 
 #: Vectors of each tensor that are looked at.
 VECTORS = 1024
+
+#: Vectors of each tensor and batch that are kept.
+_FEW = 256
+
+#: Parts of the silence wanted, one after the other, as biases follow what comes out before them.
+_WIDENING = (0.5, 0.7, 0.85, 1.0, 1.0)
 
 #: Largest threshold that a quantizer holds, in parts of the scale.
 _LARGEST, _PARTS = 255, 8
@@ -42,7 +56,7 @@ class Recorder(EncoderQuantizers):
             vectors = x.transpose(1, 2)[self.mask].flatten(0, 1)
         else:
             vectors = x[self.mask] if x.dim() == 3 else x
-        few = torch.randperm(len(vectors), generator=self._generator)[:64]
+        few = torch.randperm(len(vectors), generator=self._generator)[:_FEW]
         self.seen.setdefault(site, []).append(vectors[few].detach().clone())
         return self._inner.linear_input(x, site)
 
@@ -90,7 +104,7 @@ def record(
     return {tensor: torch.cat(parts)[:VECTORS] for tensor, parts in recorder.seen.items()}
 
 
-def calibrated(layers: int, seen: Mapping[str, Tensor], *, progress: bool = True) -> Quantizers:
+def calibrated(layers: int, seen: Mapping[str, Tensor]) -> Quantizers:
     """Fit the quantizers of every code table to recorded vectors.
 
     As of `sw.convert.calibrate.fit`: scale constants grow until few elements are integers, and the
@@ -98,7 +112,7 @@ def calibrated(layers: int, seen: Mapping[str, Tensor], *, progress: bool = True
     """
     quantizers = default_quantizers(layers)
     tensors = [tensor for tensor in quantizers if tensor in seen]
-    for tensor in track(tensors, description="calibrating", transient=True, disable=not progress):
+    for tensor in watched(tensors, "calibrating"):
         x = as_inputs(seen[tensor][:256])
         for table in TABLES.values():
             if table.linear:
@@ -127,9 +141,10 @@ def silencing(
 ) -> Quantizers:
     """Choose the silence thresholds that leave a share of all elements silent.
 
-    Every tensor loses the same part of its energy (sum of squares), as far as thresholds of 1/8 of
-    a scale allow: what is silent anyway costs nothing, so that tensors with many small elements,
-    as behind GELU, give more silence than others.
+    Every tensor loses the same part of its variance, as far as thresholds of 1/8 of a scale allow:
+    what is silent anyway costs nothing, so that tensors with many small elements, as behind GELU,
+    give more silence than others. The mean of what a channel loses does not count, as the biases
+    behind it can make it up (`bias_corrections`).
 
     Parameters
     ----------
@@ -152,7 +167,8 @@ def silencing(
         share = 0.0
         for t in tensors:
             lost, silent = curves[t]
-            thresholds[t] = max(int((lost <= middle).sum()) - 1, DEFAULT_THRESHOLD)
+            allowed = int((lost.cummax(0).values <= middle).sum()) - 1
+            thresholds[t] = max(allowed, DEFAULT_THRESHOLD)
             share += float(silent[thresholds[t]]) * seen[t].shape[1] / total
         low, high = (middle, high) if share < target else (low, middle)
     return with_thresholds(quantizers, table, thresholds)
@@ -173,17 +189,108 @@ def thresholds_of(quantizers: Quantizers, table: str) -> dict[str, int]:
     return {tensor: tables[table].threshold for tensor, tables in quantizers.items()}
 
 
+def bias_corrections(
+    seen: Mapping[str, Tensor], before: EncoderQuantizers, after: EncoderQuantizers
+) -> dict[str, Tensor]:
+    """Mean of what the channels of each tensor lose when one quantization follows another.
+
+    Added to the biases of the matrices that read a tensor, times their weights, it leaves the mean
+    of their outputs as it was.
+
+    Parameters
+    ----------
+    seen : mapping of str to Tensor
+        Recorded vectors, shape (vectors, K).
+    before, after : EncoderQuantizers
+        The two.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Shape (K,), by tensor.
+    """
+    return {
+        tensor: (before.linear_input(x, tensor) - after.linear_input(x, tensor)).mean(0)
+        for tensor, x in seen.items()
+        if _has_weights(tensor)
+    }
+
+
+@torch.no_grad()
+def correct_biases(model: FloatEncoder, corrections: Mapping[str, Tensor]) -> None:
+    """Add to the biases what `bias_corrections` found, in place."""
+    for tensor, lost in corrections.items():
+        _, layer, site = tensor.split(".")
+        for name in SITE_MATRICES[site]:
+            linear = getattr(model.blk[int(layer)], name)
+            linear.bias += linear.weight @ lost
+
+
+def silenced(
+    checkpoint: EncoderCheckpoint,
+    quantizers: Quantizers,
+    sentences: Sequence[list[int]],
+    *,
+    table: str,
+    target: float,
+    seed: int,
+) -> tuple[EncoderCheckpoint, Quantizers]:
+    """Widen dead zones without training, and let biases take up the means of what is lost.
+
+    Parameters
+    ----------
+    checkpoint : EncoderCheckpoint
+        Model whose biases are changed.
+    quantizers : Quantizers
+        Source of the scale constants.
+    sentences : sequence of list of int
+        Token ids, to measure with.
+    table, target
+        As of `silencing`.
+    seed : int
+        Chooses the vectors that are looked at.
+
+    Returns
+    -------
+    checkpoint : EncoderCheckpoint
+        With other biases.
+    quantizers : Quantizers
+        With other thresholds.
+    """
+    model = FloatEncoder.from_checkpoint(checkpoint)
+    model.quantizers = FakeEncoderQuantizers(quantizers, table=table)
+    for part in watched(_WIDENING, "dead zone"):
+        seen = record(model, sentences, seed=seed, inner=model.quantizers)
+        quantizers = silencing(quantizers, table, seen, part * target)
+        wider = FakeEncoderQuantizers(quantizers, table=table)
+        correct_biases(model, bias_corrections(seen, model.quantizers, wider))
+        model.quantizers = wider
+    biases = {
+        name: value.numpy()
+        for name, value in model.state_dict().items()
+        if name.startswith("blk.") and name.endswith(".bias") and "norm" not in name
+    }
+    return dataclasses.replace(checkpoint, tensors={**checkpoint.tensors, **biases}), quantizers
+
+
 def _curve(vectors: Tensor, constant: int) -> tuple[Tensor, Tensor]:
-    """Energy lost and elements silent by threshold 0..255, both as shares."""
-    blocks = torch.nn.functional.pad(vectors, (0, -vectors.shape[-1] % _BLOCK))
-    blocks = blocks.unflatten(-1, (-1, _BLOCK))
+    """Variance lost and elements silent by threshold 0..255, both as shares."""
+    count, channels = vectors.shape
+    blocks = functional.pad(vectors, (0, -channels % _BLOCK)).unflatten(-1, (-1, _BLOCK))
     scale = block_scale(blocks, ratio_of(constant))
-    eighths = (blocks.abs() / scale * _PARTS).floor().clamp_max(_LARGEST).long().flatten()
-    energy = torch.bincount(eighths, blocks.square().flatten().double(), minlength=_LARGEST + 1)
-    count = torch.bincount(eighths, minlength=_LARGEST + 1).double()
-    zero = torch.zeros(1, dtype=torch.float64)
-    lost = torch.cat([zero, energy.cumsum(0)[:-1]]) / energy.sum().clamp_min(1e-30)
-    return lost, torch.cat([zero, count.cumsum(0)[:-1]]) / count.sum()
+    eighths = (blocks.abs() / scale * _PARTS).floor().clamp_max(_LARGEST).long()
+    bins = _LARGEST + 1
+    place = (eighths.flatten(1)[:, :channels] + bins * torch.arange(channels)).flatten()
+
+    def below(values: Tensor | None) -> Tensor:
+        """Sum each channel over elements below every threshold, shape (channels, bins)."""
+        sums = torch.bincount(place, values, minlength=bins * channels).double()
+        return functional.pad(sums.view(channels, bins).cumsum(1)[:, :-1], (1, 0))
+
+    x = vectors.double()
+    variance = below(x.square().flatten()) / count - (below(x.flatten()) / count).square()
+    total = x.var(0, correction=0).sum().clamp_min(1e-30)
+    return variance.sum(0) / total, below(None).sum(0) / x.numel()
 
 
 def _has_weights(tensor: str) -> bool:

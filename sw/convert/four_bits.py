@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from rich.progress import track
 from torch import Tensor
 
-from sw.convert.hessians import READERS
+from sw.convert.hessians import READERS, watched
 from sw.convert.quantize import (
     output_error,
     quantize_compensated,
@@ -62,7 +61,7 @@ def four_bit_weights(
     """
     tensors, losses = dict(checkpoint.tensors), []
     names = [name for name, tensor in tensors.items() if _is_float_matrix(name, tensor)]
-    for name in track(names, description="4-bit weights", transient=True):
+    for name in watched(names, "4-bit weights"):
         weights = np.asarray(tensors[name])
         _, layer, matrix, _ = name.split(".")
         site = f"blk.{layer}.{_SITE[matrix]}"

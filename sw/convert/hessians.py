@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import torch
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
@@ -26,6 +28,17 @@ HELD_OUT = 4
 
 #: Sites behind RMSNorm, where the quantizer sees vectors to which 1/rms is not yet applied.
 _NORMED = ("attn_q", "ffn_gate")
+
+
+_Item = TypeVar("_Item")
+
+
+def watched(items: Sequence[_Item], what: str) -> Iterable[_Item]:
+    """Iterate with progress on a terminal; standard output may hold results, so not there."""
+    console = Console(stderr=True)
+    return track(
+        items, description=what, console=console, transient=True, disable=not console.is_terminal
+    )
 
 
 class _Sums(EncoderQuantizers):
@@ -88,7 +101,7 @@ def decoder_hessians(
     model, sums = FloatLlama.from_checkpoint(checkpoint), _DecoderSums()
     model.quantizers = sums
     starts = range(0, max(len(tokens) - window, 0) + 1, window)
-    for start in track(starts, description="compensating: reading", transient=True):
+    for start in watched(starts, "compensating: reading"):
         sums.layer = -1
         model(torch.as_tensor(tokens[start : start + window])[None].long())
     return sums.inner.sums
@@ -117,7 +130,7 @@ def encoder_hessians(
     model, sums = FloatEncoder.from_checkpoint(checkpoint), _Sums()
     model.quantizers = sums
     starts = range(0, len(sentences), batch)
-    for start in track(starts, description="compensating: reading", transient=True):
+    for start in watched(starts, "compensating: reading"):
         tokens, sums.mask = pad(list(sentences[start : start + batch]))
         model(tokens, sums.mask)
     return sums.sums

@@ -17,7 +17,7 @@ from sw.golden.fake_weights import LARGEST_MANTISSA, quantize_q4_1, row_unit
 from sw.load.checkpoint import GROUP, QuantizedTensor
 
 #: Part of the mean diagonal that is added to a Hessian.
-DAMPING = 0.01
+DAMPING = 0.03
 
 #: Ranges that a group's grid is tried with, as parts of what its weights span.
 _SHRINKING = tuple(1 - 0.04 * i for i in range(14))

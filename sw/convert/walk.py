@@ -129,7 +129,7 @@ def price_of_silence(choose: Callable[[float], Choice], silent: float) -> float:
     low, high = 0.0, 2 * PRICES[-1]
     if choose(high).silent < silent:
         raise UserError(
-            f"--silent asks for {silent:.1%}, the most silent plan has {choose(high).silent:.1%}"
+            f"--silence asks for {silent:.1%}, the most silent plan has {choose(high).silent:.1%}"
         )
     for _ in range(_HALVINGS):
         middle = (low + high) / 2

@@ -10,7 +10,7 @@ from hw.spec import registers
 from hw.spec.codes import BLOCK
 from hw.spec.formats import VERSION
 from hw.spec.params import CoreParams
-from hw.spec.registers import COUNTERS, REGISTERS
+from hw.spec.registers import REGISTERS, counters_of
 from sw.driver.transport import Transport
 from sw.errors import UserError
 
@@ -37,6 +37,7 @@ class Core:
     def __init__(self, transport: Transport, params: CoreParams):
         self.transport = transport
         self.params = params
+        self.counter_names = tuple(counters_of(crossbar=params.crossbar is not None))
         if (magic := self._read("magic")) != registers.MAGIC:
             raise UserError(
                 f"no Firstspike core answers: the first register reads {magic:#010x}, not "
@@ -62,7 +63,7 @@ class Core:
         return self.transport.read(REGISTERS[register].address)
 
     def _read_counters(self) -> dict[str, int]:
-        return {name: self._read(name) for name in COUNTERS}
+        return {name: self._read(name) for name in self.counter_names}
 
     def _count(self, counters: dict[str, int], names: Iterable[str]) -> None:
         """Add some counters of the last instruction."""

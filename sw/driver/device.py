@@ -6,7 +6,7 @@ import numpy as np
 
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.params import CoreParams
-from hw.spec.registers import COUNTERS, ENCODE_COUNTERS, REGISTERS, Error
+from hw.spec.registers import ENCODE_COUNTERS, REGISTERS, Error
 from sw.compile.image import DeviceImage, MatrixImage, needs_sums
 from sw.convert.container import Quantizer
 from sw.driver.core import Core
@@ -126,7 +126,7 @@ class Device(Core):
         fields = {"constant": quantizer.constant, "threshold": quantizer.threshold}
         self._write("quantizer", REGISTERS["quantizer"].pack(**fields, silent=level))
         mode = {"table": TABLES[table].number, "format": matrix.format.number, "sums": matrix.sums}
-        batches, bases, counters = [], [], dict.fromkeys(COUNTERS, 0)
+        batches, bases, counters = [], [], dict.fromkeys(self.counter_names, 0)
         for first in range(0, len(vectors), self.params.batch):
             batch = vectors[first : first + self.params.batch]
             for number, x in enumerate(batch):
@@ -190,6 +190,7 @@ class Device(Core):
         for first in range(0, len(matrix.words), chunk):
             base = self._ensure_resident(name, matrix, first, chunk)
             tiles = min(chunk, len(matrix.words) - first)
+            self._name_arrays(name, first)
             self._execute(matrix.inputs, tiles, base, vectors)
             self._clear_fault()
             # A tile's outputs come for one vector after the other; what the last lacks is not read.
@@ -199,7 +200,8 @@ class Device(Core):
             words[:count] = self._read_output(count)
             ordered = words.reshape(tiles, vectors, per_tile).transpose(1, 0, 2)
             parts.append(ordered.reshape(vectors, -1)[:, :outputs])
-            self._count(counters, [c for c in COUNTERS if not first or c not in ENCODE_COUNTERS])
+            names = self.counter_names
+            self._count(counters, [c for c in names if not first or c not in ENCODE_COUNTERS])
         return np.concatenate(parts, axis=1)
 
     def _chunk_tiles(self, matrix: MatrixImage, vectors: int = 1) -> int:
@@ -231,6 +233,12 @@ class Device(Core):
     def _forget(self) -> None:
         self._resident.clear()
         self._free = 0
+
+    def _name_arrays(self, name: str, tile: int) -> None:
+        """Tell crossbars whose cells and noise theirs are."""
+        if self.params.crossbar:
+            number = list(self._loaded().matrices).index(name)
+            self._write("array", REGISTERS["array"].pack(matrix=number, tile=tile))
 
     def _execute(self, inputs: int, tiles: int, weight_base: int, vectors: int = 1) -> None:
         self._write("shape", REGISTERS["shape"].pack(inputs=inputs, tiles=tiles))

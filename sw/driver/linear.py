@@ -6,8 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from hw.spec.codes import BLOCK, TABLES
-from hw.spec.registers import COUNTERS
 from sw.convert.container import ConvertedModel
+from sw.convert.encoder import ConvertedEncoder
 from sw.driver.device import Device
 from sw.driver.result import Result
 from sw.golden.linear import input_site
@@ -21,7 +21,7 @@ class DeviceLinear:
     ----------
     device : Device
         With the model's image loaded.
-    model : ConvertedModel
+    model : ConvertedModel or ConvertedEncoder
         Source of the quantizers.
     table : str
         Code table.
@@ -34,10 +34,13 @@ class DeviceLinear:
         What the latest multiplication left behind.
     """
 
-    def __init__(self, device: Device, model: ConvertedModel, *, table: str):
+    def __init__(self, device: Device, model: ConvertedModel | ConvertedEncoder, *, table: str):
         self.device, self.model, self.table = device, model, table
         self.last: Result | None = None
-        self.counters: dict[str, int] = {**dict.fromkeys(COUNTERS, 0), "window_steps": 0}
+        self.counters: dict[str, int] = {
+            **dict.fromkeys(device.counter_names, 0),
+            "window_steps": 0,
+        }
 
     def __call__(self, name: str, matrix: Matrix, x: Tensor) -> tuple[np.ndarray, int]:
         """Multiply one vector; return accumulators and the base exponent."""

@@ -64,6 +64,11 @@ class Encoded:
         """Sum X of the decoded values of each block, padding excluded, shape (..., G)."""
         return self.decoded.masked_fill(self.classes == CodeClass.PADDING, 0).sum(-1)
 
+    def unsqueezed(self) -> Encoded:
+        """Give a single vector as a batch of one."""
+        parts = ("decoded", "classes", "scales", "base")
+        return dataclasses.replace(self, **{name: getattr(self, name)[None] for name in parts})
+
     @property
     def scaled(self) -> Tensor:
         """``S_g * D`` without padding, shape (..., K)."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from hw.spec.codes import TABLES, CodeTable
+from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.convert.container import ConvertedModel, Quantizer
 from sw.errors import UserError
@@ -16,6 +18,7 @@ from sw.golden import attention, vector
 from sw.golden.cache import HeadCache
 from sw.golden.codes import Encoded
 from sw.golden.counters import Counters
+from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.integers import FRACTION, LOGIT_FRACTION, normalize
 from sw.golden.linear import GoldenLinear, Linear, each_vector
 from sw.golden.matrix import Matrix
@@ -45,6 +48,8 @@ class GoldenModel:
         Tokens of a call that share what that core reads, at most 64.
     matrices : mapping, optional
         ``matrices`` of another golden model with the same weights, which need not be made again.
+    crossbar : Crossbar, optional
+        That core's crossbars, if it has any; they need ``lanes``, their width.
 
     Attributes
     ----------
@@ -80,19 +85,24 @@ class GoldenModel:
         hole: int = 1,
         batch: int = 1,
         matrices: Mapping[str, Matrix] | None = None,
+        crossbar: Crossbar | None = None,
     ) -> None:
         self.observe: Callable[[str, Encoded, int], None] | None = None
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
-        self.golden = GoldenLinear(
-            model,
-            table=self.table,
-            lanes=lanes,
-            tile_lanes=tile_lanes,
-            integrator=integrator,
-            memory=memory,
-            hole=hole,
-            batch=batch,
+        core: dict[str, Any] = {
+            "table": self.table,
+            "lanes": lanes,
+            "tile_lanes": tile_lanes,
+            "integrator": integrator,
+            "memory": memory,
+            "hole": hole,
+            "batch": batch,
+        }
+        self.golden = (
+            CrossbarLinear(model, crossbar=crossbar, **core)
+            if crossbar
+            else GoldenLinear(model, **core)
         )
         self.linear, self.batch = linear, batch
         self.matrices = dict(matrices or {k: Matrix(w) for k, w in model.matrices.items()})

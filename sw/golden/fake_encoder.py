@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
-from hw.spec.codes import BLOCK, DEFAULT_TABLE
+from hw.spec.codes import DEFAULT_TABLE
 from hw.spec.scales import CONSTANT_FRACTION, MEAN_TO_SCALE, SCALE_FRACTION
-from sw.convert.container import Quantizer, WeightMatrix
+from sw.convert.container import Quantizer
 from sw.convert.encoder import ConvertedEncoder
 from sw.golden.fake import FakeQuantizers, straight_through
-from sw.golden.fake_weights import eight_bit_weight
+from sw.golden.fake_weights import PARTS, eight_bit_weight, matrix_values
 from sw.golden.float_encoder import EncoderQuantizers
 
 #: Parts of a scale that a silence threshold counts.
@@ -65,12 +63,12 @@ class FakeEncoderQuantizers(FakeQuantizers, EncoderQuantizers):
         """Take quantizers and weights from a converted encoder."""
         weights = {}
         for name, matrix in model.matrices.items():
-            values = torch.from_numpy(matrix_values(matrix))
+            values = matrix_values(matrix)
             if name in _ENDS:
                 weights[_ENDS[name]] = values
                 continue
             _, layer, kind = name.split(".")
-            names = ("attn_q", "attn_k", "attn_v") if kind == "qkv" else (kind,)
+            names = PARTS[kind]
             for part, rows in zip(names, values.chunk(len(names)), strict=True):
                 weights[f"blk.{layer}.{part}.weight"] = rows
         return cls(model.quantizers, table=table or model.table, weights=weights)
@@ -92,13 +90,3 @@ class FakeEncoderQuantizers(FakeQuantizers, EncoderQuantizers):
 def ratio_of(constant: int) -> float:
     """Ratio c that a scale constant stands for."""
     return constant * 32 / MEAN_TO_SCALE / 2 ** (CONSTANT_FRACTION + SCALE_FRACTION)
-
-
-def matrix_values(matrix: WeightMatrix) -> np.ndarray:
-    """Weights that a converted matrix stands for, float32, shape (rows, inputs)."""
-    d, b = (
-        part.repeat(BLOCK, 1)[:, : matrix.inputs].astype(np.float64)
-        for part in (matrix.d, matrix.b)
-    )
-    exponent = matrix.exponent[:, None].astype(np.int64)
-    return np.ldexp(d * matrix.codes + b, exponent).astype(np.float32)

@@ -5,13 +5,24 @@ Scales and offsets of one output row share a power of two, so a GGUF file can ho
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sw.load.checkpoint import GROUP, QuantizedTensor
+from sw.convert.container import ConvertedModel, WeightMatrix
+from sw.load.checkpoint import GROUP, Checkpoint, QuantizedTensor
 
 #: Largest mantissa of a scale or an offset.
 LARGEST_MANTISSA = 127
+
+#: Checkpoint's tensors in the rows of a layer's converted matrices.
+PARTS = {
+    "qkv": ("attn_q", "attn_k", "attn_v"),
+    "attn_output": ("attn_output",),
+    "gate_up": ("ffn_gate", "ffn_up"),
+    "ffn_up": ("ffn_up",),
+    "ffn_down": ("ffn_down",),
+}
 
 #: Tensors whose codes have 8 bits.
 EIGHT_BIT = ("token_embd.weight", "output.weight")
@@ -92,3 +103,28 @@ def stored_weight(tensor: QuantizedTensor) -> Tensor:
     scale, offset = ((part / unit).round() * unit for part in (scale, offset))
     codes = torch.from_numpy(tensor.codes).float().unflatten(-1, (-1, GROUP))
     return (codes * scale[..., None] + offset[..., None]).flatten(-2)
+
+
+def matrix_values(matrix: WeightMatrix) -> Tensor:
+    """Weights that a converted matrix stands for, float32, shape (rows, inputs)."""
+    d, b = (
+        part.repeat(GROUP, 1)[:, : matrix.inputs].astype(np.float64)
+        for part in (matrix.d, matrix.b)
+    )
+    exponent = matrix.exponent[:, None].astype(np.int64)
+    return torch.from_numpy(np.ldexp(d * matrix.codes + b, exponent).astype(np.float32))
+
+
+def chosen_weights(model: ConvertedModel, checkpoint: Checkpoint) -> dict[str, Tensor]:
+    """Weights, by GGUF name, of the float matrices to which conversion gave 4 bits."""
+    weights = {}
+    for name, matrix in model.matrices.items():
+        if matrix.format.name != "w4":
+            continue
+        _, layer, kind = name.split(".")
+        names = [f"blk.{layer}.{part}.weight" for part in PARTS[kind]]
+        rows = [checkpoint.tensors[part].shape[0] for part in names]
+        for part, values in zip(names, matrix_values(matrix).split(rows), strict=True):
+            if not isinstance(checkpoint.tensors[part], QuantizedTensor):
+                weights[part] = values
+    return weights

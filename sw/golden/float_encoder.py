@@ -21,6 +21,15 @@ from sw.load.encoder_config import EncoderConfig
 LINEAR_SITES = ("attn_q", "attn_output", "ffn_gate", "ffn_down")
 
 
+#: Matrices of a layer that read a site.
+SITE_MATRICES = {
+    "attn_q": ("attn_q", "attn_k", "attn_v"),
+    "attn_output": ("attn_output",),
+    "ffn_gate": ("ffn_up",),
+    "ffn_down": ("ffn_down",),
+}
+
+
 class EncoderQuantizers(Quantizers):
     """What happens to the numbers on their way through an encoder; here nothing.
 
@@ -169,7 +178,11 @@ class FloatEncoder(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return logits, shape (batch, labels), or pooled vectors if there is no head."""
-        pooled = self.pool(self.encode(tokens, mask), mask)
+        return self.classify(self.encode(tokens, mask), mask)
+
+    def classify(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits of what `encode` gave, or pooled vectors if there is no head."""
+        pooled = self.pool(x, mask)
         if not self.config.labels:
             return pooled
         coded = self.quantizers.linear_input(pooled, "head")

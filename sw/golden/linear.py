@@ -12,7 +12,7 @@ from torch import Tensor
 from hw.spec.codes import CodeTable
 from sw.convert.container import ConvertedModel
 from sw.convert.encoder import ConvertedEncoder
-from sw.golden.codes import encode
+from sw.golden.codes import Encoded, encode
 from sw.golden.counters import (
     Counters,
     accumulate,
@@ -123,4 +123,8 @@ class GoldenLinear:
             reads = memory_counters(encoded, **core, memory=self.memory, hole=self.hole)
             accumulate(self.counters, reads)
             accumulate(self.counters, {"bound_cycles": bound_cycles(encoded, **core)})
-        return matrix.matvec(encoded), encoded.base
+        return self.product(name, matrix, encoded), encoded.base
+
+    def product(self, name: str, matrix: Matrix, encoded: Encoded) -> Tensor:
+        """Multiply coded vectors; what stands behind it may be another array."""
+        return matrix.matvec(encoded)

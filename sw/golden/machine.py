@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.spec.program import USES, Drain, Index, Instruction, Opcode
+from hw.spec.program import ENCODER_ONLY, USES, Drain, Index, Instruction, Opcode
 from hw.spec.registers import Error
 from sw.golden.codes import Encoded
 
@@ -123,9 +123,13 @@ class Machine:
     def check(self, instruction: Instruction) -> None:
         """Refuse what has no elements, or operands or vectors beyond those that there are."""
         uses, vectors = USES[instruction.opcode], instruction["vectors"]
+        if not self.params.encoder and (
+            instruction.opcode in ENCODER_ONLY or instruction["drain"] == Drain.BIASED
+        ):
+            raise ProgramError(Error.PROGRAM)
         count = self.count(instruction)
         used = operands(instruction, count)
-        if "count" in uses and not count:
+        if "count" in uses and not count or "inner" in uses and not instruction["inner"]:
             raise ProgramError(Error.PROGRAM)
         if any(instruction[name] + size > len(self.words) for name, size in used.items()):
             raise ProgramError(Error.PROGRAM)
@@ -167,16 +171,22 @@ def operands(instruction: Instruction, count: int) -> dict[str, int]:
             return {"a": count, "b": -(-count // BLOCK), "c": 1, "target": count}
         case Opcode.NORM | Opcode.GATE | Opcode.SOFTMAX:
             return {"a": count, "b": count}
-        case Opcode.NORMALIZE | Opcode.KEEP:
+        case Opcode.NORMALIZE | Opcode.KEEP | Opcode.GELU:
             return {"a": count}
         case Opcode.ROTATE:
             return {"a": 2 * inner * count, "b": inner, "c": inner}
         case Opcode.ENCODE:
             return {}
+        case Opcode.LAYER_NORM:
+            return {"a": count, "b": count, "c": count, "target": count}
+        case Opcode.SUM:
+            return {"a": count + (inner - 1) * instruction["stride"], "target": count}
         case _:
             several = count + (instruction["vectors"] - 1) * instruction["stride"]
-            sizes = {"a": several, "b": count, "target": several}
-            return {name: sizes[name] for name in _DRAINED[Drain(instruction["drain"])]}
+            drain = Drain(instruction["drain"])
+            biases = count if drain == Drain.BIASED else several
+            sizes = {"a": biases, "b": count, "target": several}
+            return {name: sizes[name] for name in _DRAINED[drain]}
 
 
 _DRAINED = {
@@ -185,4 +195,5 @@ _DRAINED = {
     Drain.SCORES: ("b", "target"),
     Drain.CONTEXT: ("target",),
     Drain.LOGITS: ("b",),
+    Drain.BIASED: ("a", "b", "target"),
 }

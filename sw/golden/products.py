@@ -89,6 +89,9 @@ class Products:
                 for sum_, start in zip(sums, count_from(i["a"], i["stride"]), strict=False):
                     sum_ += machine.read(start, count)
                 return saturate(sums, WORD)
+            case Drain.BIASED:
+                words = rescale(accumulators, _HALF, shift - n - per_output)
+                return saturate(words + machine.read(i["a"], count), WORD)
             case Drain.SCORES:
                 return rescale(accumulators, i["multiplier"], shift - n - (per_output >> 8))
             case Drain.CONTEXT:

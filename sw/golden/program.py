@@ -19,7 +19,7 @@ from hw.spec.program import (
     Opcode,
 )
 from hw.spec.registers import COUNTERS, Error
-from sw.golden import vector
+from sw.golden import encoder_vector, vector
 from sw.golden.attention import probabilities, weigh
 from sw.golden.cache import code_heads
 from sw.golden.codes import Encoded
@@ -134,6 +134,9 @@ class Interpreter:
             Opcode.KEEP: self._keep,
             Opcode.SOFTMAX: self._softmax,
             Opcode.ENCODE: self._encode,
+            Opcode.LAYER_NORM: self._layer_norm,
+            Opcode.SUM: self._sum,
+            Opcode.GELU: self._gelu,
         }
         actions[instruction.opcode](instruction, count)
 
@@ -169,6 +172,28 @@ class Interpreter:
     def _gate(self, i: Instruction, count: int) -> None:
         g, u = (self._machine.read(i[name], count) for name in "ab")
         self._give(i, vector.gate(g, u))
+
+    def _gelu(self, i: Instruction, count: int) -> None:
+        self._give(i, encoder_vector.gelu(self._machine.read(i["a"], count)))
+
+    def _layer_norm(self, i: Instruction, count: int) -> None:
+        h, gamma, beta = (self._machine.read(i[name], count) for name in "abc")
+        normed = encoder_vector.layer_norm(
+            h,
+            gamma,
+            beta,
+            epsilon=i["epsilon_low"],
+            root=vector.Scaled(i["multiplier"], 0),
+            mean=vector.Scaled(i["mean"], -i["mean_shift"]),
+            constant=i["constant"],
+        )
+        self._machine.write(i["target"], normed)
+
+    def _sum(self, i: Instruction, count: int) -> None:
+        starts = (i["a"] + row * i["stride"] for row in range(i["inner"]))
+        rows = torch.stack([self._machine.read(start, count) for start in starts])
+        words = encoder_vector.sum_rows(rows, i["multiplier"], i["constant"])
+        self._machine.write(i["target"], words)
 
     def _give(self, i: Instruction, y: Tensor) -> None:
         x, self._machine.n[i["vector"]] = normalize(y)

@@ -89,6 +89,11 @@ def load_huggingface(path: str | Path) -> Checkpoint | EncoderCheckpoint:
     )
 
 
+def is_encoder(path: Path) -> bool:
+    """Tell whether the configuration of a Hugging Face model is that of an encoder."""
+    return ModelFiles(path).config.get("model_type") == "bert"
+
+
 def hf_name(name: str) -> str:
     """Name of an encoder's tensor in Hugging Face files, by its GGUF name."""
     *prefix, tensor, part = name.split(".")

@@ -11,9 +11,9 @@ from hw.spec.program import Instruction
 from sw.plan.bus import Ask, Requests
 
 #: Cycles from the start to the first burst, from there to the bus, and from a beat to its number.
-_FIRST = 5
+_FIRST = 6
 _TO_BUS = 3
-_TO_NUMBER = 2
+_TO_NUMBER = 3
 
 #: Cycles from the last number to the end.
 _WRITE = 4

@@ -19,7 +19,7 @@ from sw.plan.encoder import EncodedVector, MarkedBank
 from sw.plan.lanes import Lanes
 
 #: Cycles from the launch to the first group's claim, and from a burst to the bus's memory.
-_FIRST_CLAIM = 2
+_FIRST_CLAIM = 1
 _TO_BUS = 2
 
 #: Cycles from a run of rows to its burst, and from a group's end to the room that it leaves.
@@ -142,6 +142,7 @@ class Multiply:
                 state = max(state, lanes.entered[group - params.ring_groups + 1] + _ROOM)
             runs, unmasked = groups[block], known[block] if group < blocks else 0
             for some in [runs.together] if unmasked <= state else [runs.head, runs.rows]:
+                state += 1  # rows are marked
                 for first, final in some:
                     state = max(state + 1, taken[0])
                     for place, beats in self._split(address + first * beat, final - first + 1):

@@ -10,14 +10,14 @@ from sw.plan.bus import Ask, Burst, Bus, Manager, Requests
 _DEPTH = 2
 
 #: Cycles from the start, or from room for a burst, until it is asked for at the memory, and from
-#: its last beat until its instruction may be taken.
+#: its last beat until its instruction is kept; it may be taken a cycle later.
 _FIRST = 3
 _AGAIN = 3
 _ARRIVAL = 2
 
 
 class ProgramFetch:
-    """Reads ahead; an instruction is gathered from narrow beats once the one before is taken.
+    """Reads ahead; an instruction is gathered from narrow beats while the one before is offered.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class ProgramFetch:
         self._address = address - address % self._octets
         self._asked: list[Manager] = []
         self._arrived: dict[int, int] = {}
-        self._taken = 0
+        self._offered, self._taken = 0, 0
         for burst in range(_DEPTH):
             self._ask(_FIRST + burst)
 
@@ -51,12 +51,14 @@ class ProgramFetch:
         """Take the next instruction, not before a cycle; return the cycle of the take."""
         burst, part = divmod(self._number, self._per_burst)
         self._bus.finish(self._asked[burst])
-        taken = max(cycle, self._arrived[burst] + _ARRIVAL, self._taken + self._gather)
+        offered = max(
+            self._arrived[burst] + _ARRIVAL, self._offered + self._gather, self._taken + 1
+        )
         self._number += 1
-        self._taken = taken
+        self._offered, self._taken = offered, max(cycle, offered + 1)
         if part + 1 == self._per_burst:
-            self._ask(taken + _AGAIN)
-        return taken
+            self._ask(offered + _AGAIN)
+        return self._taken
 
     def _ask(self, cycle: int) -> None:
         number = len(self._asked)

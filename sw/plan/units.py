@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
-from hw.spec.token_cycles import embed_cycles, feed_cycles, rotate_cycles, softmax_cycles
+from hw.spec.token_cycles import (
+    embed_cycles,
+    feed_cycles,
+    layer_norm_cycles,
+    rotate_cycles,
+    softmax_cycles,
+    sum_cycles,
+)
 from sw.plan.store import store_cycles
 
 
@@ -33,4 +40,8 @@ def vector_cycles(i: Instruction, count: int, params: CoreParams, *, latency: in
             return store_cycles(count, count + mantissas + 2, width=width, latency=latency)
         case Opcode.SOFTMAX:
             return softmax_cycles(count, width)
+        case Opcode.LAYER_NORM:
+            return layer_norm_cycles(count, width)
+        case Opcode.SUM:
+            return sum_cycles(count, i["inner"], width)
     return feed_cycles(i.opcode, count, width)

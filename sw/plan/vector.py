@@ -51,7 +51,7 @@ class VectorCost:
             events=fires.sum(-1).tolist(),
             items=lane_cycles(encoded, params.integrator).tolist(),
             stored=stored_cycles(encoded.inputs, digits, codes=fixed),
-            known=[cycle - STORE for cycle in known],
+            known=[cycle - STORE + 1 for cycle in known],  # marks stand behind a register
         )
 
 

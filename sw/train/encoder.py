@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -57,6 +58,37 @@ class Phase:
         return min(rising, (steps - step) / max(1, (1 - self.warmup) * steps), 1.0)
 
 
+class Teacher(NamedTuple):
+    """What a better model makes of the sentences.
+
+    Attributes
+    ----------
+    logits : Tensor
+        Shape (examples, labels).
+    hidden : list of Tensor
+        Vectors behind the last layer, half precision, shape (tokens, width) each.
+    """
+
+    logits: Tensor
+    hidden: list[Tensor]
+
+
+@torch.no_grad()
+def teach(model: FloatEncoder, sentences: Sequence[list[int]], batch: int = 64) -> Teacher:
+    """Let a model be the teacher, as it is."""
+    by_length = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
+    logits = torch.empty(len(sentences), model.config.labels)
+    hidden = [torch.empty(0)] * len(sentences)
+    for start in range(0, len(by_length), batch):
+        rows = by_length[start : start + batch]
+        tokens, mask = pad([sentences[row] for row in rows])
+        vectors = model.encode(tokens, mask)
+        logits[rows] = model.classify(vectors, mask)
+        for row, vector in zip(rows, vectors.half(), strict=True):
+            hidden[row] = vector[: len(sentences[row])].clone()
+    return Teacher(logits, hidden)
+
+
 def order(lengths: Sequence[int], batch: int, generator: torch.Generator) -> list[list[int]]:
     """Batches of one epoch in random order, sentences of a batch alike in length."""
     shuffled = torch.randperm(len(lengths), generator=generator).tolist()
@@ -72,7 +104,7 @@ def train(
     examples: Sequence[Labelled],
     phase: Phase,
     *,
-    teacher: Tensor | None = None,
+    teacher: Teacher | None = None,
     before_step: Callable[[int, int], None] | None = None,
     console: Console | None = None,
 ) -> None:
@@ -86,9 +118,9 @@ def train(
         Sentences.
     phase : Phase
         How long and how fast.
-    teacher : Tensor, optional
-        Logits of a better model, shape (examples, labels): half of the loss is the cross entropy
-        with their softmax.
+    teacher : Teacher, optional
+        A better model. Half of the loss on labels is the cross entropy with its softmax, and the
+        square distance to its vectors, over their squares, is added.
     before_step : callable, optional
         Called with step and number of steps before each.
     console : Console, optional
@@ -144,14 +176,17 @@ def _groups(model: FloatEncoder, phase: Phase) -> list[dict]:
     ]
 
 
-def _loss(model, examples: list[Labelled], teacher: Tensor | None, rows: list[int]) -> Tensor:
+def _loss(model, examples: list[Labelled], teacher: Teacher | None, rows: list[int]) -> Tensor:
     tokens, mask = pad([example.ids for example in examples])
-    logits = model(tokens, mask)
+    vectors = model.encode(tokens, mask)
+    logits = model.classify(vectors, mask)
     loss = functional.cross_entropy(logits, torch.tensor([e.label for e in examples]))
     if teacher is None:
         return loss
-    soft = functional.cross_entropy(logits, teacher[rows].softmax(-1))
-    return 0.5 * (loss + soft)
+    soft = functional.cross_entropy(logits, teacher.logits[rows].softmax(-1))
+    wanted = torch.cat([teacher.hidden[row] for row in rows]).float()
+    distance = functional.mse_loss(vectors[mask], wanted) / wanted.square().mean()
+    return 0.5 * (loss + soft) + distance
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ from rich.console import Console
 from hw.spec.codes import DEFAULT_TABLE
 from sw.convert.encoder_quantizers import (
     Quantizers,
+    bias_corrections,
     calibrated,
+    correct_biases,
     dead_zone,
     record,
     silencing,
@@ -23,7 +25,7 @@ from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.hf_save import save_encoder
 from sw.load.polarity import Sentence
-from sw.train.encoder import Labelled, Phase, accuracy, logits_of, train
+from sw.train.encoder import Labelled, Phase, accuracy, teach, train
 
 CLASSES = 2
 
@@ -36,8 +38,14 @@ _FITTED, _FITS = 64, 6
 #: Learning rate of a head that is trained already.
 _AWARE_HEAD_RATE = 5e-4
 
+#: Learning rate with quantization in the loop over that without.
+_AWARE_FACTOR = 2.0
+
 #: Part of the steps over which a dead zone widens.
-_WIDENING = 0.5
+_WIDENING = 0.4
+
+#: Part of the steps after which thresholds stay.
+_LAST_FIT = 0.7
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,7 +72,7 @@ class Plan:
 
     seed: int
     epochs: float = 2.0
-    aware_epochs: float = 1.25
+    aware_epochs: float = 1.0
     rate: float = 6e-5
     table: str = DEFAULT_TABLE
     dead_zone: int | None = None
@@ -168,29 +176,31 @@ def _train_aware(
     model: FloatEncoder, examples: list[Labelled], plan: Plan, console: Console
 ) -> Quantizers:
     """Train with fake quantization; the model before that is the teacher."""
-    teacher = logits_of(model, [example.ids for example in examples])
+    teacher = teach(model, [example.ids for example in examples])
     sample = [examples[i].ids for i in _sample(len(examples), plan.seed)]
     layers = model.config.layers
     quantizers = calibrated(layers, record(model, sample, seed=plan.seed))
 
     def widen(step: int, steps: int) -> None:
         nonlocal quantizers
-        if step % max(1, round(_WIDENING * steps / _FITS)) and step:
+        if step % max(1, round(_WIDENING * steps / _FITS)) or step > _LAST_FIT * steps:
             return
         part = min(1.0, (step / steps / _WIDENING) if steps > 1 else 1.0)
-        if plan.silence is not None and step <= 0.8 * steps:
-            seen = record(model, sample, seed=plan.seed, inner=model.quantizers)
+        seen = record(model, sample, seed=plan.seed, inner=model.quantizers)
+        if plan.silence is not None:
             quantizers = silencing(quantizers, plan.table, seen, plan.silence * part)
         elif plan.dead_zone is not None:
             quantizers = dead_zone(quantizers, plan.table, round(plan.dead_zone * part))
-        model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
+        wider = FakeEncoderQuantizers(quantizers, table=plan.table)
+        correct_biases(model, bias_corrections(seen, model.quantizers, wider))
+        model.quantizers = wider
 
     model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
     phase = Phase(
         name="quantized",
         epochs=plan.aware_epochs,
         seed=plan.seed + 1,
-        rate=plan.rate,
+        rate=_AWARE_FACTOR * plan.rate,
         head_rate=_AWARE_HEAD_RATE,
     )
     train(model, examples, phase, teacher=teacher, before_step=widen, console=console)

@@ -19,7 +19,7 @@ TEXTS = {
 PLANS = {
     "accuracy": (["--budget", "0%", "--integers", "2.9%"], (1.036, 1.051), 0.0),
     "silence": (
-        ["--silent", "28.55%", "--objective", "events", "--integers", "2.85%"],
+        ["--silence", "0.2855", "--objective", "events", "--integers", "2.85%"],
         (1.06, 1.09),
         0.28,
     ),

@@ -50,6 +50,18 @@ BAD = {
     "stream without a core": (["generate", "--stream"], "a core that makes tokens by itself"),
     "stream of products": (["generate", "--stream", "--backend", "rtl"], "add --backend rtl and"),
     "link of nothing": (["generate", "--link", "4"], "how fast layers come with --stream; add"),
+    "no serial port": (["generate", "--backend", "serial"], "name the board's serial port with --"),
+    "another serial port": (
+        ["generate", "--backend", "serial", "--port", "/dev/nothing"],
+        "there is no serial port /dev/nothing; plug the board in, or name another with --port",
+    ),
+    "port of a model": (["generate", "--port", "/dev/x"], "of a board; add --backend serial, or"),
+    "board of products": (
+        ["generate", "--backend", "serial", "--config", "mac8"],
+        "a board makes whole tokens from its own memory; leave --vector and --stream out, and",
+    ),
+    "board of products, simulated": (["board-sim", "--config", "mac8"], "runs no tokens by itself"),
+    "too much damage": (["board-sim", "--damage", "2"], "must be a share from 0 to 1, not 2"),
     "memory of a model": (["generate", "--memory", "dram"], "of a memory in RTL, not of golden"),
     "memory on chip": (["verify", "--memory", "dram"], "this configuration has none of"),
     "long prompt": (["generate", "--prompt", LONG], "the model's context is 256; shorten it"),
@@ -81,11 +93,11 @@ BAD = {
     "budget": (["convert", "--budget", "few"], "--budget must be a share such as 1% or 0.01"),
     "budget and silence": (
         ["convert", "--budget", "1%", "--silence", "ffn_down=1"],
-        "--budget chooses thresholds itself; leave --silence out",
+        "a plan chooses thresholds itself; leave --silence SITE=SCALES out",
     ),
     "budget and silent": (
-        ["convert", "--budget", "1%", "--silent", "20%"],
-        "--budget and --silent are two ways to plan; give one",
+        ["convert", "--budget", "1%", "--silence", "0.2"],
+        "--budget and --silence SHARE are two ways to plan; give one",
     ),
     "short plan": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
@@ -113,6 +125,17 @@ BAD = {
         ["generate", "--backend", "rtl", "--config", "mac8-token", "--run", "r"],
         "add --vector host, or leave",
     ),
+    "unknown task": (["train", "sentiment"], "train knows the task polarity, not 'sentiment'"),
+    "two dead zones": (["train", "polarity", "--dead-zone", "1", "--silence", "0.5"], "not both"),
+    "dead zone": (["train", "polarity", "--dead-zone", "-1"], "--dead-zone must be 0..31, not -1"),
+    "silence": (["train", "polarity", "--silence", "1.5"], "--silence must be between 0 and 1"),
+    "epochs": (["train", "polarity", "--epochs", "0"], "--epochs must be above 0, not 0"),
+    "train seed": (["train", "polarity", "--seed", "-1"], "--seed must be 0 or more, not -1"),
+    "train folder": (["train", "polarity", "-o", "no/x"], "there is no folder no"),
+    "train a decoder": (["train", "polarity", "--model", "bundled"], "bundled is no encoder"),
+    "task of eval": (["eval", "minilm", "--task", "x"], "--task must be one of polarity, not 'x'"),
+    "task of nothing": (["eval", "--task", "polarity"], "needs a model that `firstspike train"),
+    "weights": (["convert", "--weights", "w3"], "--weights must be w4 or w8, not 'w3'"),
     "foreign model": (["generate", "TEXT"], "not a Firstspike container"),
 }
 
@@ -232,7 +255,7 @@ def test_inspect_and_compile(run, container, tmp_path):
 def test_a_plan_is_kept_and_shown(run, tmp_path):
     path, model = tmp_path / "plan.json", tmp_path / "m.safetensors"
     text = ["--calibrate", "tests/data/persuasion_excerpt.txt", "--tokens", "300"]
-    arguments = ["--silent", "25%", "--code", "companded", "--objective", "events"]
+    arguments = ["--silence", "0.25", "--code", "companded", "--objective", "events"]
     code, out, _ = run("convert", *text, *arguments, "-o", str(model), "--json", str(path))
     assert code == 0 and "code table companded, 16 steps" in out
     written, planned = json.loads(path.read_text()), load(model)

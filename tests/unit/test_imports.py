@@ -25,6 +25,7 @@ ALLOWED = {
 
 #: Files that reach further, and what they reach: always lazily, never when they are imported.
 EXCEPTIONS = {
+    "sw/commands/board_sim.py": ("sim.board",),
     "sw/commands/demo.py": ("hw.build",),
     "sw/opening.py": ("sim.verilated", "sim.cocotb_transport", "sim.memory"),
 }

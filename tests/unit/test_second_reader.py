@@ -125,6 +125,7 @@ def test_configuration_hash(config: CoreConfig):
     names += " axi_data_width axi_id_width outstanding ring_groups hole"
     names += " vector_words vector_width best"
     names += " batch" if config.batch > 1 else ""
+    names += " encoder" if config.encoder else ""
     fields = {"specification": "1.3"} | {name: getattr(config, name) for name in names.split()}
     text = json.dumps(fields, sort_keys=True, separators=(", ", ": "))
     digest = hashlib.sha256(text.encode()).digest()

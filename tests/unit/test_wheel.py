@@ -24,6 +24,8 @@ def test_contents(wheel):
         "sw/models/austen-0.3m.gguf",
         "sim/verilated_shim.cpp",
         "sim/verilated_memory.h",
+        "sim/board_shim.cpp",
+        "hw/boards/ulx3s.py",
         "sim/waveform/lz4.h",
         "hw/build.py",
         "sw/energy/technologies/22nm.toml",

@@ -87,6 +87,12 @@ def keep(**operands) -> Instruction:
     return Instruction(Opcode.KEEP, {"count": 10, "a": 600, "outer_stride": 40} | place | operands)
 
 
+SUM = Instruction(
+    Opcode.SUM, {"a": 600, "stride": 55, "inner": 3, "count": 10, "target": 0, "multiplier": 1}
+)
+LAYER_NORM = Instruction(Opcode.LAYER_NORM, {"a": 0, "b": 700, "c": 760, "target": 0, "count": 40})
+GELU = Instruction(Opcode.GELU, {"a": 600, "count": 40, "vector": 1})
+
 L, V, E, M = (1 << unit for unit in (Unit.LOAD, Unit.VECTOR, Unit.ENCODE, Unit.MATVEC))
 
 
@@ -103,6 +109,17 @@ L, V, E, M = (1 << unit for unit in (Unit.LOAD, Unit.VECTOR, Unit.ENCODE, Unit.M
         ([matvec(vectors=3, stride=20)], norm(3, a=448), 0, ""),
         ([matvec(drain=Drain.CONTEXT)], load(300), 0, ""),
         ([load(300)], matvec(), L, "words of vector memory"),
+        # Encoders: words beside a drain, and operands of their own.
+        ([matvec()], SUM, M, "ports of vector memory"),
+        ([SUM], matvec(), V, "ports of vector memory"),
+        ([matvec()], LAYER_NORM, M, "ports of vector memory"),
+        ([matvec(drain=Drain.BIASED, a=500)], norm(), M, "ports of vector memory"),
+        ([matvec(drain=Drain.BIASED, a=500, vectors=2, stride=9)], load(508), 0, ""),
+        ([matvec(drain=Drain.BIASED, a=500)], load(507), M, "words of vector memory"),
+        ([SUM], load(719), V, "words of vector memory"),
+        ([SUM], load(720), 0, ""),
+        ([LAYER_NORM], load(760), V, "words of vector memory"),
+        ([GELU], encode(1), V, "vector in the encoder"),
         # The vector in the encoder, its scalars, and its events.
         ([norm()], encode(), V, "vector in the encoder"),
         ([encode(1)], norm(), E, "vector in the encoder"),

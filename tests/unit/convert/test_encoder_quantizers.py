@@ -13,9 +13,12 @@ from sw.convert.defaults import default_quantizers, site_of
 from sw.convert.encoder import load_encoder
 from sw.convert.encoder_quantizers import (
     as_inputs,
+    bias_corrections,
     calibrated,
+    correct_biases,
     dead_zone,
     record,
+    silenced,
     silencing,
     thresholds_of,
 )
@@ -24,7 +27,8 @@ from sw.convert.hessians import encoder_hessians
 from sw.golden.classify import CodeClass
 from sw.golden.codes import encode
 from sw.golden.encoder import GoldenEncoder
-from sw.golden.float_encoder import LINEAR_SITES, FloatEncoder
+from sw.golden.fake_encoder import FakeEncoderQuantizers
+from sw.golden.float_encoder import LINEAR_SITES, FloatEncoder, pad
 from tests.unit.encoders import SMALL, encoder_checkpoint
 
 SENTENCES = [[2, 5 + i % 9, 6 + i % 7, 7 + i % 5, 10, *[8] * (i % 4), 3] for i in range(40)]
@@ -70,7 +74,7 @@ def test_recording_leaves_out_padding_and_follows_the_seed(checkpoint, seen):
 
 
 def test_calibration_keeps_integers_few(seen):
-    quantizers = calibrated(CONFIG.layers, seen, progress=False)
+    quantizers = calibrated(CONFIG.layers, seen)
     assert quantizers.keys() == default_quantizers(CONFIG.layers).keys()
     for tensor, vectors in seen.items():
         encoded = encode(
@@ -84,7 +88,7 @@ def test_calibration_keeps_integers_few(seen):
 @pytest.mark.parametrize("table", ["companded", "signed8"])
 @pytest.mark.parametrize("target", [0.3, 0.6, 0.8])
 def test_thresholds_reach_the_share_wanted(seen, table, target):
-    quantizers = calibrated(CONFIG.layers, seen, progress=False)
+    quantizers = calibrated(CONFIG.layers, seen)
     chosen = silencing(quantizers, table, seen, target)
     assert abs(silent_share(chosen, table, seen) - target) < 0.04
     thresholds = thresholds_of(chosen, table)
@@ -92,6 +96,56 @@ def test_thresholds_reach_the_share_wanted(seen, table, target):
     assert set(others) == {4}
     other = "fp4"
     assert thresholds_of(chosen, other) == thresholds_of(quantizers, other)
+
+
+def test_every_tensor_loses_the_same_part_of_its_variance(seen):
+    quantizers = calibrated(CONFIG.layers, seen)
+    zone = FakeEncoderQuantizers(silencing(quantizers, "companded", seen, 0.6))
+    lost = []
+    for tensor, vectors in seen.items():
+        if site_of(tensor) in LINEAR_SITES:
+            silenced = vectors.masked_fill(zone.linear_input(vectors, tensor) != 0, 0.0)
+            lost.append(float(silenced.var(0).sum() / vectors.var(0).sum()))
+    assert max(lost) < 1.6 * min(lost)
+
+
+def test_biases_take_up_the_mean_of_what_is_lost(checkpoint, seen):
+    quantizers = calibrated(CONFIG.layers, seen)
+    before = FakeEncoderQuantizers(quantizers)
+    after = FakeEncoderQuantizers(silencing(quantizers, "companded", seen, 0.7))
+    model = FloatEncoder.from_checkpoint(checkpoint)
+    corrections = bias_corrections(seen, before, after)
+    assert corrections.keys() == {tensor for tensor in seen if site_of(tensor) in LINEAR_SITES}
+    x = seen["layers.1.ffn_down"]
+    linear = model.blk[1].ffn_down
+    with torch.no_grad():
+        wanted = linear(before.linear_input(x, "layers.1.ffn_down")).mean(0)
+        wrong = linear(after.linear_input(x, "layers.1.ffn_down")).mean(0)
+        correct_biases(model, corrections)
+        right = linear(after.linear_input(x, "layers.1.ffn_down")).mean(0)
+    torch.testing.assert_close(right, wanted)
+    assert (wrong - wanted).abs().max() > 0.01
+
+
+def test_silence_without_training_keeps_the_outputs_near(checkpoint, seen):
+    quantizers = calibrated(CONFIG.layers, seen)
+    options = {"table": "companded", "target": 0.5}
+    other, chosen = silenced(checkpoint, quantizers, SENTENCES, **options, seed=0)
+    tokens, mask = pad(SENTENCES)
+
+    def vectors(source, used):
+        network = FloatEncoder.from_checkpoint(source)
+        network.quantizers = FakeEncoderQuantizers(used)
+        with torch.no_grad():
+            return network.encode(tokens, mask)[mask]
+
+    wanted = vectors(checkpoint, quantizers)
+    plain, corrected = (vectors(source, chosen) - wanted for source in (checkpoint, other))
+    assert corrected.square().mean() < 0.9 * plain.square().mean()
+    assert corrected.mean(0).norm() < 0.6 * plain.mean(0).norm()
+    inner = FakeEncoderQuantizers(chosen)
+    coded = record(FloatEncoder.from_checkpoint(other), SENTENCES, seed=0, inner=inner)
+    assert abs(silent_share(chosen, "companded", coded) - 0.5) < 0.05
 
 
 def test_dead_zone_of_k_levels(seen):

@@ -191,7 +191,7 @@ def test_walk_stays_within_its_budget_on_its_text(planner, model, tokens):
 def test_a_share_of_silence_is_reached_at_its_least_price(planner):
     price = price_of_silence(planner.choose, 0.25)
     assert planner.choose(price).silent >= 0.25 > planner.choose(0.99 * price).silent - 0.01
-    with pytest.raises(UserError, match="--silent asks for 99.9%, the most silent plan has"):
+    with pytest.raises(UserError, match="--silence asks for 99.9%, the most silent plan has"):
         price_of_silence(planner.choose, 0.999)
 
 

@@ -147,8 +147,7 @@ class SlowEncoder:
         pooled = h[0]
         if self.config.pooling == "mean":
             multiplier, exponent = mantissa(1 / Decimal(len(h)))
-            pooled = [
-                rescaled(sum(column), multiplier, -exponent) for column in zip(*h, strict=True)
-            ]
+            columns = zip(*h, strict=True)
+            pooled = [rescaled(sum(column), multiplier, -exponent) for column in columns]
         logits = self.product("head", "head", pooled) if self.config.labels else []
         return h, pooled, logits

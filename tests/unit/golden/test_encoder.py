@@ -50,6 +50,23 @@ def test_tokens_of_a_batch_share_what_is_read():
     assert found[0][1] > 2 * found[1][1]
 
 
+@pytest.mark.parametrize("pooling, labels", [("mean", 3), ("cls", 0)])
+def test_sentences_of_one_length_are_encoded_as_each_alone(pooling, labels):
+    config = dataclasses.replace(TINY_ENCODER, pooling=pooling, labels=labels)
+    model = random_encoder(config, seed=6)
+    ids = np.array(random_sentence(6, config))
+    sentences = [((ids + 3 * i) % config.vocabulary).tolist() for i in range(5)]
+    together, alone = (GoldenEncoder(model, lanes=8) for _ in range(2))
+    found = together.encode_alike(sentences)
+    for encoding, tokens in zip(found, sentences, strict=True):
+        for one, two in zip(encoding, alone.encode(tokens), strict=True):
+            assert torch.equal(one, two)
+    assert together.counters == alone.counters
+    assert not torch.equal(found[0].hidden, found[1].hidden)
+    with pytest.raises(ValueError, match="wanted sentences of one length: sort them"):
+        together.encode_alike([sentences[0], sentences[1][:3]])
+
+
 def test_every_product_may_be_done_elsewhere():
     model, tokens = random_encoder(seed=2), random_sentence(7)
     other = GoldenLinear(model, table=TABLES["companded"], lanes=8)

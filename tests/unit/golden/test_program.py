@@ -1,11 +1,14 @@
 """Single instructions, against slow transcriptions of ``docs/program.md``."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.formats import W8
+from hw.spec.luts import PHI
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import INSTRUCTION_BYTES, Drain, Index, Instruction, Opcode
 from hw.spec.registers import REGISTERS, Error
@@ -26,6 +29,7 @@ PARAMS = CoreParams(
         batch=3,
         vector_words=256,
         best=3,
+        encoder=True,
     )
 )
 PROGRAM = 8192
@@ -229,13 +233,24 @@ def several(*, bank: int = 0) -> list[Instruction]:
 def test_several_vectors_are_drained_as_one_by_one(machine, drain):
     """Each with its own scalars, to a place of its own."""
     matrix_in(machine, 11, 40)
-    constants = {Drain.NORMED: 40, Drain.RESIDUAL: 30, Drain.SCORES: 30, Drain.CONTEXT: 12}
-    place = {"drain": drain, "constant": constants[drain], "multiplier": 999, "b": 100, "bank": 1}
+    constants = {Drain.NORMED: 40, Drain.CONTEXT: 12}
+    place = {
+        "drain": drain,
+        "constant": constants.get(drain, 30),
+        "multiplier": 999,
+        "b": 100,
+        "bank": 1,
+    }
     before = machine.words.clone()
     before[100:111] = torch.arange(-5, 6) << (8 if drain == Drain.SCORES else 0)
     # Words between the results stay.
-    together = matvec(**place, vectors=3, a=120, target=120, stride=13)
-    alone = [matvec(**place, vector=v, a=120 + 13 * v, target=120 + 13 * v) for v in range(3)]
+    biased = drain == Drain.BIASED
+    together = matvec(**place, vectors=3, a=200 if biased else 120, target=120, stride=13)
+    starts = [120 + 13 * v for v in range(3)]
+    alone = [
+        matvec(**place, vector=v, a=200 if biased else start, target=start)
+        for v, start in enumerate(starts)
+    ]
     results = []
     for products in ([together], alone):
         machine.words[:] = before
@@ -247,6 +262,103 @@ def test_several_vectors_are_drained_as_one_by_one(machine, drain):
     assert all((place - 120) % 13 < 11 for place in changed)
     rows = [counters["rows_read"] for _, counters in results]
     assert rows[1] == 3 * rows[0]  # alone each reads what any of them needs
+
+
+def test_biases_are_added_to_every_vector(machine):
+    matrix_in(machine, 11, 40)
+    machine.words[100:111] = 0
+    plain = matvec(drain=Drain.BIASED, vectors=3, a=230, b=100, target=120, stride=13, constant=30)
+    machine.words[230:241] = 0
+    run(machine, *several(bank=0), plain)
+    without = words_of(machine)
+    biases = list(range(-(1 << 23) + 1, 1 << 23, 1670000))
+    machine.words[230:241] = torch.tensor(biases)
+    run(machine, *several(bank=0), plain)
+    for vector in range(3):
+        for i, bias in enumerate(biases):
+            word = without[120 + 13 * vector + i]
+            assert machine.words[120 + 13 * vector + i] == exact_saturate(word + bias, 24)
+
+
+@pytest.mark.parametrize("target", [10, 80])
+def test_layer_norm(machine, target):
+    machine.words[50:90] = torch.arange(-32768, 32768, 1639)[:40]
+    words = words_of(machine)
+    h, gamma, beta = words[10:50], words[50:90], words[90:130]
+    operands = {"a": 10, "b": 50, "c": 90, "target": target, "count": 40, "constant": 24}
+    scale = {"multiplier": 51812, "epsilon_low": 1 << 31, "mean": 52429, "mean_shift": 21}
+    run(machine, Instruction(Opcode.LAYER_NORM, operands | scale))
+    mean = exact_saturate(exact_shift(sum(h) * 52429, 21), 24)
+    centred = [exact_saturate(x - mean, 24) for x in h]
+    total = sum(x * x for x in centred) + (1 << 31)
+    u = math.ceil((total.bit_length() - 32) / 2)
+    r = (min(2**31 // math.isqrt(total >> 2 * u), 65535) * 51812 + 2**15) >> 16
+    expected = [
+        exact_saturate(exact_saturate(exact_shift(x * g * r, 24 + u), 24) + b, 24)
+        for x, g, b in zip(centred, gamma, beta, strict=True)
+    ]
+    assert u > 0
+    assert words_of(machine) == words[:target] + expected + words[target + 40 :]
+
+
+@pytest.mark.parametrize(("rows", "stride", "k"), [(3, 13, 16), (1, 0, -3), (2, 200, 0)])
+def test_sum(machine, rows, stride, k):
+    words = words_of(machine)
+    operands = {"a": 7, "stride": stride, "inner": rows, "target": 7, "count": 11}
+    run(machine, Instruction(Opcode.SUM, operands | {"multiplier": 40001, "constant": k}))
+    expected = [
+        exact_saturate(
+            exact_shift(sum(words[7 + i + row * stride] for row in range(rows)) * 40001, k), 24
+        )
+        for i in range(11)
+    ]
+    assert words_of(machine) == words[:7] + expected + words[18:]
+
+
+def test_gelu_enters_the_encoder(machine):
+    machine.words[3:14] = torch.arange(-20000, 24000, 4000)
+    g = words_of(machine)[3:14]
+    run(machine, Instruction(Opcode.GELU, {"a": 3, "count": 11, "vector": 2}))
+    y = []
+    for x in g:
+        index = (x >> 5) + 512
+        phi = 0 if index < 0 else 32768 if index > 1023 else PHI[index]
+        y.append(exact_shift(x * phi, 15))
+    n = max(map(abs, y)).bit_length() - 15
+    assert machine._machine.n[2] == n
+    assert machine._machine.vector(11).tolist() == [exact_shift(value, n) for value in y]
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        Instruction(Opcode.GELU, {"count": 4}),
+        Instruction(Opcode.SUM, {"count": 4, "inner": 1, "target": 8}),
+        Instruction(Opcode.LAYER_NORM, {"count": 4, "b": 4, "c": 8}),
+        matvec(drain=Drain.BIASED, b=100),
+    ],
+)
+def test_a_core_without_encoder_refuses_what_is_for_encoders(memory, instruction):
+    params = CoreParams(PARAMS.config.replace(encoder=False))
+    with pytest.raises(ProgramError) as refused:
+        run(Interpreter(params, memory), instruction)
+    assert refused.value.error == Error.PROGRAM
+
+
+@pytest.mark.parametrize(
+    "instruction",
+    [
+        Instruction(Opcode.SUM, {"count": 4, "target": 8}),
+        Instruction(Opcode.SUM, {"count": 4, "inner": 3, "stride": 127, "target": 8}),
+        Instruction(Opcode.LAYER_NORM, {"count": 4, "b": 4, "c": 253}),
+        Instruction(Opcode.GELU, {"count": 4, "vector": 3}),
+        matvec(drain=Drain.BIASED, a=246, b=100),
+    ],
+)
+def test_what_leaves_vector_memory_is_refused(machine, instruction):
+    with pytest.raises(ProgramError) as refused:
+        run(machine, instruction)
+    assert refused.value.error == Error.PROGRAM
 
 
 def test_banks_and_joins(machine):

@@ -64,7 +64,8 @@ def test_hash_changes_with_every_field():
     for field in dataclasses.fields(CoreConfig):
         value = getattr(base, field.name)
         if isinstance(value, int):
-            changed = base.replace(**{field.name: value * 2})
+            other = not value if isinstance(value, bool) else value * 2
+            changed = base.replace(**{field.name: other})
             assert CoreParams(changed).hash != CoreParams(base).hash, field.name
 
 

@@ -12,7 +12,7 @@ from sw.commands.convert_encoder import convert_task_model
 from sw.evaluate_task import evaluate_task
 from sw.load.polarity import Sentence
 from sw.opening import open_encoder
-from sw.train.encoder import Labelled, Phase, accuracy, logits_of, order, train
+from sw.train.encoder import Labelled, Phase, accuracy, logits_of, order, teach, train
 from sw.train.polarity import Plan, save_trained, tokenize, train_polarity, with_head
 from tests.unit.encoders import encoder_checkpoint
 
@@ -113,7 +113,8 @@ def test_a_teacher_takes_half_of_the_loss():
     checkpoint = encoder_checkpoint(seed=5)
     model = with_head(checkpoint, 0)
     examples = [Labelled(e.ids, 0) for e in tokenize(checkpoint, SPLITS["train"][:64])]
-    teacher = torch.tensor([[0.0, 9.0]]).expand(64, 2)  # says the opposite
+    logits = torch.tensor([[0.0, 9.0]]).expand(64, 2)  # says the opposite
+    teacher = teach(model, [e.ids for e in examples])._replace(logits=logits)
     phase = Phase(name="", epochs=6, seed=0)
     train(model, examples, phase, teacher=teacher)
     torch.testing.assert_close(

@@ -39,7 +39,7 @@ async def read(ctx, dut, block):
 
 def settle(width):
     """Cycles from a vector's last write until its sums are asked for."""
-    return 2 + (width > 1)
+    return 2 + (width - 1).bit_length()
 
 
 @WIDTHS

@@ -188,7 +188,7 @@ def test_batch(simulate, integrator, batch, parts):
                     await write(ctx, dut, blocks)
                 ctx.set(dut.first, first)
                 ctx.set(dut.final, first + count - 1)
-                await ctx.tick()
+                await ctx.tick().repeat(3)
                 expected = interleaved(vectors, parts)
                 for stalls, tiles in ((None, 1), (rng, 2), (None, 2)):
                     ctx.set(dut.tiles, tiles)

@@ -17,7 +17,7 @@ PARAMS = {name: CoreParams(CoreConfig(max_inputs=160, integrator=name)) for name
 ITEMS = {"mac": Item, "spike": scheduler.Item}
 
 #: Cycles from ``replay`` to the first item.
-REPLAY = {"mac": 4, "spike": 5}
+REPLAY = {"mac": 3, "spike": 4}
 
 CONSTANT = scales.scale_constant(1.0)
 

@@ -176,6 +176,41 @@ BAD = [
 ]
 
 
+#: What a core with ``encoder`` executes, and what it does not.
+BIASED = {**PRODUCT, "drain": Drain.BIASED}
+GOOD_ENCODERS = [
+    (Opcode.LAYER_NORM, {"a": 936, "b": 936, "c": 936, "target": 936, "count": 64}),
+    (Opcode.SUM, {"a": 136, "stride": 400, "inner": 3, "target": 936, "count": 64}),
+    (Opcode.SUM, {"a": 936, "stride": 65535, "inner": 1, "count": 64}),
+    (Opcode.GELU, {"a": 936, "count": 64, "vector": 4}),
+    (Opcode.MATVEC, {**BIASED, "vectors": 3, "stride": 400, "a": 984, "target": 184}),
+]
+BAD_ENCODERS = [
+    *((Opcode.LAYER_NORM, {"count": 64, name: 937}) for name in ("a", "b", "c", "target")),
+    (Opcode.LAYER_NORM, {"count": 0}),
+    (Opcode.SUM, {"a": 137, "stride": 400, "inner": 3, "count": 64}),
+    (Opcode.SUM, {"target": 937, "inner": 3, "count": 64}),
+    (Opcode.SUM, {"count": 64}),
+    (Opcode.GELU, {"a": 937, "count": 64}),
+    (Opcode.GELU, {"count": 64, "vector": 5}),
+    (Opcode.MATVEC, {**BIASED, "a": 985}),
+    (Opcode.MATVEC, {**BIASED, "vectors": 3, "stride": 400, "target": 185}),
+    (Opcode.MATVEC, {**PRODUCT, "drain": 6}),
+]
+
+
+@pytest.mark.parametrize(("opcode", "operands"), GOOD_ENCODERS + BAD_ENCODERS)
+@pytest.mark.parametrize("encoder", [False, True])
+def test_for_encoders(opcode, operands, encoder):
+    dut = Decode(CoreParams(PARAMS.config.replace(encoder=encoder)))
+
+    async def bench(ctx):
+        _, malformed = await decode(ctx, dut, Instruction(opcode, operands))
+        assert malformed == (not encoder or (opcode, operands) in BAD_ENCODERS)
+
+    run(dut, bench)
+
+
 @pytest.mark.parametrize(("opcode", "operands"), GOOD + BAD)
 def test_malformed(opcode, operands):
     """Limits of 1000 words and tiles of 16 lanes; 5 vectors at most."""

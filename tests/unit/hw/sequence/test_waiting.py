@@ -24,6 +24,9 @@ IDLE = {"multiplied": 1, "drained": 1, "stored": 1}
         ({"running": {"vector": 1}, "opcode": Opcode.SOFTMAX}, {"softmax"}),
         ({"running": {"vector": 1}, "opcode": Opcode.ROTATE}, {"rotate"}),
         ({"running": {"vector": 1, "load": 1}, "opcode": Opcode.KEEP}, {"keep", "loader"}),
+        ({"running": {"vector": 1}, "opcode": Opcode.GELU}, {"feed"}),
+        ({"running": {"vector": 1}, "opcode": Opcode.LAYER_NORM}, {"combine"}),
+        ({"running": {"vector": 1}, "opcode": Opcode.SUM}, {"combine"}),
         ({"opcode": Opcode.KEEP}, set()),
     ],
 )

@@ -67,12 +67,12 @@ def test_bursts(lanes, width, head, idle):
         ctx.set(dut.blocks, len(masks))
         ctx.set(dut.weight_base, BASE)
         ctx.set(dut.start, 1)
-        before = 0
+        asked = [0, 0]  # two cycles before, and one
         for _ in range(2500 if idle else 900):
             known, free = draw.random() >= idle, draw.random() >= idle
             ctx.set(dut.known, known)
             ctx.set(dut.free, free)
-            ctx.set(dut.mask, {"fetched": masks[before], "rows": 3, "holes": 2})
+            ctx.set(dut.mask, {"fetched": masks[asked[0]], "rows": 3, "holes": 2})
             ctx.set(dut.bursts.ready, draw.random() >= idle)
             if ctx.get(dut.claim):
                 assert free
@@ -80,7 +80,7 @@ def test_bursts(lanes, width, head, idle):
             if ctx.get(dut.bursts.valid) and ctx.get(dut.bursts.ready):
                 burst = ctx.get(dut.bursts.p)
                 seen.append((burst.address, burst.beats, burst.place, burst.last))
-            before = ctx.get(dut.block)
+            asked = [asked[1], ctx.get(dut.block)]
             await ctx.tick()
             ctx.set(dut.start, 0)
         groups = TILES * len(masks)

@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 WIDTHS = (1, 3, 4)
 
 
-def run(dut, sources, sinks, *, constants=(), seed=None, settle=100):
+def run(dut, sources, sinks, *, constants=(), seed=None, settle=100, lead=0):
     """Send items and return every transfer, by stream name: a list of (cycle, payload).
 
     Parameters
@@ -27,6 +27,8 @@ def run(dut, sources, sinks, *, constants=(), seed=None, settle=100):
         Seed of the pauses on both sides; without it there are none.
     settle : int
         Cycles after the last item.
+    lead : int
+        Cycles before the first.
     """
     transfers = defaultdict(list)
     names = [*sources, *sinks]
@@ -35,6 +37,8 @@ def run(dut, sources, sinks, *, constants=(), seed=None, settle=100):
         port, rng = getattr(dut, name), random.Random(f"{seed}{name}")
 
         async def bench(ctx):
+            if lead:
+                await ctx.tick().repeat(lead)
             for item in items:
                 while seed is not None and rng.random() < 0.3:
                     await ctx.tick()

@@ -9,9 +9,10 @@ from hw.spec.program import Instruction
 from hw.vector.memory import READ_LATENCY
 
 
-def params(width: int, words: int = 1024, batch: int = 1) -> CoreParams:
+def params(width: int, words: int = 1024, batch: int = 1, *, encoder=False) -> CoreParams:
     """Return parameters of a small core with vector memory."""
-    return CoreParams(CoreConfig(memory="axi", vector_words=words, vector_width=width, batch=batch))
+    config = CoreConfig(memory="axi", vector_words=words, vector_width=width, batch=batch)
+    return CoreParams(config.replace(encoder=encoder))
 
 
 def execute(dut, instructions, words, *, ports=(), benches=(), pauses=(0,), settle=40, own=()):

@@ -9,9 +9,9 @@ import torch
 from hw.spec.program import Drain as Kind
 from hw.spec.program import Instruction, Opcode
 from hw.vector import best
-from hw.vector.drain import Drain, latency, model
+from hw.vector.drain import ADDING, Drain, latency, model
 from hw.vector.scalars import Scalars
-from sw.golden import integers, vector
+from sw.golden import encoder_vector, integers, vector
 from tests.unit.hw.vector.steps import execute, params
 
 LARGEST = (1 << 23) - 1
@@ -38,7 +38,7 @@ def matrix(kind, count, rng, *, a=0, b=0, target=0, final=0):
     """Instruction, scalars, accumulators and words of b: results of all sizes, and far beyond."""
     mine = scalars(rng)
     operands = {"drain": int(kind), "count": count, "constant": rng.randint(-(1 << 15), 32767)}
-    operands |= {"a": a} if kind is Kind.RESIDUAL else {}
+    operands |= {"a": a} if kind in ADDING else {}
     operands |= {"b": b} if kind is not Kind.CONTEXT else {"constant": rng.randint(-20, 60)}
     operands |= {"target": target} if kind is not Kind.LOGITS else {"final": final}
     operands |= {"multiplier": rng.randrange(1 << 15, 1 << 16)} if kind is Kind.SCORES else {}
@@ -77,6 +77,8 @@ def test_model_is_golden(kind):
             golden = norm.rescale(acc, vector.Normed(acc, n, multiplier, u), r, base, 0)
         case Kind.RESIDUAL:
             golden = vector.add_residual(h, acc, -base - n, r, fraction=15 + 4 - constant)
+        case Kind.BIASED:
+            golden = encoder_vector.add_bias(h, acc, -base - n, r, fraction=15 + 4 - constant)
         case Kind.SCORES:
             golden = integers.rescale(acc, step["multiplier"], constant - n - base - (r >> 8))
         case Kind.CONTEXT:
@@ -132,7 +134,8 @@ def run(width, cases, *, seed, pausing, take=True, batch=BATCH):
                 place[step["b"] : step["b"] + len(b)] = b
         for number, (mine, accumulators) in enumerate(results):
             beyond = number * step["stride"]
-            a = expected[step["a"] + beyond :][: len(b)]
+            of_vector = beyond if step["drain"] == Kind.RESIDUAL else 0
+            a = expected[step["a"] + of_vector :][: len(b)]
             drained = model(step, mine, accumulators, a, b)
             if step["drain"] == Kind.LOGITS:
                 logits.extend(drained)

@@ -10,13 +10,13 @@ from hw.spec.program import Instruction, Opcode
 from hw.spec.token_cycles import feed_cycles
 from hw.vector import elements
 from hw.vector.feed import WRITTEN, Feed, model
-from sw.golden import integers, vector
+from sw.golden import encoder_vector, integers, vector
 from tests.unit.hw.vector.machine import inputs_of
 from tests.unit.hw.vector.steps import execute, params
 
 LARGEST = (1 << 23) - 1
 LARGEST_GAMMA = (1 << 15) - 1
-FEEDS = (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE)
+FEEDS = (Opcode.NORM, Opcode.NORMALIZE, Opcode.GATE, Opcode.GELU)
 
 
 def operands(opcode, count, rng, *, extreme=None):
@@ -31,7 +31,7 @@ def operands(opcode, count, rng, *, extreme=None):
 
 def instruction(opcode, count, rng, *, a=0, b=0, epsilon=None):
     made = {"a": a, "count": count}
-    if opcode is not Opcode.NORMALIZE:
+    if opcode in (Opcode.NORM, Opcode.GATE):
         made["b"] = b
     if opcode is Opcode.NORM:
         epsilon = epsilon or rng.randrange(1, 1 << rng.randrange(1, 63))
@@ -57,7 +57,8 @@ def test_model_is_golden(opcode, extreme):
         x, n, multiplier, u = norm(h)
         assert (fed.multiplier, fed.exponent) == (multiplier.item(), u.item())
     else:
-        x, n = integers.normalize(h if opcode is Opcode.NORMALIZE else vector.gate(h, other))
+        made = {Opcode.NORMALIZE: h, Opcode.GATE: vector.gate(h, other)}
+        x, n = integers.normalize(made.get(opcode, encoder_vector.gelu(h)))
         assert (fed.multiplier, fed.exponent) == (None, None)
     assert (fed.inputs, fed.shift) == (x.tolist(), n.item())
 
@@ -75,7 +76,7 @@ def run(width, cases, *, seed):
         step = instruction(opcode, count, rng, a=places[0], b=places[1])
         steps.append(step)
         fed.append(model(step, *pair))
-    dut, written, ends = Feed(params(width)), [], []
+    dut, written, ends = Feed(params(width, encoder=True)), [], []
 
     async def watch(ctx):
         port, cycle, scalars = dut.input, 0, (dut.shift, dut.multiplier, dut.exponent)
@@ -125,5 +126,7 @@ def test_extremes(width, opcode):
 
 
 def test_refused():
-    with pytest.raises(ValueError, match="opcode must be NORM, NORMALIZE or GATE, not <Opcode.END"):
+    with pytest.raises(
+        ValueError, match="opcode must be NORM, NORMALIZE, GATE or GELU, not <Opcode.END"
+    ):
         elements.model(Opcode.END, [], [])

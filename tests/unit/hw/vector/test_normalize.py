@@ -70,6 +70,7 @@ def test_normalize(width, bits, seed):
             {"elements": items},
             ["inputs"],
             constants=[(dut.shift, shift)],
+            lead=1,
             seed=seed,
             settle=10,
         )

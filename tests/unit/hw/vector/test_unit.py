@@ -10,7 +10,7 @@ from amaranth.sim import Simulator
 from hw.integrate.output_buffer import READ_LATENCY
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import Drain, Instruction, Opcode
-from hw.vector import drain, feed, keep, rotate, softmax
+from hw.vector import drain, feed, keep, layer_norm, rotate, softmax, sum_rows
 from hw.vector.scalars import Scalars
 from hw.vector.unit import VectorUnit
 from hw.vector.word import LARGEST
@@ -20,13 +20,13 @@ WIDTH, WORDS, BATCH, LANES = 4, 1024, 4, 8
 ADDRESSES = {"origin": 5000, "mantissa_origin": 7000, "scale_address": 9000}
 
 
-def unit():
+def unit(**changes):
     return VectorUnit(
         CoreParams(
             CoreConfig(
                 **{"lanes": LANES, "memory": "axi", "vector_words": WORDS, "batch": BATCH},
                 **{"vector_width": WIDTH, "max_inputs": 64, "max_outputs": 128},
-            )
+            ).replace(**changes)
         )
     )
 
@@ -91,16 +91,25 @@ class Bench:
                 self.set(vector, multiplier=multiplier, exponent=exponent)
         assert [value for _, value in inputs_of(self.inputs, WIDTH)] == expected
 
-    async def rotate(self, ctx, **operands):
-        """Turn heads in place."""
-        dut, instruction = self.dut, Instruction(Opcode.ROTATE, operands)
+    async def change(self, ctx, opcode, **operands):
+        """Execute an instruction that makes words."""
+        dut, instruction = self.dut, Instruction(opcode, operands)
         ctx.set(dut.task.instruction.as_value(), whole(instruction))
-        ctx.set(dut.starts.rotate, 1)
+        start = dut.starts[opcode.name.lower()]
+        ctx.set(start, 1)
         await ctx.tick()
-        ctx.set(dut.starts.rotate, 0)
+        ctx.set(start, 0)
         await ctx.tick().until(dut.executed)
         ctx.set(dut.task.instruction.as_value(), (1 << 512) - 1)
-        self.words = rotate.model(self.words, instruction)
+        if opcode is Opcode.LAYER_NORM:
+            count = operands["count"]
+            made = layer_norm.model(
+                instruction, *(self.words[operands[name] :][:count] for name in "abc")
+            )
+            self.words[operands["target"] : operands["target"] + count] = made
+        else:
+            model = {Opcode.ROTATE: rotate.model, Opcode.SUM: sum_rows.model}[opcode]
+            self.words = model(self.words, instruction)
 
     def set(self, vector, **scalars):
         self.scalars[vector] = self.scalars[vector]._replace(**scalars)
@@ -122,7 +131,8 @@ class Bench:
         expected = list(self.words)
         for w, outputs in enumerate(self.outputs):
             first = i["target"] + w * i["stride"]
-            a = self.words[i["a"] + w * i["stride"] :][: i["count"]]
+            beyond = w * i["stride"] if i["drain"] == Drain.RESIDUAL else 0
+            a = self.words[i["a"] + beyond :][: i["count"]]
             b = self.words[i["b"] :][: i["count"]]
             mine = self.scalars[i["vector"] + w]
             made = drain.model(i, mine, outputs[: i["count"]], a, b)
@@ -232,7 +242,7 @@ def test_beside_a_drain(cycles):
         await start(vector=0, vectors=2, count=25, stride=28, target=744, b=64, **words)
         for late in (3, 2 * LANES):  # amid the first tile, and before any other
             await ctx.tick().repeat(late)
-            await bench.rotate(ctx, a=960, b=128, c=144, count=2, inner=8)
+            await bench.change(ctx, Opcode.ROTATE, a=960, b=128, c=144, count=2, inner=8)
         await end()
 
         await start(vector=0, vectors=4, count=30, stride=32, a=600, target=600, b=64, **RESIDUAL)
@@ -243,6 +253,35 @@ def test_beside_a_drain(cycles):
     simulator.add_clock(1e-8)
     simulator.add_testbench(steps)
     simulator.add_testbench(matrix, background=True)
+    simulator.add_testbench(bench.play, background=True)
+    simulator.run()
+
+
+def test_for_encoders():
+    """Instructions that make words, and one beside a drain with biases of all vectors."""
+    dut = unit(encoder=True)
+    bench = Bench(dut, 3)
+    norm = {"multiplier": 50000, "epsilon_low": 9, "mean": 55000, "mean_shift": 20, "constant": 20}
+
+    async def steps(ctx):
+        await bench.load(ctx)
+        for a, target in ((200, 200), (260, 900)):
+            where = {"a": a, "b": 400, "c": 500, "target": target, "count": 37}
+            await bench.change(ctx, Opcode.LAYER_NORM, **where, **norm)
+        rows = {"a": 200, "stride": 60, "inner": 3, "target": 320, "count": 30}
+        await bench.change(ctx, Opcode.SUM, **rows, multiplier=43691, constant=17)
+        await bench.execute(ctx, Opcode.GELU, a=200, count=33, vector=2)
+        await bench.start(
+            ctx,
+            **{"vector": 2, "vectors": 2, "count": 21, "stride": 24, "target": 800},
+            **{"drain": int(Drain.BIASED), "constant": 48, "a": 600, "b": 64},
+        )
+        await bench.multiply(ctx, 5)
+        await bench.check(ctx)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(steps)
     simulator.add_testbench(bench.play, background=True)
     simulator.run()
 

@@ -1,0 +1,1 @@
+"""Memristor crossbars: cells, columns, readings, and lanes made of them."""

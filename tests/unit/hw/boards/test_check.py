@@ -1,0 +1,55 @@
+"""What fits a board, known before anything is built."""
+
+import json
+
+import pytest
+
+from hw.boards.catalog import BOARDS
+from hw.boards.check import board_cost, memory_blocks, refusal, summary
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreParams
+from hw.synth.cost import core_cost
+from tools.cost import MEASURED, TABLE, counted, fit, table_text
+
+RECORDED = {
+    name: counted(entry["cells"]) for name, entry in json.loads(MEASURED.read_text()).items()
+}
+ULX3S = BOARDS["ulx3s-85f"]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_within_a_tenth_of_synthesis(name):
+    predicted = core_cost(CoreParams(CONFIGS[name]))
+    found = {"LUT": predicted.lut, "DSP": predicted.dsp, "BRAM": predicted.bram}
+    for what, measured in RECORDED[name].items():
+        assert abs(found[what] - measured) <= 0.1 * measured, (name, what, found[what], measured)
+
+
+def test_table_is_that_of_the_record():
+    """If this fails, run ``python -m tools.cost``."""
+    assert TABLE.read_text("utf-8") == table_text(fit(RECORDED))
+
+
+def test_the_board_s_configuration_fits():
+    for board in (ULX3S, BOARDS["ecpix5-85f"]):
+        assert refusal(board, board.config) is None
+    assert memory_blocks(CoreParams(CONFIGS["ulx3s"])) == 152
+    cost = board_cost(CoreParams(CONFIGS["ulx3s"]))
+    assert 170 <= cost.bram <= 190
+    assert summary(ULX3S, "ulx3s").endswith(f"{cost.bram} BRAM of 208")
+
+
+def test_refusals():
+    assert refusal(ULX3S, "mac8") == (
+        "configuration mac8 runs no tokens by itself, as a board's must; the nearest that fits is "
+        "ulx3s"
+    )
+    text = refusal(ULX3S, "mac8-token")
+    assert text.startswith("configuration mac8-token keeps weights and caches in 1,048,576 bytes")
+    assert "take 512 block RAMs of the 208 of ulx3s-85f; the nearest that fits is " in text
+    text = refusal(BOARDS["ulx3s-45f"], "ulx3s")
+    assert "take 152 block RAMs of the 108 of ulx3s-45f" in text
+    for board in BOARDS.values():
+        for name in CONFIGS:
+            if board.device and (why := refusal(board, name)):
+                assert why.count(".") == 0 and "\n" not in why
