@@ -65,7 +65,7 @@ def command(
             "--silence",
             metavar="SITE=SCALES",
             help="Silence threshold of a site, e.g. ffn_down=1.25; 0.5 if absent. May be repeated. "
-            "Encoders: also the share of silent elements, e.g. 0.6.",
+            "Or the share of silent elements, e.g. 0.3.",
         ),
     ] = None,
     budget: Annotated[
@@ -123,11 +123,12 @@ def command(
         console.print(f"quantizers: {encoder.source['quantizers']}; code table {encoder.table}")
         console.print(f"{output}: {output.stat().st_size:,} bytes")
         return
-    if share is not None:
-        raise UserError("--silence SHARE is for encoders; give SITE=SCALES, such as ffn_down=1.25")
-    if budget is not None:
+    planning = budget is not None or share is not None
+    if planning:
+        if budget is not None and share is not None:
+            raise UserError("--budget and --silence SHARE are two ways to plan; give one")
         if thresholds:
-            raise UserError("--budget chooses thresholds itself; leave --silence out")
+            raise UserError("a plan chooses thresholds itself; leave --silence SITE=SCALES out")
         calibrate_with = calibrate_with or "novels/emma"
     ids = None
     if calibrate_with is not None:
@@ -147,14 +148,15 @@ def command(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out
         )
     model = with_thresholds(convert(source, table=table), thresholds)
-    if budget is not None:
+    if planning:
         model, record = plan(
             source,
             model,
             text=str(calibrate_with),
             start=start,
             tokens=tokens,
-            budget=parse_share("--budget", budget),
+            budget=parse_share("--budget", budget or "0"),
+            silent=share,
             objective=objective,
             largest_integer=parse_share("--integers", integers),
             table=table if code else None,

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from hw.spec.codes import TABLES
 from sw.convert.container import ConvertedModel
-from sw.convert.planner import Planner
+from sw.convert.planner import Planner, check_objective
 from sw.convert.refine import refine_model
 from sw.convert.sensitivity import observe
 from sw.convert.walk import Point, Walk, best_table, walk
@@ -34,6 +34,7 @@ def plan(
     start: int,
     tokens: int,
     budget: float,
+    silent: float | None,
     objective: str,
     largest_integer: float,
     table: str | None,
@@ -45,6 +46,7 @@ def plan(
 
     The first ``tokens`` of the text are observed, twice as many after them verify.
     """
+    check_objective(objective)
     characters = resolve_text(text)[start : start + 48 * tokens]
     ids = torch.tensor(checkpoint.tokenizer.encode(characters)[: 3 * tokens])
     window, third = min(512, model.config.context), len(ids) // 3
@@ -79,7 +81,9 @@ def plan(
             progress.advance(task)
         chosen = best_table(planners, budget)
         progress.add_task("measuring", total=None)
-        result = walk(model, chosen, ids[third:], window=window, budget=budget, single=single)
+        result = walk(
+            model, chosen, ids[third:], window=window, budget=budget, silent=silent, single=single
+        )
     console.print(_table(result, budget))
     record = {
         "kind": "plan",
@@ -89,6 +93,7 @@ def plan(
         "tokens": third,
         "window": window,
         "budget": budget,
+        "silent": silent,
         "objective": objective,
         "largest_integer": largest_integer,
         "technology": technology,
@@ -97,7 +102,7 @@ def plan(
         "chosen": dataclasses.asdict(_chosen(result)),
         "points": [dataclasses.asdict(point) for point in result.points],
     }
-    keys = ("text", "from", "tokens", "budget", "objective", "largest_integer", "single", "chosen")
+    keys = ("text", "from", "tokens", "budget", "silent", "objective", "largest_integer", "single")
     source = {**model.source, "plan": {key: record[key] for key in keys}}
     return dataclasses.replace(result.model, source=source), record
 

@@ -154,6 +154,19 @@ def _by_threshold(
     )
 
 
+def check_objective(objective: str) -> str:
+    """Return an objective.
+
+    Raises
+    ------
+    UserError
+        If there is no such one.
+    """
+    if objective not in OBJECTIVES:
+        raise UserError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
+    return objective
+
+
 def prices(model: ConvertedModel, objective: str, technology: Technology) -> dict[str, Price]:
     """Tell what events of every tensor cost.
 
@@ -166,8 +179,7 @@ def prices(model: ConvertedModel, objective: str, technology: Technology) -> dic
     UserError
         If there is no such objective.
     """
-    if objective not in OBJECTIVES:
-        raise UserError(f"--objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}")
+    check_objective(objective)
     result = {}
     names = {"attn_q": "qkv", "ffn_gate": "gate_up"}
     for tensor in model.quantizers:

@@ -22,6 +22,9 @@ PRICES = tuple(0.005 * 2**i for i in range(14))
 #: Measurements between the price that fits the budget and the one that does not.
 _BISECTIONS = 2
 
+#: Halvings of the price at which a share is silent.
+_HALVINGS = 16
+
 #: A plan may be predicted to cost this many budgets, if it measures less.
 _TRUST = 2.0
 
@@ -115,6 +118,25 @@ def best_table(planners: Iterable[Planner], budget: float) -> Planner:
     return min(traced, key=key)[0]
 
 
+def price_of_silence(choose: Callable[[float], Choice], silent: float) -> float:
+    """Find the least price at which a share of the elements is predicted to be silent.
+
+    Raises
+    ------
+    UserError
+        If no plan is that silent.
+    """
+    low, high = 0.0, 2 * PRICES[-1]
+    if choose(high).silent < silent:
+        raise UserError(
+            f"--silence asks for {silent:.1%}, the most silent plan has {choose(high).silent:.1%}"
+        )
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        low, high = (low, middle) if choose(middle).silent >= silent else (middle, high)
+    return high
+
+
 def walk(
     model: ConvertedModel,
     planner: Planner,
@@ -122,6 +144,7 @@ def walk(
     *,
     window: int,
     budget: float,
+    silent: float | None = None,
     single: bool = False,
     report: Callable[[Point], None] = lambda point: None,
 ) -> Walk:
@@ -141,6 +164,8 @@ def walk(
         Share by which perplexity may be above that of the most accurate plan. A measured rise fits
         if it exceeds the budget by no more than its standard error, and its prediction by no more
         than the budget itself.
+    silent : float, optional
+        Instead of a budget, the share of elements that must be silent.
     single : bool
         One setting for all tensors instead of one for each.
     report : callable
@@ -183,6 +208,9 @@ def walk(
         return choice, planned, point
 
     least = best = measure(0.0)
+    if silent is not None:
+        best = measure(price_of_silence(choose, silent))
+        return Walk(model=best[1], choice=best[0], points=points)
     if not budget:
         return Walk(model=least[1], choice=least[0], points=points)
     rise = math.log1p(budget)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from sw import cli
+from sw.convert.container import load
 from sw.convert.convert import convert
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
@@ -89,6 +90,41 @@ BAD = {
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
+    "budget": (["convert", "--budget", "few"], "--budget must be a share such as 1% or 0.01"),
+    "budget and silence": (
+        ["convert", "--budget", "1%", "--silence", "ffn_down=1"],
+        "a plan chooses thresholds itself; leave --silence SITE=SCALES out",
+    ),
+    "budget and silent": (
+        ["convert", "--budget", "1%", "--silence", "0.2"],
+        "--budget and --silence SHARE are two ways to plan; give one",
+    ),
+    "short plan": (
+        ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
+        "a plan needs three windows of 256; raise --tokens",
+    ),
+    "objective": (
+        ["convert", "--budget", "1%", "--calibrate", "TEXT", "--objective", "beauty"],
+        "--objective must be one of energy, bytes, cycles, events, not 'beauty'",
+    ),
+    "row": (["compare", "--only", "best", "--text", "TEXT"], "--only takes float, w4a8, "),
+    "compared window": (
+        ["compare", "--window", "999", "--text", "TEXT"],
+        "--window must be 2..256",
+    ),
+    "technology": (["energy", "--technology", "7nm"], "technology must be one of 22nm, 45nm, "),
+    "no constant": (
+        ["energy", "--technology", "ye2023"],
+        "no constant 'move', and none is guessed",
+    ),
+    "where weights are": (["energy", "--memory", "tape"], "--memory must be sram or dram"),
+    "no run": (["report", "."], "holds no run; write one with"),
+    "counting": (["report", ".", "--counting", "up"], "--counting must be one of synapse, broadc"),
+    "events file": (["generate", "--dump-events", "e.txt"], "ends in .npz or .csv, not 'e.txt'"),
+    "events of tokens": (
+        ["generate", "--backend", "rtl", "--config", "mac8-token", "--run", "r"],
+        "add --vector host, or leave",
+    ),
     "unknown task": (["train", "sentiment"], "train knows the task polarity, not 'sentiment'"),
     "two dead zones": (["train", "polarity", "--dead-zone", "1", "--silence", "0.5"], "not both"),
     "dead zone": (["train", "polarity", "--dead-zone", "-1"], "--dead-zone must be 0..31, not -1"),
@@ -214,3 +250,17 @@ def test_inspect_and_compile(run, container, tmp_path):
     assert code == 0 and "is streamed through" in out
     code, _, err = run("verify", str(container), "--image", str(image), "--tokens", "1")
     assert code == 2 and "compiled for configuration" in err
+
+
+def test_a_plan_is_kept_and_shown(run, tmp_path):
+    path, model = tmp_path / "plan.json", tmp_path / "m.safetensors"
+    text = ["--calibrate", "tests/data/persuasion_excerpt.txt", "--tokens", "300"]
+    arguments = ["--silence", "0.25", "--code", "companded", "--objective", "events"]
+    code, out, _ = run("convert", *text, *arguments, "-o", str(model), "--json", str(path))
+    assert code == 0 and "code table companded, 16 steps" in out
+    written, planned = json.loads(path.read_text()), load(model)
+    assert written["chosen"] == written["points"][-1] and len(written["points"]) == 2
+    assert written["chosen"]["silent"] > 0.2 > written["points"][0]["silent"]
+    assert planned.source["plan"]["silent"] == 0.25
+    thresholds = {tables["companded"].threshold for tables in planned.quantizers.values()}
+    assert min(thresholds) == 4 and len(thresholds) > 3

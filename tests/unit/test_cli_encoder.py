@@ -106,10 +106,6 @@ BAD = {
     "generate": (["generate", "bert"], "bert is an encoder, where a decoder of the Llama family"),
     "share": (["convert", "bert", "--silence", "0.5"], "--silence SHARE needs sentences, such as"),
     "shares": (["convert", "bert", "--silence", "2"], "one number between 0 and 1, not 2"),
-    "share of a decoder": (
-        ["convert", "--silence", "0.5"],
-        "SHARE is for encoders; give",
-    ),
     "groups": (["convert", "odd"], "groups of 32 inputs, and a matrix has 36: convert with"),
 }
 

@@ -28,6 +28,8 @@ def test_contents(wheel):
         "hw/boards/ulx3s.py",
         "sim/waveform/lz4.h",
         "hw/build.py",
+        "sw/energy/technologies/22nm.toml",
+        "sw/report/template.html.jinja",
         "hw/encode/vector_encoder.py",
     }
     assert needed <= set(names)

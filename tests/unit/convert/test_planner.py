@@ -12,7 +12,7 @@ from hw.spec.scales import scale_constant
 from sw.convert.convert import convert
 from sw.convert.planner import FACTORS, THRESHOLDS, Planner, options_of, prices
 from sw.convert.sensitivity import Observed, normalized, observe
-from sw.convert.walk import best_table, parse_share, walk
+from sw.convert.walk import best_table, parse_share, price_of_silence, walk
 from sw.energy.technology import load_technology
 from sw.errors import UserError
 from sw.golden.classify import CodeClass
@@ -186,6 +186,13 @@ def test_walk_stays_within_its_budget_on_its_text(planner, model, tokens):
     assert chosen.silent > points[0].silent and chosen.bytes < points[0].bytes
     nothing = walk(model, planner, tokens[-WINDOW:], window=WINDOW, budget=0.0)
     assert nothing.choice.price == 0 and len(nothing.points) == 1
+
+
+def test_a_share_of_silence_is_reached_at_its_least_price(planner):
+    price = price_of_silence(planner.choose, 0.25)
+    assert planner.choose(price).silent >= 0.25 > planner.choose(0.99 * price).silent - 0.01
+    with pytest.raises(UserError, match="--silence asks for 99.9%, the most silent plan has"):
+        price_of_silence(planner.choose, 0.999)
 
 
 def test_best_table_is_the_cheapest_within_the_budget(planner):
