@@ -62,7 +62,8 @@ class Core:
         return self.transport.read(REGISTERS[register].address)
 
     def _read_counters(self) -> dict[str, int]:
-        return {name: self._read(name) for name in COUNTERS}
+        words = self.transport.read_all([REGISTERS[name].address for name in COUNTERS])
+        return dict(zip(COUNTERS, words, strict=True))
 
     def _count(self, counters: dict[str, int], names: Iterable[str]) -> None:
         """Add some counters of the last instruction."""
