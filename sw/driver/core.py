@@ -63,7 +63,9 @@ class Core:
         return self.transport.read(REGISTERS[register].address)
 
     def _read_counters(self) -> dict[str, int]:
-        return {name: self._read(name) for name in self.counter_names}
+        names = self.counter_names
+        words = self.transport.read_all([REGISTERS[name].address for name in names])
+        return dict(zip(names, words, strict=True))
 
     def _count(self, counters: dict[str, int], names: Iterable[str]) -> None:
         """Add some counters of the last instruction."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +25,9 @@ BAUD = 1_000_000
 Progress = Callable[[int, int], None]
 
 _CYCLES = 1 << 32
+
+#: Writes that wait for an access with an answer.
+_MOST_POSTED = 64
 
 #: Seconds that the port awaits a byte: to set another time for each read would set it up anew.
 _LOOK = 0.01
@@ -111,6 +115,9 @@ class SerialLine:
 class SerialTransport(Transport):
     """Reaches a board's core and device memory over its serial line (``docs/link.md``).
 
+    Writes to registers leave with the next access that has an answer: a round trip over USB takes
+    longer than a token.
+
     Parameters
     ----------
     port : str
@@ -159,6 +166,7 @@ class SerialTransport(Transport):
 
     def _begin(self, line: ClosableLine, session: Session, progress: Progress | None) -> None:
         self._line, self.session, self._progress = line, session, progress
+        self._posted: list[Call] = []
         self.clock = session.identity.clock
 
     def write_window(self, address: int, words: np.ndarray) -> None:
@@ -167,21 +175,23 @@ class SerialTransport(Transport):
         Raises
         ------
         UserError
-            If the core refuses a word, or the board does not answer.
+            If the board does not answer; if the core refuses a word, the next access says so.
         """
         octets = np.ascontiguousarray(words, "<u4").tobytes()
-        self._call(
-            [
-                Call(
-                    command=Command.WRITE_REGISTER,
-                    address=address,
-                    count=len(part),
-                    payload=part,
-                )
-                for part in _parts(octets)
-            ],
-            f"a write to register {address:#04x}",
-        )
+        self._posted += [
+            Call(command=Command.WRITE_REGISTER, address=address, count=len(part), payload=part)
+            for part in _parts(octets)
+        ]
+        if len(self._posted) > _MOST_POSTED:
+            self._call([], "a write")
+
+    def read_all(self, addresses: Sequence[int]) -> list[int]:
+        """Read several registers, in order, without a round trip for each."""
+        calls = [
+            Call(command=Command.READ_REGISTER, address=address, count=OCTETS)
+            for address in addresses
+        ]
+        return _join(self._call(calls, "a read")).view("<u4").tolist()
 
     def read_window(self, address: int, count: int) -> np.ndarray:
         """Read the same address ``count`` times; errors as :meth:`write_window`."""
@@ -269,21 +279,28 @@ class SerialTransport(Transport):
         time.sleep(count / self.clock)
 
     def close(self) -> None:
-        """Release the port."""
+        """Release the port; what was posted and has not left is lost."""
         self._line.close()
 
-    def _call(self, calls, what: str, *, progress=None) -> list[Answer]:
+    def _call(
+        self, calls: Iterable[Call], what: str, *, progress: Callable[[int], None] | None = None
+    ) -> list[Answer]:
+        """Make requests behind what was posted; return their answers."""
+        posted, self._posted = self._posted, []
         try:
-            answers = self.session.call(calls, progress=progress)
+            answers = self.session.call(itertools.chain(posted, calls), progress=progress)
         except TimeoutError:
             raise UserError(
                 f"the board on {self._line.port} stopped answering; reset it and run the command "
                 "again"
             ) from None
-        for answer in answers:
+        for index, answer in enumerate(answers):
             if answer.status != Status.OKAY:
-                raise UserError(f"the board refused {what} ({Status(answer.status).name.lower()})")
-        return answers
+                why = Status(answer.status).name.lower()
+                if index < len(posted):
+                    what = f"a write to register {posted[index].address:#04x}"
+                raise UserError(f"the board refused {what} ({why})")
+        return answers[len(posted) :]
 
     def _check_inside(self, address: int, count: int) -> None:
         size = self.session.identity.memory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,6 +34,10 @@ class Transport(abc.ABC):
     def read(self, address: int) -> int:
         """Read one register."""
         return int(self.read_window(address, 1)[0])
+
+    def read_all(self, addresses: Sequence[int]) -> list[int]:
+        """Read several registers, in order."""
+        return [self.read(address) for address in addresses]
 
     @abc.abstractmethod
     def write_window(self, address: int, words: np.ndarray) -> None:

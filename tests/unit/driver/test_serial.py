@@ -111,6 +111,20 @@ def test_registers(transport):
         transport.read(0xF4)
 
 
+def test_writes_leave_with_the_next_read(transport, core):
+    address = REGISTERS["weight_base"].address
+    transport.write(address, 5)
+    assert core.read(address) == 0
+    assert transport.read_all([address, 0]) == [5, core.read(0)]
+    for value in range(100):
+        transport.write(address, value)
+    assert core.read(address) >= 60
+    transport.write(0xF4, 1)
+    with pytest.raises(UserError, match=r"refused a write to register 0xf4 \(refused\)"):
+        transport.read(address)
+    assert transport.read(address) == 99
+
+
 def test_wait_counts_the_board_s_cycles(transport):
     address = REGISTERS["status"].address
     transport.wait(address, 1, 0, 10)
