@@ -20,6 +20,7 @@ COMMANDS = {
     "inspect": "Show what a model holds.",
     "convert": "Convert a checkpoint to a container of integers.",
     "plan": "Predict cycles and bytes of a token on a core and a memory.",
+    "crossbar": "Map a model on memristor crossbars; export or check conductances.",
     "compile": "Lay a model out for one hardware configuration.",
     "fetch": "Bring a model or texts into the cache.",
     "demo": "Build the hardware, run the bundled model on it, compare with the golden model.",
