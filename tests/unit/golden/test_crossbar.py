@@ -199,6 +199,26 @@ def test_refusals(changes, message):
         IDEAL.replace(**changes)
 
 
+def test_transfer_law_of_ye2023():
+    """Code by code over the whole range of inputs, from the law with the published currents."""
+    preset = PRESETS["ye2023"].replace(programming_sigma=0.0, read_sigma=0.0)
+    unit, off, step = 256, 15, 14 * 256  # 0.50 uA; 30 nA; 7 uA
+    weights = torch.arange(8).expand(32, 8)
+    arrays = CrossbarArrays(weights, preset, number=0, lanes=8)
+    codes = set()
+    for raised in range(33):
+        x = torch.zeros(1, 32, dtype=torch.int64)
+        x[0, :raised] = 1
+        sums, _ = arrays.group_sums(from_codes(x, table=TABLES["companded"]))
+        for weight in range(8):
+            m, a = raised * weight, raised
+            code = min((unit * m + off * (7 * a - m)) // step, 15)
+            leak = min(off * 7 * a // step, 15)  # the column of negative weights
+            assert int(sums[0, 0, weight]) == 14 * (code - leak)
+            codes.add(code)
+    assert codes == set(range(16))
+
+
 def test_weights_that_cells_cannot_hold():
     weights = torch.tensor([[-8], [7], [-8]])
     with pytest.raises(ValueError, match=r"'planes' cannot hold 2 weights of -8; choose another"):
