@@ -53,15 +53,15 @@ STUDIES = (
     Study(
         "adc",
         "bits of the converter",
-        (10, 9, 8, 7, 6, 5),
+        (9, 8, 7, 6, 5),
         lambda bits: IDEAL.with_bits(int(bits)),
-        lambda bits: IDEAL.with_bits(int(bits), 1 if bits > 5 else 2),
-        "range calibrated: steps of one level (5 bits: two), rare large sums are clipped",
+        lambda bits: IDEAL.with_bits(int(bits), 1 if bits > 5 else 3),
+        "range calibrated: steps of one level (5 bits: three), rare large sums are clipped",
     ),
     Study(
         "programming",
         "standard deviation of a written cell, in levels of 8",
-        (0.05, 0.1, 0.2, 0.4, 0.8),
+        (0.1, 0.2, 0.4, 0.8),
         lambda sigma: IDEAL.replace(programming_sigma=sigma),
         lambda sigma: IDEAL.replace(programming_sigma=sigma, pulses=4, tolerance=sigma / 2),
         "up to four pulses, until within half the deviation",
@@ -69,7 +69,7 @@ STUDIES = (
     Study(
         "read",
         "standard deviation of a cell that is read, in levels of 8",
-        (0.05, 0.1, 0.2, 0.4),
+        (0.1, 0.2, 0.4),
         lambda sigma: IDEAL.replace(read_sigma=sigma),
         lambda sigma: IDEAL.replace(read_sigma=sigma, signs="phases"),
         "polarities read apart (as many cells, twice the conversions)",
@@ -77,7 +77,7 @@ STUDIES = (
     Study(
         "stuck",
         "share of cells stuck, half of them high",
-        (0.001, 0.003, 0.01, 0.03),
+        (0.003, 0.01, 0.03),
         lambda share: IDEAL.replace(stuck_low=share / 2, stuck_high=share / 2),
         lambda share: IDEAL.replace(
             mapping="sliced", signs="phases", stuck_low=share / 2, stuck_high=share / 2
@@ -87,7 +87,7 @@ STUDIES = (
     Study(
         "drift",
         "what is left of conductances",
-        (0.98, 0.95, 0.9, 0.8),
+        (0.95, 0.9, 0.8),
         lambda left: IDEAL.replace(drift=left),
         _drifted,
         "gain of the converter set to the inverse",
@@ -131,6 +131,7 @@ def main(arguments: list[str] | None = None) -> int:
         name: perplexity(p.replace(clip=not all(map(p.cells.holds, range(-8, 8)))))
         for name, p in PRESETS.items()
     }
+    heights = {rows: perplexity(PRESETS["ideal"].replace(rows=rows)) for rows in (32, 256)}
     found = {
         study.name: [(p, perplexity(study.plain(p)), perplexity(study.mitigated(p)))
                      for p in study.points]
@@ -138,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     }  # fmt: skip
     for study in STUDIES:
         _plot(study, found[study.name], base)
-    (DOCS / "crossbar_study.md").write_text(_page(options.tokens, base, presets, found))
+    (DOCS / "crossbar_study.md").write_text(_page(options.tokens, base, presets, heights, found))
     return 0
 
 
@@ -161,7 +162,7 @@ def _plot(study: Study, points, base: float) -> None:
     pyplot.close(figure)
 
 
-def _page(tokens: int, base: float, presets, found) -> str:
+def _page(tokens: int, base: float, presets, heights, found) -> str:
     text = (
         "# Accuracy on crossbars\n\n"
         f"Written by `python -m tools.crossbar_study --tokens {tokens}`. Perplexity of the bundled "
@@ -173,7 +174,11 @@ def _page(tokens: int, base: float, presets, found) -> str:
             [(f"`{name}`", f"{value:.2f}") for name, value in presets.items()],
         )
         + "\n`ye2023` with `--clip`. Its 4-bit read-out of 32 rows has steps of 14 products, more "
-        "than most sums of this model.\n"
+        "than most sums of this model.\n\n## Scale groups\n\nWith 256 rows, activations and "
+        "weights of all inputs of an array have one scale (`firstspike eval --synapse crossbar "
+        "--rows 256`); inputs of this model are 64 to 192 long. What that saves: "
+        "[crossbar_tables.md](crossbar_tables.md).\n\n"
+        + table(["rows", "perplexity"], [(r, f"{value:.2f}") for r, value in heights.items()])
     )
     for study in STUDIES:
         rows = [(f"{p:g}", f"{a:.2f}", f"{b:.2f}") for p, a, b in found[study.name]]

@@ -69,7 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.crosssim", description=__doc__)
     parser.add_argument("source", type=Path, help="folder that holds CrossSim's `simulator`")
     parser.add_argument("--python", default=sys.executable, help="interpreter with numpy and scipy")
+    parser.add_argument("--case", action="append", choices=CASES, help="only this one; repeat")
     options = parser.parse_args(arguments)
+    cases = {name: CASES[name] for name in options.case or CASES}
     rng = np.random.default_rng(1)
     weights = rng.integers(-LARGEST, LARGEST + 1, (SIZE, SIZE))
     levels = rng.integers(0, 16, (SIZE, BATCH))
@@ -81,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
         environment = {**os.environ, "PYTHONPATH": str(options.source), "OMP_NUM_THREADS": "1"}
         environment["OPENBLAS_NUM_THREADS"] = "1"
         done = subprocess.run(
-            [options.python, str(child), str(data), json.dumps(CASES)],
+            [options.python, str(child), str(data), json.dumps(cases)],
             env=environment,
             stdout=subprocess.PIPE,
             check=True,
@@ -90,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     print("| case | CrossSim: error | golden: error | CrossSim MMAC/s | golden MMAC/s | ratio |")
     print("|---|---|---|---|---|---|")
     products = SIZE * SIZE * BATCH / 1e6
-    for name, case in CASES.items():
+    for name, case in cases.items():
         ours, other = golden(weights, levels, dict(case)), theirs[name]
         rates = products / other["seconds"], products / ours["seconds"]
         print(

@@ -14,7 +14,9 @@ BITS = 12
 def parameters(*, adc=False, read=0.0, program=0.0, wire=0.0):
     """Balanced core of 256 x 256, one time step a product: inputs are 0 and 1."""
     p = CrossSimParameters()
-    p.core.style, p.core.balanced.style = "BALANCED", "ONE_SIDED"
+    p.core.style = "BALANCED"
+    # CrossSim clips noisy conductances at 0, which would halve the noise of cells that are off.
+    p.core.balanced.style = "TWO_SIDED" if read else "ONE_SIDED"
     p.core.rows_max = p.core.cols_max = 256
     p.core.mapping.weights.percentile = None
     p.core.mapping.weights.min, p.core.mapping.weights.max = -LARGEST, LARGEST

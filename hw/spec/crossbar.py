@@ -274,12 +274,19 @@ class Crossbar:
         bits : int
             Bits of the converter.
         value : int, optional
-            Levels of a step; if absent the least power of two with which nothing is clipped.
+            Levels of a step; if absent the least odd number with which nothing is clipped. Odd ones
+            round whole levels without bias.
         """
         if value is None:
+            signed = self.cells.readings[0].signed
+            low, high = UniformConverter(bits=bits).range(signed)
+            ends = [self.bounds(r) for r in range(len(self.cells.readings))]
             value = 1
-            while self.lossless_bits - (value.bit_length() - 1) > bits:
-                value *= 2
+            while any(
+                (least + value // 2) // value < low or (most + value // 2) // value > high
+                for least, most in ends
+            ):
+                value += 2
         scale = UNIT - (self.device.off if self.mapping == "sliced" else 0)
         return self.replace(converter=UniformConverter(bits=bits, step=value * scale, value=value))
 

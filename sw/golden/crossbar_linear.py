@@ -121,6 +121,7 @@ class CrossbarLinear(GoldenLinear):
     def __init__(
         self, model: ConvertedModel, *, table: CodeTable, crossbar: Crossbar, lanes: int, **core
     ):
+        self.shared = crossbar.rows // BLOCK
         self.crossbar, self.numbers = crossbar, matrix_numbers(model)
         self.all_placed: dict[str, CrossbarMatrix] = {}
         #: Conductances of matrices that are not to be programmed anew.
