@@ -158,7 +158,7 @@ def _plot(study: Study, points, base: float) -> None:
         axes.set_xscale("log")
     axes.legend()
     figure.tight_layout()
-    figure.savefig(DOCS / f"crossbar_{study.name}.svg", metadata={"Date": None})
+    figure.savefig(DOCS / "plots" / f"crossbar_{study.name}.svg", metadata={"Date": None})
     pyplot.close(figure)
 
 
@@ -184,7 +184,7 @@ def _page(tokens: int, base: float, presets, heights, found) -> str:
         rows = [(f"{p:g}", f"{a:.2f}", f"{b:.2f}") for p, a, b in found[study.name]]
         text += (
             f"\n## {study.axis[0].upper()}{study.axis[1:]}\n\n"
-            f"![{study.axis}](crossbar_{study.name}.svg)\n\n"
+            f"![{study.axis}](plots/crossbar_{study.name}.svg)\n\n"
             f"Mitigated: {study.mitigation}.\n\n"
             + table([study.axis, "as it is", "mitigated"], rows)
         )

@@ -6,12 +6,14 @@ import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.crossbar import PRESETS, Crossbar
+from hw.spec.cycles import accounted_cycles
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
 from sw.compile.image import DeviceImage, pack_matrix
 from sw.convert.container import Quantizer
 from sw.driver.device import Device
 from sw.golden.codes import encode
+from sw.golden.counters import lane_cycles
 from sw.golden.crossbar_linear import CrossbarMatrix
 from sw.golden.matrix import Matrix
 from sw.opening import open_transport
@@ -53,6 +55,10 @@ def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
             counted = [result.counters[n] for n in ("array_steps", "conversions", "lines_raised")]
             each = (activity.steps, activity.readings * lanes, activity.lines)
             assert counted == [tiles * count for count in each]
+            stalls = sum(n for c, n in result.counters.items() if c.startswith("stall_"))
+            items = lane_cycles(encoded, "spike").tolist()
+            cycles = accounted_cycles(params, layout, tiles, items, stalls=stalls)
+            assert result.counters["cycles"] == cycles
             differs += expected.tolist() != Matrix(matrix).matvec(encoded).tolist()
     finally:
         transport.close()
