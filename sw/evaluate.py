@@ -6,8 +6,10 @@ import dataclasses
 
 from torch import Tensor
 
+from hw.spec.codes import BLOCK
 from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
+from sw.convert.regroup import regroup
 from sw.errors import UserError
 from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
@@ -110,6 +112,8 @@ def evaluate(
             f"the text has {len(tokens)} tokens, one window takes {window}; lower --window or "
             "give a longer text"
         )
+    if crossbar and crossbar.rows > BLOCK:
+        model = regroup(model, crossbar.rows)
     measured: dict[str, Perplexity] = {}
     shares: dict = {}
     counters: dict | None = None

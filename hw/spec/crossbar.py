@@ -211,6 +211,8 @@ class Crossbar:
         Columns that a converter serves in turn.
     access : int
         Clock cycles in which a time step settles and is sampled.
+    macro_rows, macro_columns : int
+        Word lines and bit lines of a macro, in which several arrays may lie.
     seed : int
         Of programming and of noise, 32 bits.
     """
@@ -226,6 +228,8 @@ class Crossbar:
     converter: IdealConverter | UniformConverter = dataclasses.field(default_factory=IdealConverter)
     columns_per_converter: int = 1
     access: int = 1
+    macro_rows: int = 256
+    macro_columns: int = 256
     seed: int = 0
 
     def __post_init__(self):
@@ -243,6 +247,8 @@ class Crossbar:
         _within("wire", self.wire, 0, 0.001)
         _within("columns_per_converter", self.columns_per_converter, 1, 256)
         _within("access", self.access, 1, 255)
+        _within("macro_rows", self.macro_rows, 32, 65536)
+        _within("macro_columns", self.macro_columns, self.bit_lines, 65536)
         _within("seed", self.seed, 0, (1 << 32) - 1)
         held = self.cells.holds
         if self.signs == "paired" and any(held(w) and not held(-w) for w in WEIGHTS):
@@ -268,12 +274,19 @@ class Crossbar:
         bits : int
             Bits of the converter.
         value : int, optional
-            Levels of a step; if absent the least power of two with which nothing is clipped.
+            Levels of a step; if absent the least odd number with which nothing is clipped. Odd ones
+            round whole levels without bias.
         """
         if value is None:
+            signed = self.cells.readings[0].signed
+            low, high = UniformConverter(bits=bits).range(signed)
+            ends = [self.bounds(r) for r in range(len(self.cells.readings))]
             value = 1
-            while self.lossless_bits - (value.bit_length() - 1) > bits:
-                value *= 2
+            while any(
+                (least + value // 2) // value < low or (most + value // 2) // value > high
+                for least, most in ends
+            ):
+                value += 2
         scale = UNIT - (self.device.off if self.mapping == "sliced" else 0)
         return self.replace(converter=UniformConverter(bits=bits, step=value * scale, value=value))
 
@@ -282,6 +295,11 @@ class Crossbar:
         """The mapping, clipped if that was asked for."""
         mapping = MAPPINGS[self.mapping]
         return _clipped(mapping) if self.clip else mapping
+
+    @property
+    def bit_lines(self) -> int:
+        """Bit lines of an output, shared ones left out."""
+        return sum(not c.shared for reading in self.cells.readings for c in reading.columns)
 
     @property
     def polarities(self) -> int:
@@ -417,6 +435,8 @@ PRESETS: dict[str, Crossbar] = {
             converter=UniformConverter(bits=4, step=14 * UNIT, value=14, nearest=False),
             columns_per_converter=64,
             access=7,
+            macro_rows=32,
+            macro_columns=64,
         ),
     )
 }

@@ -54,6 +54,9 @@ def command(
     wire: Annotated[
         float | None, typer.Option(help="Bit line from row to row, times level 1.")
     ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Rows of an array, one scale group: 32 or 256.")
+    ] = None,
     clip: options.Clip = None,
     columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
     seed: Annotated[
@@ -100,6 +103,7 @@ def command(
         stuck_high=stuck_high,
         drift=drift,
         wire=wire,
+        rows=rows,
         clip=clip,
         seed=seed,
     )

@@ -95,6 +95,15 @@ def scale_indices(total: Tensor, largest: Tensor, constant: int) -> Tensor:
     return wanted.maximum(holds).clamp_max(len(GRID) - 1)
 
 
+def share(total: Tensor, largest: Tensor, blocks: int) -> tuple[Tensor, Tensor]:
+    """Give neighbouring blocks the mean of their sums, rounded down, and the largest maximum."""
+    count = total.shape[-1]
+    sums = [t.sum(-1, keepdim=True) // t.shape[-1] for t in total.split(blocks, -1)]
+    maxima = [t.amax(-1, keepdim=True) for t in largest.split(blocks, -1)]
+    spread = [t.repeat_interleave(blocks, -1) for t in (torch.cat(sums, -1), torch.cat(maxima, -1))]
+    return spread[0][..., :count], spread[1][..., :count]
+
+
 def encode(
     x: Tensor,
     *,
@@ -102,6 +111,7 @@ def encode(
     constant: int,
     threshold: int = DEFAULT_THRESHOLD,
     silent_level: int | None = None,
+    shared: int = 1,
 ) -> Encoded:
     """Quantize vectors.
 
@@ -117,6 +127,9 @@ def encode(
         Silence threshold in eighths of the scale.
     silent_level : int
         Level m; the table's default if absent.
+    shared : int
+        Neighbouring blocks that have one scale, as those of a crossbar array do
+        (``docs/crossbar.md`` §1).
 
     Raises
     ------
@@ -133,7 +146,10 @@ def encode(
         raise ValueError(
             f"wanted inputs of at most {INPUT_MAX}, got {int(largest.amax())}: normalize them first"
         )
-    index = scale_indices(magnitudes.sum(-1), largest, constant)
+    total = magnitudes.sum(-1)
+    if shared > 1:
+        total, largest = share(total, largest, shared)
+    index = scale_indices(total, largest, constant)
     exponent = index >> 2
     base = (exponent.amax(-1) - EXPONENT_SPAN).clamp_min(0)
     above = exponent - base[..., None]

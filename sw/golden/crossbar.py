@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -56,11 +58,19 @@ class CrossbarArrays:
         Number of the matrix.
     lanes : int
         Outputs of an array.
+    cells : mapping of str to Tensor, optional
+        Conductances as ``cells`` below, instead of programming them.
 
     Attributes
     ----------
     pulses : int
         Times that cells were written.
+    cells : dict of str to Tensor
+        Conductances by kind (number of the cell in the mapping, and word line), int32, shape
+        (rows of all arrays, columns).
+    clipped, converted : int
+        Conversions whose current lay beyond the converter's range, and all of them; counted where
+        ``counts_clipping`` is set.
 
     Raises
     ------
@@ -68,7 +78,15 @@ class CrossbarArrays:
         If the mapping cannot hold a weight.
     """
 
-    def __init__(self, weights: Tensor, crossbar: Crossbar, *, number: int, lanes: int):
+    def __init__(
+        self,
+        weights: Tensor,
+        crossbar: Crossbar,
+        *,
+        number: int,
+        lanes: int,
+        cells: Mapping[str, Tensor] | None = None,
+    ):
         mapping = crossbar.cells
         wrong = [w for w in weights.unique().tolist() if not mapping.holds(w)]
         if wrong:
@@ -80,7 +98,9 @@ class CrossbarArrays:
         self.crossbar, self.number = crossbar, number
         self.inputs, self.columns = weights.shape
         self.arrays = -(-self.inputs // crossbar.rows)
-        self.pulses = 0
+        self.pulses = self.clipped = self.converted = 0
+        self.counts_clipping = False
+        self.cells = dict(cells or {})
         self._wired = bool(crossbar.wire_factor)
         padded = functional.pad(weights, (0, 0, 0, self.arrays * crossbar.rows - self.inputs))
         self._lines = [self._program(padded, r, lanes) for r in range(len(mapping.readings))]
@@ -102,18 +122,20 @@ class CrossbarArrays:
                 total = torch.zeros(held.shape, dtype=torch.int32)
                 for kind, (r, c, cell) in enumerate(mapping.cells):
                     if (r, c) == (reading, index):
-                        values, pulses = conductances(
-                            held,
-                            cell,
-                            crossbar.device,
-                            seed=crossbar.seed,
-                            rows=rows,
-                            columns=places,
-                            kind=2 * kind + polarity,
-                            number=self.number,
-                        )
-                        total += cell.radix * values
-                        self.pulses += pulses
+                        name = f"{kind}.{polarity}"
+                        if name not in self.cells:
+                            self.cells[name], pulses = conductances(
+                                held,
+                                cell,
+                                crossbar.device,
+                                seed=crossbar.seed,
+                                rows=rows,
+                                columns=places,
+                                kind=2 * kind + polarity,
+                                number=self.number,
+                            )
+                            self.pulses += pulses
+                        total += cell.radix * self.cells[name]
                 spread_out = total.repeat_interleave(spread, 1)[:, : self.columns]
                 lines.append(spread_out.float().unflatten(0, (self.arrays, crossbar.rows)))
             found.append((column.sign, torch.stack(lines, 1)))  # (arrays, polarities, rows, C)
@@ -236,6 +258,7 @@ class _Window:
                 if self.crossbar.readout == "window":
                     self._keep(i, some, reading, phase, level)
                     continue
+                self._check_range(i, some, kind.signed)
                 value = convert(self.crossbar, i, kind.signed).masked_fill_(~some[..., None], 0)
                 step += (-kind.factor if phase else kind.factor) * value
             readings = len(self.crossbar.cells.readings) * (self.crossbar.readout == "step")
@@ -266,6 +289,18 @@ class _Window:
         i[where] += scaled(amplitude, gauss(*words))
         return i
 
+    def _check_range(self, i: Tensor, some: Tensor, signed: bool) -> None:
+        """Count the conversions that end at a code because there is none beyond."""
+        arrays, converter = self.arrays, self.crossbar.converter
+        if not arrays.counts_clipping:
+            return
+        arrays.converted += int(some.sum()) * arrays.columns
+        if not isinstance(converter, IdealConverter):
+            wide = dataclasses.replace(converter, bits=14)
+            exact = convert(self.crossbar.replace(converter=wide), i, signed)
+            beyond = exact != convert(self.crossbar, i, signed)
+            arrays.clipped += int((beyond & some[..., None]).sum())
+
     def _keep(self, i, some, reading, phase, level) -> None:
         """Let currents add up in the analog domain."""
         place = reading, phase
@@ -278,6 +313,7 @@ class _Window:
         total = torch.zeros(self._shape, dtype=torch.int32)
         for (reading, phase), charge in self._analog.items():
             kind, some = self.crossbar.cells.readings[reading], self._read[reading, phase]
+            self._check_range(charge, some, kind.signed)
             value = convert(self.crossbar, charge, kind.signed).masked_fill_(~some[..., None], 0)
             total += ((-kind.factor if phase else kind.factor) * value).int()
             self.activity = self.activity._replace(

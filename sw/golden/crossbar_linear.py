@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -36,6 +38,8 @@ class CrossbarMatrix:
         Number of the matrix.
     lanes : int
         Columns of an array.
+    cells : mapping of str to Tensor, optional
+        Conductances, see :class:`sw.golden.crossbar.CrossbarArrays`.
 
     Raises
     ------
@@ -43,11 +47,19 @@ class CrossbarMatrix:
         If the mapping cannot hold a code, or the rows of an array have different scales.
     """
 
-    def __init__(self, matrix: Matrix, crossbar: Crossbar, *, number: int, lanes: int):
+    def __init__(
+        self,
+        matrix: Matrix,
+        crossbar: Crossbar,
+        *,
+        number: int,
+        lanes: int,
+        cells: Mapping[str, Tensor] | None = None,
+    ):
         weights, self._blocks = matrix.weights, crossbar.rows // BLOCK
         self.matrix = matrix
         codes = nibbles(weights)
-        self.arrays = CrossbarArrays(codes, crossbar, number=number, lanes=lanes)
+        self.arrays = CrossbarArrays(codes, crossbar, number=number, lanes=lanes, cells=cells)
         d, b = (torch.from_numpy(part).long().T for part in (weights.d, weights.b))
         self._d, self._b = self._shared(d), self._shared(b)  # (arrays, rows)
         real = torch.zeros(self.arrays.arrays * crossbar.rows, self.arrays.columns).long()
@@ -109,8 +121,11 @@ class CrossbarLinear(GoldenLinear):
     def __init__(
         self, model: ConvertedModel, *, table: CodeTable, crossbar: Crossbar, lanes: int, **core
     ):
-        self.crossbar, self._numbers = crossbar, matrix_numbers(model)
-        self._placed: dict[str, CrossbarMatrix] = {}
+        self.shared = crossbar.rows // BLOCK
+        self.crossbar, self.numbers = crossbar, matrix_numbers(model)
+        self.all_placed: dict[str, CrossbarMatrix] = {}
+        #: Conductances of matrices that are not to be programmed anew.
+        self.conductances: Mapping[str, Mapping[str, Tensor]] = {}
         super().__init__(model, table=table, lanes=lanes, **core)
         self._lanes = lanes
 
@@ -127,14 +142,18 @@ class CrossbarLinear(GoldenLinear):
         UserError
             If the crossbar cannot hold it.
         """
-        if name not in self._placed:
+        if name not in self.all_placed:
             try:
-                self._placed[name] = CrossbarMatrix(
-                    matrix, self.crossbar, number=self._numbers[name], lanes=self._lanes
+                self.all_placed[name] = CrossbarMatrix(
+                    matrix,
+                    self.crossbar,
+                    number=self.numbers[name],
+                    lanes=self._lanes,
+                    cells=self.conductances.get(name),
                 )
             except ValueError as error:
                 raise UserError(f"{name}: {error}") from None
-        return self._placed[name]
+        return self.all_placed[name]
 
     def product(self, name: str, matrix: Matrix, encoded: Encoded) -> Tensor:
         """Multiply coded vectors on the matrix's arrays; count what these do."""

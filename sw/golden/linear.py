@@ -74,6 +74,9 @@ class GoldenLinear:
         Totals since `GoldenLinear.reset`, as of `no_counters`.
     """
 
+    #: Blocks that share a scale.
+    shared = 1
+
     def __init__(
         self,
         model: ConvertedModel | ConvertedEncoder,
@@ -108,6 +111,7 @@ class GoldenLinear:
             constant=quantizer.constant,
             threshold=quantizer.threshold,
             silent_level=quantizer.silent_level,
+            shared=self.shared,
         )
         accumulate(self.counters, event_counters(encoded))
         if self.lanes is not None:

@@ -136,6 +136,27 @@ def macro_signature(crossbar: Crossbar, outputs: int) -> wiring.Signature:
     )
 
 
+def check(crossbar: Crossbar, *, outputs: int, elaboration: str) -> None:
+    """Refuse a macro that cannot be.
+
+    Raises
+    ------
+    ValueError
+        The message says what to change.
+    """
+    if elaboration not in ELABORATIONS:
+        raise ValueError(
+            f"elaboration must be one of {', '.join(ELABORATIONS)}, not {elaboration!r}"
+        )
+    if outputs < 1 or outputs % crossbar.columns_per_converter:
+        raise ValueError(
+            f"outputs must be a multiple of {crossbar.columns_per_converter} columns per "
+            f"converter, not {outputs}"
+        )
+    if crossbar.readout != "step":
+        raise ValueError("a macro is read out per step; choose readout 'step'")
+
+
 class CrossbarMacro(wiring.Component):
     """A crossbar of its own: written cell by cell, read step by step.
 
@@ -192,17 +213,7 @@ class CrossbarMacro(wiring.Component):
     module = "firstspike_crossbar"
 
     def __init__(self, crossbar: Crossbar, *, outputs: int, elaboration: str = "serial"):
-        if elaboration not in ELABORATIONS:
-            raise ValueError(
-                f"elaboration must be one of {', '.join(ELABORATIONS)}, not {elaboration!r}"
-            )
-        if outputs < 1 or outputs % crossbar.columns_per_converter:
-            raise ValueError(
-                f"outputs must be a multiple of {crossbar.columns_per_converter} columns per "
-                f"converter, not {outputs}"
-            )
-        if crossbar.readout != "step":
-            raise ValueError("a macro is read out per step; choose readout 'step'")
+        check(crossbar, outputs=outputs, elaboration=elaboration)
         self._crossbar, self._outputs, self._elaboration = crossbar, outputs, elaboration
         super().__init__(macro_signature(crossbar, outputs))
 

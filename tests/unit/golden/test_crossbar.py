@@ -9,6 +9,7 @@ from hw.spec.crossbar import PRESETS, Crossbar, Device, UniformConverter
 from hw.spec.formats import W4, W8
 from hw.spec.mappings import MAPPINGS
 from hw.spec.noise import GAUSS_SIGMA
+from sw.convert.regroup import regroup_matrix
 from sw.golden.codes import encode, from_codes
 from sw.golden.crossbar import CrossbarArrays
 from sw.golden.crossbar_linear import CrossbarMatrix
@@ -199,11 +200,59 @@ def test_refusals(changes, message):
         IDEAL.replace(**changes)
 
 
+def test_transfer_law_of_ye2023():
+    """Code by code over the whole range of inputs, from the law with the published currents."""
+    preset = PRESETS["ye2023"].replace(programming_sigma=0.0, read_sigma=0.0)
+    unit, off, step = 256, 15, 14 * 256  # 0.50 uA; 30 nA; 7 uA
+    weights = torch.arange(8).expand(32, 8)
+    arrays = CrossbarArrays(weights, preset, number=0, lanes=8)
+    codes = set()
+    for raised in range(33):
+        x = torch.zeros(1, 32, dtype=torch.int64)
+        x[0, :raised] = 1
+        sums, _ = arrays.group_sums(from_codes(x, table=TABLES["companded"]))
+        for weight in range(8):
+            m, a = raised * weight, raised
+            code = min((unit * m + off * (7 * a - m)) // step, 15)
+            leak = min(off * 7 * a // step, 15)  # the column of negative weights
+            assert int(sums[0, 0, weight]) == 14 * (code - leak)
+            codes.add(code)
+    assert codes == set(range(16))
+
+
 def test_weights_that_cells_cannot_hold():
     weights = torch.tensor([[-8], [7], [-8]])
     with pytest.raises(ValueError, match=r"'planes' cannot hold 2 weights of -8; choose another"):
         CrossbarArrays(weights, PRESETS["ye2023"], number=0, lanes=1)
     CrossbarArrays(weights, PRESETS["ye2023"].replace(clip=True), number=0, lanes=1)
+
+
+@pytest.mark.parametrize("weights", [W4, W8], ids=lambda w: w.name)
+@pytest.mark.parametrize("inputs", [77, 256, 300])
+def test_whole_columns(weights, inputs):
+    """Arrays of 256 rows: one scale for all, and the product of the digital model."""
+    rng = np.random.default_rng(inputs)
+    matrix = Matrix(regroup_matrix(random_matrix(rng, 5, inputs, weights), 256))
+    x = torch.from_numpy(rng.integers(-32767, 32768, (2, inputs)) >> rng.integers(0, 9, inputs))
+    encoded = encode(x, table=TABLES["companded"], constant=367, shared=8)
+    assert all((part == part[:, :1]).all() for part in encoded.scales.split(8, 1))
+    crossbar = IDEAL.replace(rows=256).with_bits(13)
+    accumulators, activity = CrossbarMatrix(matrix, crossbar, number=0, lanes=4).matvec(encoded)
+    assert torch.equal(accumulators, matrix.matvec(encoded))
+    alone = IDEAL.replace(rows=32)
+    assert (
+        activity.steps < CrossbarMatrix(matrix, alone, number=0, lanes=4).matvec(encoded)[1].steps
+    )
+
+
+def test_regrouped_weights_are_near():
+    rng = np.random.default_rng(2)
+    matrix = random_matrix(rng, 6, 300, W8)
+    near = regroup_matrix(matrix, 256)
+    before, after = Matrix(matrix).values, Matrix(near).values
+    scale = 2.0 ** (near.exponent - matrix.exponent)[:, None]
+    error = (after * torch.from_numpy(scale) - before).abs().amax()
+    assert error <= 0.012 * before.abs().amax()
 
 
 def test_rows_of_an_array_need_one_scale():

@@ -21,9 +21,9 @@ SMALL = WORST.replace(pulses=2)
 CASES = {
     "ideal": (EXACT[1], 3),
     "offset": (SMALL.replace(mapping="offset"), 2),
-    "matterhorn": (PRESETS["matterhorn"], 2),
+    "matterhorn": (PRESETS["matterhorn"], 1),
     "ye2023": (PRESETS["ye2023"].replace(clip=True), 1),
-    "window": (SMALL.replace(signs="phases", readout="window", pulses=1), 2),
+    "window": (SMALL.replace(signs="phases", readout="window", pulses=1), 1),
 }
 
 
@@ -51,7 +51,7 @@ def test_sums_and_counters(crossbar, lanes):
     )
     dut, layout, expected, counts, got = CrossbarLanes(params), beat_layout(params), [], [], []
     products = []
-    for number, vector in enumerate(random_vectors(rng, 3)):
+    for number, vector in enumerate(random_vectors(rng, 2)):
         tiles, first = 1 + number % 2, number
         blocks = len(vector.encoded.scales)
         weights = rng.integers(-8, 8, (blocks * BLOCK, tiles * lanes))

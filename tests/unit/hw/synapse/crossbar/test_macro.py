@@ -5,17 +5,19 @@ import pytest
 import torch
 from amaranth.sim import Simulator
 
+from hw.spec.codes import TABLES
 from hw.spec.crossbar import PRESETS
 from hw.synapse.crossbar import device
-from hw.synapse.crossbar.macro import CrossbarMacro
+from hw.synapse.crossbar.macro import CrossbarMacro, check
+from sw.golden.codes import from_codes
 from sw.golden.crossbar import CrossbarArrays
 from sw.golden.sums import windows
-from tests.scenario.vectors import Vector
 from tests.unit.golden.test_crossbar import WORST
 
 CASES = {
     "worst": (WORST.replace(columns_per_converter=2, access=3), 4),
-    "matterhorn": (PRESETS["matterhorn"].replace(columns_per_converter=1), 2),
+    "matterhorn": (PRESETS["matterhorn"].replace(columns_per_converter=1), 1),
+    "whole columns": (WORST.replace(rows=256), 1),
 }
 
 
@@ -74,25 +76,27 @@ class Host:
         return totals, codes
 
 
-@pytest.mark.parametrize(("crossbar", "outputs"), CASES.values(), ids=CASES)
+@pytest.mark.parametrize(
+    ("crossbar", "outputs"),
+    [
+        pytest.param(*case, id=name, marks=[pytest.mark.slow] if " " in name else [])
+        for name, case in CASES.items()
+    ],
+)
 def test_macro(crossbar, outputs):
     rng = np.random.default_rng(8)
     matrix, array, column = 5, 2, 3 * outputs
     dut = CrossbarMacro(crossbar, outputs=outputs)
-    weights = rng.integers(-7 if crossbar.mapping == "planes" else -8, 8, (32, outputs))
-    whole = np.zeros(((array + 1) * 32, column + outputs), np.int64)
-    whole[array * 32 :, column:] = weights
-    vector = Vector(rng, 32, "signed8")
-    encoded = vector.encoded.unsqueezed()
-    shown = [levels[0, 0] for levels in windows(encoded)]
+    rows = crossbar.rows
+    weights = rng.integers(-8, 8, (rows, outputs))
+    whole = np.zeros(((array + 1) * rows, column + outputs), np.int64)
+    whole[array * rows :, column:] = weights
     golden = CrossbarArrays(torch.from_numpy(whole), crossbar, number=matrix, lanes=outputs)
-    lone = torch.zeros(1, array + 1, 32, dtype=torch.int64)
-    lone[0, array] = encoded.decoded[0, 0]
-    spread = encoded.__class__(
-        table=encoded.table, silent_level=0, inputs=32 * (array + 1), decoded=lone,
-        classes=torch.nn.functional.pad(encoded.classes, (0, 0, array, 0)),
-        scales=torch.ones(1, array + 1), base=encoded.base,
-    )  # fmt: skip
+    codes = rng.integers(-9, 10, (1, rows)) * (rng.random((1, rows)) < 0.6)
+    lone = np.concatenate([np.zeros((1, array * rows), np.int64), codes], 1)
+    encoded = from_codes(torch.from_numpy(codes), table=TABLES["signed8"])
+    shown = [levels.flatten() for levels in windows(encoded)]
+    spread = from_codes(torch.from_numpy(lone), table=TABLES["signed8"])
     expected, activity = golden.group_sums(spread)
 
     async def bench(ctx):
@@ -104,7 +108,7 @@ def test_macro(crossbar, outputs):
             r, c, cell = crossbar.cells.cells[number]
             shared = crossbar.cells.readings[r].columns[c].shared
             w = int(weights[row, output])
-            place = matrix << 16 | array * 32 + row, (2 * number + second) << 24 | column + output
+            place = matrix << 16 | array * rows + row, (2 * number + second) << 24 | column + output
             wanted = device.model(
                 -w if second else w, cell, crossbar.device, seed=crossbar.seed, place=place
             )
@@ -123,7 +127,7 @@ def test_macro(crossbar, outputs):
                     codes += converted
             assert totals.tolist() == expected[array, 0, column:].tolist(), repeat
             assert codes == activity.readings * outputs
-        assert await host.step([0] * 32) == ([0] * outputs, 0)
+        assert await host.step([0] * rows) == ([0] * outputs, 0)
         await ctx.tick().repeat(20)
         assert not ctx.get(dut.valid) and not ctx.get(dut.busy)
 
@@ -134,9 +138,10 @@ def test_macro(crossbar, outputs):
 
 
 def test_refusals():
-    with pytest.raises(ValueError, match="outputs must be a multiple of 8 columns per converter"):
-        CrossbarMacro(PRESETS["matterhorn"], outputs=12)
-    with pytest.raises(ValueError, match="elaboration must be one of serial, instance, not 'big'"):
-        CrossbarMacro(PRESETS["ideal"], outputs=2, elaboration="big")
-    with pytest.raises(ValueError, match="choose readout 'step'"):
-        CrossbarMacro(PRESETS["ideal"].replace(readout="window"), outputs=2)
+    for crossbar, outputs, elaboration, message in (
+        (PRESETS["matterhorn"], 12, "serial", "outputs must be a multiple of 8 columns per conv"),
+        (PRESETS["ideal"], 2, "big", "elaboration must be one of serial, instance, not 'big'"),
+        (PRESETS["ideal"].replace(readout="window"), 2, "serial", "choose readout 'step'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            check(crossbar, outputs=outputs, elaboration=elaboration)

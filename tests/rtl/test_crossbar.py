@@ -1,0 +1,70 @@
+"""Cores with crossbars: random products, element by element, and what the counters say."""
+
+import numpy as np
+import pytest
+import torch
+
+from hw.spec.codes import TABLES
+from hw.spec.crossbar import PRESETS, Crossbar
+from hw.spec.cycles import accounted_cycles
+from hw.spec.formats import W4, W8
+from hw.spec.params import CoreConfig, CoreParams
+from sw.compile.image import DeviceImage, pack_matrix
+from sw.convert.container import Quantizer
+from sw.driver.device import Device
+from sw.golden.codes import encode
+from sw.golden.counters import lane_cycles
+from sw.golden.crossbar_linear import CrossbarMatrix
+from sw.golden.matrix import Matrix
+from sw.opening import open_transport
+from tests.unit.golden.models import random_matrix
+
+pytestmark = pytest.mark.rtl
+
+
+def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
+    """Multiply random tiles by random vectors; return how many products are not the digital."""
+    config = CoreConfig(lanes=lanes, memory_beats=512, max_inputs=96, max_outputs=8)
+    params = CoreParams(config.replace(integrator="spike", crossbar=crossbar))
+    rng, transport = np.random.default_rng(4), open_transport(params)
+    tables = [t for t in TABLES.values() if t.linear and t.zero == 0]
+    formats = (W4, W8) if lanes % 2 == 0 else (W4,)
+    device, differs = Device(transport, params), 0
+    try:
+        for number in range(products):
+            layout = formats[number % len(formats)]
+            rows = layout.outputs(lanes) * int(rng.integers(1, 4))
+            matrix = random_matrix(rng, rows, int(rng.integers(1, 97)), layout)
+            image = DeviceImage(
+                name="tile",
+                source={},
+                configuration=f"{params.hash:016x}",
+                table="companded",
+                matrices={"tile": pack_matrix(matrix, lanes)},
+            )
+            device.load(image)
+            table = tables[number % len(tables)]
+            x = rng.integers(-32767, 32768, matrix.inputs) >> rng.integers(0, 12, matrix.inputs)
+            quantizer = Quantizer(constant=367, threshold=4, silent_level=0)
+            result = device.matvec("tile", x, quantizer=quantizer, table=table.name)
+            encoded = encode(torch.from_numpy(x), table=table, constant=367)
+            placed = CrossbarMatrix(Matrix(matrix), crossbar, number=0, lanes=lanes)
+            (expected,), activity = placed.matvec(encoded.unsqueezed())
+            assert result.accumulators.tolist() == expected.tolist(), number
+            tiles = layout.tiles(rows, lanes)
+            counted = [result.counters[n] for n in ("array_steps", "conversions", "lines_raised")]
+            each = (activity.steps, activity.readings * lanes, activity.lines)
+            assert counted == [tiles * count for count in each]
+            stalls = sum(n for c, n in result.counters.items() if c.startswith("stall_"))
+            items = lane_cycles(encoded, "spike").tolist()
+            cycles = accounted_cycles(params, layout, tiles, items, stalls=stalls)
+            assert result.counters["cycles"] == cycles
+            differs += expected.tolist() != Matrix(matrix).matvec(encoded).tolist()
+    finally:
+        transport.close()
+    return differs
+
+
+def test_products():
+    crossbar = PRESETS["ye2023"].replace(clip=True, seed=3)
+    assert check_products(crossbar, lanes=1, products=40) > 20
