@@ -101,7 +101,7 @@ def command(
 def _read(golden: GoldenModel, linear: CrossbarLinear, model) -> dict[str, float]:
     """Share of conversions that are clipped while a sentence is read, by matrix."""
     for name in linear.numbers:
-        linear.placed(name, golden.matrix(name)).arrays.counts_clipping = True
+        linear.placed(name, golden.matrices[name]).arrays.counts_clipping = True
     ids = Tokenizer.from_spec(model.tokenizer_spec).encode(_TEXT)[: model.config.context]
     with torch.inference_mode():
         golden.prefill(ids)

@@ -126,10 +126,6 @@ class GoldenModel:
         """Keys and values of every layer."""
         return self._caches
 
-    def matrix(self, name: str) -> Matrix:
-        """Return a matrix by its name."""
-        return self._matrices[name]
-
     def reset(self) -> None:
         """Forget all tokens and set the counters to zero."""
         self.reset_cache()
