@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
-from hw.spec.program import Opcode
 from hw.spec.registers import COUNTERS
 from sw.compile.encoder_program import EncoderProgram, SentenceProgram
 from sw.driver.programs import ProgramDevice
@@ -101,11 +99,3 @@ class EncoderDevice(ProgramDevice):
         if config.labels:
             logits = torch.from_numpy(self.read_vector(vectors.logits, config.labels))
         return Encoding(hidden, pooled, logits)
-
-    def window_blocks(self, tokens: int) -> int:
-        """Count the blocks that are encoded for matrices of weights in such a sentence."""
-        return sum(
-            -(-instruction["inputs"] // BLOCK)
-            for instruction in self.program.sentence(tokens).programs.rest.instructions
-            if instruction.opcode == Opcode.ENCODE and not instruction["uncounted"]
-        )
