@@ -74,8 +74,8 @@ class CrossbarMatrix:
         whole = whole.unflatten(0, (-1, self._blocks))
         if (whole != whole[:, :1]).any():
             raise ValueError(
-                f"the {32 * self._blocks} rows of an array must share one scale; convert the model "
-                f"with --scale-group {32 * self._blocks}, or choose arrays of 32 rows"
+                f"the {32 * self._blocks} rows of an array must share one scale; choose arrays of "
+                "32 rows, or `firstspike eval --rows`, which quantizes the weights anew"
             )
         return whole[:, 0]
 
