@@ -119,6 +119,7 @@ class Sequencer:
         for kind, cycles in waited(last).items():
             cost.kinds[kind].cycles = cycles
         cost.kinds[SEQUENCER].cycles += _HALT
+        self._fetch.end()
         self._bus.advance(last.cycle)  # what is behind END is fetched, too
         cost.kinds[SEQUENCER].octets = self._fetch.beats * self._octets
         cost.beats, cost.octets = self._bus.beats, self._bus.beats * self._octets
