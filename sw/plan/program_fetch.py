@@ -49,16 +49,23 @@ class ProgramFetch:
 
     def take(self, cycle: int) -> int:
         """Take the next instruction, not before a cycle; return the cycle of the take."""
+        self._offer()
+        self._taken = max(cycle, self._offered + 1)
+        return self._taken
+
+    def end(self) -> None:
+        """Keep the instruction behind the last one that was taken, so that more are asked for."""
+        self._offer()
+
+    def _offer(self) -> None:
+        """Keep the next instruction in the place of the one that was taken."""
         burst, part = divmod(self._number, self._per_burst)
         self._bus.finish(self._asked[burst])
-        offered = max(
-            self._arrived[burst] + _ARRIVAL, self._offered + self._gather, self._taken + 1
-        )
+        gathered = max(self._arrived[burst] + _ARRIVAL, self._offered + self._gather)
+        self._offered = max(gathered, self._taken + 1)
         self._number += 1
-        self._offered, self._taken = offered, max(cycle, offered + 1)
         if part + 1 == self._per_burst:
-            self._ask(offered + _AGAIN)
-        return self._taken
+            self._ask(self._offered + _AGAIN)
 
     def _ask(self, cycle: int) -> None:
         number = len(self._asked)

@@ -119,8 +119,8 @@ class Sequencer:
         for kind, cycles in waited(last).items():
             cost.kinds[kind].cycles = cycles
         cost.kinds[SEQUENCER].cycles += _HALT
-        self._fetch.take(0)  # what is behind END is offered, and what follows is fetched, too
-        self._bus.advance(last.cycle)
+        self._fetch.end()
+        self._bus.advance(last.cycle)  # what is behind END is fetched, too
         cost.kinds[SEQUENCER].octets = self._fetch.beats * self._octets
         cost.beats, cost.octets = self._bus.beats, self._bus.beats * self._octets
         cost.useful_beats = self._reads.useful_beats
