@@ -18,11 +18,10 @@ from amaranth.back import verilog
 from amaranth.hdl import Shape
 from amaranth.lib.wiring import Component, In, Signature
 
-from hw.bus.csr import registers_of
 from hw.core import CLOCK, Core
 from hw.spec.configs import CONFIGS, DEFAULT
 from hw.spec.params import INTEGRATORS, CoreParams
-from hw.spec.registers import Register
+from hw.spec.registers import Register, registers_of
 from hw.synapse.block_ram import VERILOG
 
 #: Name of the Verilog module.
@@ -58,12 +57,13 @@ def generate(params: CoreParams, kind: type[Core] = Core) -> tuple[str, dict]:
     """
     core = kind(params)
     text = convert(core, TOP)
+    registers = registers_of(crossbar=params.crossbar is not None)
     manifest = {
         "top": TOP,
         "hash": f"0x{params.hash:016x}",
         "configuration": params.describe(),
         "ports": ports(core.signature),
-        "registers": [_describe(register) for register in registers_of(params)],
+        "registers": [_describe(register) for register in registers.values()],
     }
     return text, manifest
 

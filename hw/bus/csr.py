@@ -10,7 +10,7 @@ from hw.bus.axi4_lite import RegisterBusSignature
 from hw.bus.window import WINDOW_LATENCY, WORD, WindowSignature
 from hw.spec import formats, registers
 from hw.spec.params import CoreParams
-from hw.spec.registers import REGISTERS, Access, Register
+from hw.spec.registers import REGISTERS, Access, Register, registers_of
 
 #: Bits of a byte address.
 ADDRESS_WIDTH = (registers.SPAN - 1).bit_length()
@@ -27,11 +27,6 @@ def constants(params: CoreParams) -> dict[str, int]:
     }
 
 
-def registers_of(params: CoreParams) -> list[Register]:
-    """List the registers that a core has."""
-    return [r for r in REGISTERS.values() if params.crossbar or not r.crossbar]
-
-
 def register_layout(register: Register):
     """Shape of a register's value: its fields, or a plain word."""
     if not register.fields:
@@ -46,7 +41,7 @@ def address_register(window: Register) -> str:
 
 
 class RegisterFile(wiring.Component):
-    """All registers of a core, :func:`registers_of`, each a port of the same name.
+    """All registers of a core, :func:`hw.spec.registers.registers_of`, each a port of the same name.
 
     ``R`` registers are inputs (constants excepted), ``RW`` registers outputs, ``PULSE`` registers
     outputs that are non-zero for one cycle, windows :func:`hw.bus.window.WindowSignature`. Refused
@@ -66,7 +61,7 @@ class RegisterFile(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self._constants = constants(params)
-        self._registers = registers_of(params)
+        self._registers = registers_of(crossbar=params.crossbar is not None).values()
         members = {"bus": In(RegisterBusSignature(ADDRESS_WIDTH))}
         for register in self._registers:
             if register.access is Access.WINDOW:

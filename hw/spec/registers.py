@@ -352,3 +352,8 @@ REGISTERS: dict[str, Register] = {
 
 #: Bytes of address space.
 SPAN = 0x100
+
+
+def registers_of(*, crossbar: bool) -> dict[str, Register]:
+    """Registers of a core with crossbars or without, by name."""
+    return {name: r for name, r in REGISTERS.items() if crossbar or not r.crossbar}

@@ -6,7 +6,7 @@ import cocotb
 
 from hw.spec.codes import TABLES
 from hw.spec.formats import FORMATS, W4
-from hw.spec.registers import REGISTERS, Access, Error
+from hw.spec.registers import REGISTERS, Access, Error, registers_of
 from tests.rtl.cocotb_host import CONFIG, REFUSED, Host, generator
 from tests.rtl.cocotb_instruction import Instruction
 
@@ -107,7 +107,7 @@ async def reset_by_pin(dut, most):
     """Whatever is on the bus is forgotten, and the registers are as they were in the beginning."""
     rng = generator(6, most)
     async with Host.open(dut, rng) as host:
-        names = [name for name, r in REGISTERS.items() if r.access is Access.RW]
+        names = [name for name, r in registers_of(crossbar=False).items() if r.access is Access.RW]
         fresh = [await host.read(name) for name in names]
         await Instruction(rng, 95, 37).load(host)
         await host.write("control", start=1)

@@ -12,7 +12,7 @@ from cocotbext.axi import AxiResp
 from cocotbext.axi.axil_channels import AxiLiteAWTransaction, AxiLiteWTransaction
 
 from hw.spec.params import CoreConfig, CoreParams
-from hw.spec.registers import COUNTERS, REGISTERS, Access
+from hw.spec.registers import COUNTERS, REGISTERS, Access, registers_of
 from sim.cocotb_axi import (
     BUS,
     MEMORY_BUS,
@@ -245,6 +245,8 @@ class Host:
 
     async def _visible(self) -> tuple:
         """Whole output buffer and all registers that read as they are."""
-        names = [n for n, r in REGISTERS.items() if r.access in (Access.R, Access.RW)]
+        names = [
+            n for n, r in registers_of(crossbar=False).items() if r.access in (Access.R, Access.RW)
+        ]
         registers = {n: await self.read(n) for n in names if n != "output_address"}
         return await self.outputs(CONFIG.max_outputs), registers

@@ -9,7 +9,7 @@ import numpy as np
 from hw.spec.codes import TABLES, CodeTable
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
-from hw.spec.registers import REGISTERS, Access, Error
+from hw.spec.registers import Access, Error, registers_of
 from sim.memory import MemoryModel
 from sim.verilated import BusError
 from tests.rtl.conftest import NARROW, WIDE, WIDE_BUS, Host
@@ -137,9 +137,9 @@ def _interrupt(rng, host: Host, instruction: Instruction, counters: dict[str, in
 
 def _read_all(host: Host) -> None:
     """Every register answers while the core is busy."""
-    for name, register in REGISTERS.items():
+    for register in registers_of(crossbar=False).values():
         if register.access in (Access.R, Access.RW):
-            host.read(name)
+            host.read(register.name)
     host.outputs(1)
 
 

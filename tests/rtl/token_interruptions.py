@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw.spec.program import INSTRUCTION_BYTES, Opcode
-from hw.spec.registers import REGISTERS, Access, Error
+from hw.spec.registers import REGISTERS, Access, Error, registers_of
 from sim.verilated import BusError
 from sw.driver.result import DeviceError
 from sw.driver.token import TokenDevice
@@ -89,7 +89,7 @@ def _interrupt(rng, bench: Rig, device: TokenDevice, memory: int, position: int)
 def _scribble(rng, device: TokenDevice, *, certain: bool) -> None:
     """Read everything; if it certainly runs, write what belongs to the token, and give commands."""
     transport = device.transport
-    for register in REGISTERS.values():
+    for register in registers_of(crossbar=False).values():
         if register.access in (Access.R, Access.RW):
             transport.read(register.address)
     reached = transport.read(REGISTERS["instruction"].address)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from hw.build import TOP, generate, main
-from hw.bus.csr import registers_of
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreConfig, CoreParams
+from hw.spec.registers import registers_of
 
 ROOT = Path(__file__).parents[3]
 SMALL = "mac8-small"
@@ -49,7 +49,7 @@ def test_manifest(built):
     assert int(manifest["hash"], 16) == params.hash
     assert manifest["configuration"] == params.describe()
     addresses = {r["name"]: r["address"] for r in manifest["registers"]}
-    assert addresses == {register.name: register.address for register in registers_of(params)}
+    assert addresses == {name: r.address for name, r in registers_of(crossbar=False).items()}
     mode = next(r for r in manifest["registers"] if r["name"] == "mode")
     assert mode["access"] == "RW"
     assert [f["name"] for f in mode["fields"]] == [
