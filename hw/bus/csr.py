@@ -41,7 +41,7 @@ def address_register(window: Register) -> str:
 
 
 class RegisterFile(wiring.Component):
-    """All registers of a core, :func:`hw.spec.registers.registers_of`, each a port of the same name.
+    """All of a core's :func:`hw.spec.registers.registers_of`, each a port of the same name.
 
     ``R`` registers are inputs (constants excepted), ``RW`` registers outputs, ``PULSE`` registers
     outputs that are non-zero for one cycle, windows :func:`hw.bus.window.WindowSignature`. Refused

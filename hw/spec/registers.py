@@ -355,5 +355,5 @@ SPAN = 0x100
 
 
 def registers_of(*, crossbar: bool) -> dict[str, Register]:
-    """Registers of a core with crossbars or without, by name."""
+    """Give the registers of a core with crossbars or without, by name."""
     return {name: r for name, r in REGISTERS.items() if crossbar or not r.crossbar}
