@@ -49,7 +49,8 @@ def test_watchdog(device):
         units = re.search(r"waits for (.*); reset", str(raised.value))[1]
         seen |= {name for name, text in WAITING.items() if text in units}
         device.reset()
-    assert seen >= set(WAITING) - {"forgotten", "embed", "feed", "rotate", "softmax"}
+    brief = {"forgotten", "embed", "feed", "rotate", "softmax"}
+    assert seen >= set(WAITING) - brief - {"combine"}  # decoders do not combine
     device.longest = longest
     bench.check(device, bench.tokens[3], 3)
 

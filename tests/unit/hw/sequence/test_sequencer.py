@@ -19,7 +19,7 @@ from hw.spec.program import (
 from hw.spec.registers import Error
 from hw.spec.token_cycles import decode_cycles
 
-PARAMS = CoreParams(CoreConfig(lanes=8, memory="axi", batch=3, vector_words=1024))
+PARAMS = CoreParams(CoreConfig(lanes=8, memory="axi", batch=3, vector_words=1024, encoder=True))
 
 #: Cycles from the end of what is waited for to a start.
 ISSUE = 2
@@ -30,6 +30,7 @@ OPERANDS = {
     Opcode.KEEP: {"inner": 1, "count": 3},
     Opcode.MATVEC: {"tiles": 8, "inputs": 32, "vectors": 1, "count": 3},
     Opcode.ENCODE: {"inputs": 32},
+    Opcode.SUM: {"inner": 1, "count": 3},
 }
 
 
@@ -253,6 +254,8 @@ def test_failure(event, unit, error, place):
     """The program stops, and names the instruction at fault whatever began after it."""
     dut = Sequencer(PARAMS)
     instructions = program(random.Random(place), 30)
+    opcode = next(op for op in OPERANDS if Unit.of(op) == unit)
+    instructions[place // 2] = Instruction(opcode, OPERANDS[opcode])  # the unit has one at least
     units = Units(dut, instructions, 1, event=(place, event))
     of_unit = [i for i in range(place) if Unit.of(instructions[i].opcode) == unit]
 

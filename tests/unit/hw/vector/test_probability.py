@@ -79,7 +79,11 @@ def test_model_is_golden(row, monkeypatch):
     # As great as words can be, so that nothing of the scale is rounded away.
     values = Coded(torch.eye(len(row))[None], mantissas[None], exponents[None] + 5)
     golden = attention.context(
-        p[None, None, None], values, len(row) - 1, table=TABLES["integer"], threshold=0
+        p[None, None, None],
+        values,
+        torch.ones(1, len(row), dtype=torch.bool),
+        table=TABLES["integer"],
+        threshold=0,
     )
     assert seen[0].flatten().tolist() == codes
     z = p.sum().item()

@@ -74,9 +74,7 @@ def test_model_is_golden(row, monkeypatch):
         torch.tensor([[word & 127 for word in scales]]),
         torch.tensor([[(word >> 8) + offset for word in scales]]),
     )
-    golden = attention.context(
-        p[None, None], values, len(scores) - 1, table=TABLES["integer"], threshold=0
-    )
+    golden = attention.context(p[None, None], values, every, table=TABLES["integer"], threshold=0)
     assert seen[0].flatten().tolist() == made.codes
     assert golden.flatten().tolist() == [
         rescale.model(4 * code, made.gain, 25 + lifted.gain_shift) for code in made.codes
