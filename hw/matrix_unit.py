@@ -173,15 +173,17 @@ class MatrixUnit(wiring.Component):
                 lanes.array.eq(self.array),
                 *(getattr(self, name).eq(getattr(lanes, name)) for name in CROSSBAR_COUNTERS),
             ]
+        ends = self.abort | ResetSignal("sync")
         if params.external:
             self._connect_external(m, synapse, encoder, controller)
+            ends |= synapse.failed
         else:
-            m.d.sync += self.stop.eq(self.abort)
             m.d.comb += [
                 self.busy.eq(controller.busy),
                 self.error.eq(controller.error),
                 synapse.busy.eq(controller.busy),
             ]
+        m.d[self._domain] += self.stop.eq(ends)
         reads = synapse if params.external else engine
         for counter, source in {
             **dict.fromkeys(("spikes", "silent", "integer_events", "steps"), encoder),
@@ -214,7 +216,6 @@ class MatrixUnit(wiring.Component):
             self.error.eq(Mux(controller.error, controller.error, response)),
             self.counters.beats_hole.eq(synapse.beats_hole),
         ]
-        m.d[self._domain] += self.stop.eq(self.abort | synapse.failed | ResetSignal("sync"))
         m.d.sync += [
             synapse.blocks.eq((command.inputs + BLOCK - 1) // BLOCK),
             synapse.head_beats.eq(scale_beats + Mux(command.mode.sums, SUM_BEATS, 0)),
