@@ -14,9 +14,6 @@ from sw.driver.transport import Transport
 from sw.errors import UserError
 from sw.golden.program import Best
 
-#: Cycles in which any memory that works has answered what it was asked for.
-_LONGEST_RESET = 100_000
-
 
 class TokenDevice(ProgramDevice):
     """A core, and the model whose tokens it makes.
