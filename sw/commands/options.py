@@ -66,6 +66,12 @@ Clip = Annotated[
 DeviceSeed = Annotated[
     int | None, typer.Option("--device-seed", help="Seed of crossbars' cells and noise.")
 ]
+Macro = Annotated[
+    str | None,
+    typer.Option(
+        "--macro", help="Constants of the crossbars' macro, or a TOML file; the device's if absent."
+    ),
+]
 DEFAULT_CONFIG = DEFAULT
 
 

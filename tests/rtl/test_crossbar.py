@@ -1,5 +1,7 @@
 """Cores with crossbars: random products, element by element, and what the counters say."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hw.spec.crossbar import PRESETS, Crossbar
 from hw.spec.cycles import accounted_cycles
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
-from sw.compile.image import DeviceImage, pack_matrix
+from sw.compile.image import DeviceImage, needs_sums, pack_matrix
 from sw.convert.container import Quantizer
 from sw.driver.device import Device
 from sw.golden.codes import encode
@@ -23,31 +25,40 @@ pytestmark = pytest.mark.rtl
 
 
 def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
-    """Multiply random tiles by random vectors; return how many products are not the digital."""
+    """Multiply random tiles by random vectors; return how many products are not the digital.
+
+    All code tables and, where cells hold every nibble, both weight formats take turns.
+    """
     config = CoreConfig(lanes=lanes, memory_beats=512, max_inputs=96, max_outputs=8)
     params = CoreParams(config.replace(integrator="spike", crossbar=crossbar))
     rng, transport = np.random.default_rng(4), open_transport(params)
-    tables = [t for t in TABLES.values() if t.linear and t.zero == 0]
-    formats = (W4, W8) if lanes % 2 == 0 else (W4,)
+    tables, holds = [t for t in TABLES.values() if t.linear], crossbar.cells.holds(-8)
+    formats = (W4, W8) if lanes % 2 == 0 and holds else (W4,)
     device, differs = Device(transport, params), 0
     try:
         for number in range(products):
+            table = tables[number // len(formats) % len(tables)]
             layout = formats[number % len(formats)]
             rows = layout.outputs(lanes) * int(rng.integers(1, 4))
             matrix = random_matrix(rng, rows, int(rng.integers(1, 97)), layout)
+            if not holds:
+                matrix = dataclasses.replace(matrix, codes=matrix.codes.clip(-7, 7))
+            silent = int(rng.integers(16)) if table.masked else table.silent_level
+            sums = needs_sums(table.name, silent)
             image = DeviceImage(
                 name="tile",
                 source={},
                 configuration=f"{params.hash:016x}",
                 table="companded",
-                matrices={"tile": pack_matrix(matrix, lanes)},
+                matrices={"tile": pack_matrix(matrix, lanes, sums=sums)},
             )
             device.load(image)
-            table = tables[number % len(tables)]
             x = rng.integers(-32767, 32768, matrix.inputs) >> rng.integers(0, 12, matrix.inputs)
-            quantizer = Quantizer(constant=367, threshold=4, silent_level=0)
+            quantizer = Quantizer(constant=367, threshold=4, silent_level=silent)
             result = device.matvec("tile", x, quantizer=quantizer, table=table.name)
-            encoded = encode(torch.from_numpy(x), table=table, constant=367)
+            encoded = encode(
+                torch.from_numpy(x), table=table, constant=367, silent_level=silent
+            )
             placed = CrossbarMatrix(Matrix(matrix), crossbar, number=0, lanes=lanes)
             (expected,), activity = placed.matvec(encoded.unsqueezed())
             assert result.accumulators.tolist() == expected.tolist(), number
@@ -57,7 +68,9 @@ def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
             assert counted == [tiles * count for count in each]
             stalls = sum(n for c, n in result.counters.items() if c.startswith("stall_"))
             items = lane_cycles(encoded, "spike").tolist()
-            cycles = accounted_cycles(params, layout, tiles, items, stalls=stalls)
+            cycles = accounted_cycles(
+                params, layout, tiles, items, stalls=stalls, sums=sums
+            )
             assert result.counters["cycles"] == cycles
             differs += expected.tolist() != Matrix(matrix).matvec(encoded).tolist()
     finally:

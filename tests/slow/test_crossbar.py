@@ -1,6 +1,7 @@
 """Crossbars in RTL: the bundled model on every preset, and a thousand random products."""
 
 import pytest
+import torch
 
 from hw.spec.codes import TABLES
 from hw.spec.configs import CONFIGS
@@ -9,7 +10,8 @@ from hw.spec.params import CoreParams
 from sw.compile.image import compile_model
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
-from sw.opening import golden_model, open_model, open_transport
+from sw.golden.linear import GoldenLinear
+from sw.opening import golden_model, open_device, open_model, open_transport
 from sw.verify import ComparingLinear
 from tests.rtl.test_crossbar import check_products
 
@@ -43,3 +45,46 @@ def test_bundled_model(name):
 def test_thousand_tiles(name):
     """Random tiles, tables and vectors, element by element."""
     assert check_products(HOLDS[name], lanes=2, products=1000) > 300
+
+
+#: Exact cells in each mapping; converters that just hold every sum, and once sums over the window.
+EXACT = {
+    f"{crossbar.mapping}-{crossbar.signs}-{crossbar.readout}": crossbar
+    for ideal in [PRESETS["ideal"]]
+    for crossbar in (
+        ideal.replace(signs="phases"),
+        ideal.replace(mapping="offset"),
+        ideal.replace(mapping="sliced", signs="phases"),
+        ideal.replace(mapping="planes", signs="paired"),
+        ideal.replace(readout="window"),
+    )
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_cells_give_the_digital_product(name):
+    """Every code table on every mapping: the product of the digital lanes, in hardware, too."""
+    crossbar, lanes = EXACT[name], 2
+    if crossbar.readout == "step":
+        crossbar = crossbar.with_bits(crossbar.lossless_bits, 1)
+    assert check_products(crossbar, lanes=lanes, products=96) == 0
+
+
+def test_a_layer_of_smollm2():
+    """Ten bits hold every sum of 32 rows: a layer's products are those of the digital lanes."""
+    model = open_model("smollm2-135m")
+    crossbar = PRESETS["ideal"].with_bits(10)
+    params = CoreParams(CONFIGS["spike64"].replace(crossbar=crossbar))
+    digital = GoldenLinear(model, table=TABLES[model.table])
+    with open_device(model, params=params, config="spike64", table=model.table) as (device, _):
+        golden = golden_model(model, table=model.table, params=params)
+        comparing = ComparingLinear(golden.golden, device, only="layers.7.")
+
+        def linear(name, matrix, x):
+            found, base = comparing(name, matrix, x)
+            assert torch.equal(torch.as_tensor(found), digital(name, matrix, x)[0]), name
+            return found, base
+
+        golden.linear = linear
+        golden.prefill([504])
+    assert comparing.calls == 4 and comparing.compared > 5000

@@ -117,6 +117,26 @@ BAD = {
         ["energy", "--technology", "ye2023"],
         "no constant 'move', and none is guessed",
     ),
+    "macro without crossbars": (
+        ["energy", "--macro", "ye2023"],
+        "--macro is for crossbars; add --synapse crossbar",
+    ),
+    "claims on crossbars": (
+        ["energy", "--claims", "--synapse", "crossbar"],
+        "--claims chooses what it compares itself",
+    ),
+    "power of a device": (
+        ["crossbar", "energy", "--device", "matterhorn"],
+        "no source says what power device 'matterhorn' draws, and none is guessed; name a file",
+    ),
+    "power of another macro": (
+        ["energy", "--synapse", "crossbar", "--device", "ideal", "--macro", "ye2023"],
+        "that of 32 rows of mapping 'planes', and nothing is known of 32 rows of 'pair'",
+    ),
+    "macro of a map": (
+        ["crossbar", "map", "--macro", "ye2023"],
+        "--macro is for energy, not for map",
+    ),
     "where weights are": (["energy", "--memory", "tape"], "--memory must be sram or dram"),
     "no run": (["report", "."], "holds no run; write one with"),
     "counting": (["report", ".", "--counting", "up"], "--counting must be one of synapse, broadc"),
