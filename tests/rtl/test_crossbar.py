@@ -56,9 +56,7 @@ def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
             x = rng.integers(-32767, 32768, matrix.inputs) >> rng.integers(0, 12, matrix.inputs)
             quantizer = Quantizer(constant=367, threshold=4, silent_level=silent)
             result = device.matvec("tile", x, quantizer=quantizer, table=table.name)
-            encoded = encode(
-                torch.from_numpy(x), table=table, constant=367, silent_level=silent
-            )
+            encoded = encode(torch.from_numpy(x), table=table, constant=367, silent_level=silent)
             placed = CrossbarMatrix(Matrix(matrix), crossbar, number=0, lanes=lanes)
             (expected,), activity = placed.matvec(encoded.unsqueezed())
             assert result.accumulators.tolist() == expected.tolist(), number
@@ -68,9 +66,7 @@ def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
             assert counted == [tiles * count for count in each]
             stalls = sum(n for c, n in result.counters.items() if c.startswith("stall_"))
             items = lane_cycles(encoded, "spike").tolist()
-            cycles = accounted_cycles(
-                params, layout, tiles, items, stalls=stalls, sums=sums
-            )
+            cycles = accounted_cycles(params, layout, tiles, items, stalls=stalls, sums=sums)
             assert result.counters["cycles"] == cycles
             differs += expected.tolist() != Matrix(matrix).matvec(encoded).tolist()
     finally:
