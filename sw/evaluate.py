@@ -6,10 +6,9 @@ import dataclasses
 
 from torch import Tensor
 
-from hw.spec.codes import BLOCK
 from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
-from sw.convert.regroup import regroup
+from sw.crossbar import fitted
 from sw.errors import UserError
 from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
@@ -112,8 +111,7 @@ def evaluate(
             f"the text has {len(tokens)} tokens, one window takes {window}; lower --window or "
             "give a longer text"
         )
-    if crossbar and crossbar.rows > BLOCK:
-        model = regroup(model, crossbar.rows)
+    model = fitted(model, crossbar)
     measured: dict[str, Perplexity] = {}
     shares: dict = {}
     counters: dict | None = None

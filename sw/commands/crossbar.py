@@ -17,7 +17,7 @@ from sw.compile.crossbars import (
     save_conductances,
 )
 from sw.convert.container import ConvertedModel
-from sw.crossbar import choose_crossbar
+from sw.crossbar import choose_crossbar, fitted
 from sw.energy.crossbar import crossbar_energy, describe
 from sw.energy.macro import open_macro
 from sw.errors import UserError
@@ -37,6 +37,7 @@ def command(
     model: options.Model = None,
     device: options.DevicePreset = None,
     adc_bits: options.AdcBits = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
     seed: Annotated[int | None, typer.Option(help="Of cells and noise.")] = None,
@@ -56,7 +57,9 @@ def command(
     """
     if action not in ACTIONS:
         raise UserError(f"say what to do: {', '.join(ACTIONS)}, not {action!r}")
-    crossbar = choose_crossbar("crossbar", device, adc_bits=adc_bits, clip=clip, seed=seed)
+    crossbar = choose_crossbar(
+        "crossbar", device, adc_bits=adc_bits, rows=rows, clip=clip, seed=seed
+    )
     assert crossbar is not None
     if (file is None) != (action in ("map", "energy")):
         raise UserError("--file names the conductances to export or check; not for map or energy")
@@ -64,7 +67,7 @@ def command(
         raise UserError(f"--macro is for energy, not for {action}")
     screen = options.to_screen(json)
     arrays, per_output = open_macro(macro, crossbar) if action == "energy" else (None, None)
-    converted = open_model(model)
+    converted = fitted(open_model(model), crossbar)
     placements = place(converted, crossbar)
     beyond = sum(p.beyond for p in placements)
     if beyond and not crossbar.clip:

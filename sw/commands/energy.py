@@ -45,6 +45,7 @@ def command(
     ),
     synapse: options.Synapse = "memory",
     device: options.DevicePreset = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     device_seed: options.DeviceSeed = None,
     macro: options.Macro = None,
@@ -63,7 +64,7 @@ def command(
         raise UserError(f"--from must be 0 or more, not {start}")
     if memory not in ("sram", "dram"):
         raise UserError(f"--memory must be sram or dram, not {memory!r}")
-    crossbar = choose_crossbar(synapse, device, clip=clip, seed=device_seed)
+    crossbar = choose_crossbar(synapse, device, rows=rows, clip=clip, seed=device_seed)
     if macro and not crossbar:
         raise UserError("--macro is for crossbars; add --synapse crossbar")
     if crossbar and show_claims:

@@ -54,9 +54,7 @@ def command(
     wire: Annotated[
         float | None, typer.Option(help="Bit line from row to row, times level 1.")
     ] = None,
-    rows: Annotated[
-        int | None, typer.Option(help="Rows of an array, one scale group: 32 or 256.")
-    ] = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
     seed: Annotated[

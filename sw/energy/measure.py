@@ -7,10 +7,9 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from hw.spec.codes import BLOCK
 from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
-from sw.convert.regroup import regroup
+from sw.crossbar import fitted
 from sw.energy.activity import Activity, ActivityMeter, CrossbarActivityMeter
 from sw.golden.decoder import GoldenModel
 from sw.golden.integers import LOGIT_FRACTION
@@ -71,8 +70,7 @@ def golden_run(
     columns : int
         Columns of an array.
     """
-    if crossbar and crossbar.rows > BLOCK:
-        model = regroup(model, crossbar.rows)
+    model = fitted(model, crossbar)
     golden = GoldenModel(model, table=table, matrices=matrices)
     meter = (
         CrossbarActivityMeter(model, table=golden.table, crossbar=crossbar, lanes=columns)

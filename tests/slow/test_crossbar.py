@@ -14,6 +14,7 @@ from sw.golden.linear import GoldenLinear
 from sw.opening import golden_model, open_device, open_model, open_transport
 from sw.verify import ComparingLinear
 from tests.rtl.test_crossbar import check_products
+from tests.unit.golden.test_crossbar import WORST
 
 pytestmark = pytest.mark.slow
 
@@ -88,3 +89,21 @@ def test_a_layer_of_smollm2():
         golden.linear = linear
         golden.prefill([504])
     assert comparing.calls == 4 and comparing.compared > 5000
+
+
+#: Arrays of eight blocks: exact, with everything that can be wrong, with sums over the window.
+TALL = {
+    "exact": (PRESETS["ideal"].replace(rows=256).with_bits(13, 1), 0),
+    "matterhorn": (HOLDS["matterhorn"].replace(rows=256), 300),
+    "wires": (WORST.replace(rows=256, mapping="offset", signs="phases", pulses=1), 30),
+    "window": (WORST.replace(rows=256, signs="phases", readout="window", pulses=1, wire=0), 30),
+}
+
+
+@pytest.mark.parametrize("name", TALL)
+def test_tall_arrays(name):
+    """As above, where one scale of activations and one of weights serve 256 rows."""
+    crossbar, least = TALL[name]
+    products = 1000 if name == "matterhorn" else 64
+    differs = check_products(crossbar, lanes=2, products=products)
+    assert differs >= least and (least or not differs)
