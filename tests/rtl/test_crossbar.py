@@ -8,7 +8,8 @@ import torch
 
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.crossbar import PRESETS, Crossbar
-from hw.spec.cycles import accounted_cycles
+from hw.spec.cycles import instruction_cycles, integrate_cycles
+from hw.spec.encoder_cycles import stored_cycles
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreConfig, CoreParams
 from sw.compile.image import DeviceImage, needs_sums, pack_matrix
@@ -19,6 +20,7 @@ from sw.golden.codes import encode
 from sw.golden.counters import lane_cycles
 from sw.golden.crossbar_linear import CrossbarMatrix
 from sw.golden.matrix import Matrix
+from sw.golden.sums import windows
 from sw.opening import open_transport
 from tests.unit.golden.models import random_matrix
 
@@ -74,9 +76,16 @@ def check_products(crossbar: Crossbar, *, lanes: int, products: int) -> int:
             counted = [result.counters[n] for n in ("array_steps", "conversions", "lines_raised")]
             each = (activity.steps, activity.readings * lanes, activity.lines)
             assert counted == [tiles * count for count in each]
-            stalls = sum(n for c, n in result.counters.items() if c.startswith("stall_"))
             items = lane_cycles(encoded, "spike").tolist()
-            cycles = accounted_cycles(params, layout, tiles, items, stalls=stalls, sums=sums)
+            shown = [(part != 0).sum(-1).tolist() for part in windows(encoded)]
+            stored = stored_cycles(
+                matrix.inputs, list(zip(*shown, strict=True)), shared=params.shared
+            )
+            instruction = params, layout, tiles, items
+            stalls = integrate_cycles(*instruction, sums=sums, stored=stored)
+            assert result.counters["stall_scaler"] == stalls.stall_scaler
+            assert result.counters["stall_encoder"] == stalls.stall_encoder
+            cycles = instruction_cycles(*instruction, stored, sums=sums)
             assert result.counters["cycles"] == cycles
             differs += expected.tolist() != Matrix(matrix).matvec(encoded).tolist()
     finally:

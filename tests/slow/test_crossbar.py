@@ -8,6 +8,7 @@ from hw.spec.configs import CONFIGS
 from hw.spec.crossbar import PRESETS
 from hw.spec.params import CoreParams
 from sw.compile.image import compile_model
+from sw.crossbar import fitted
 from sw.driver.device import Device
 from sw.driver.linear import DeviceLinear
 from sw.golden.linear import GoldenLinear
@@ -21,12 +22,14 @@ pytestmark = pytest.mark.slow
 HOLDS = {name: p.replace(clip=not p.cells.holds(-8), seed=99) for name, p in PRESETS.items()}
 
 
+@pytest.mark.parametrize("rows", [32, 256])
 @pytest.mark.parametrize("name", HOLDS)
-def test_bundled_model(name):
+def test_bundled_model(name, rows):
     """Every accumulator and counter of 32 tokens; of the ideal preset all tables."""
-    config = CONFIGS["mac8"].replace(integrator="spike", crossbar=HOLDS[name], lanes=2)
+    crossbar = HOLDS[name].replace(rows=rows)
+    config = CONFIGS["mac8"].replace(integrator="spike", crossbar=crossbar, lanes=2)
     config = config.replace(memory_beats=4 * config.memory_beats)
-    params, model = CoreParams(config), open_model(None)
+    params, model = CoreParams(config), fitted(open_model(None), crossbar)
     transport = open_transport(params)
     tables = [t.name for t in TABLES.values() if t.linear] if name == "ideal" else ["companded"]
     try:
