@@ -9,6 +9,7 @@ import pytest
 from sw import cli
 from sw.convert.container import load
 from sw.convert.convert import convert
+from sw.convert.regroup import regroup
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
 
@@ -102,6 +103,11 @@ BAD = {
     "short plan": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
         "a plan needs three windows of 256; raise --tokens",
+    ),
+    "rows": (["convert", "--rows", "64"], "--rows must be one of 32, 256, not 64"),
+    "plan of tall arrays": (
+        ["convert", "--budget", "1%", "--rows", "256"],
+        "a plan is for scales of 32 inputs; leave --rows 256 out",
     ),
     "objective": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--objective", "beauty"],
@@ -260,6 +266,15 @@ def test_calibrated_conversion_keeps_integers_few(run, tmp_path):
     shares = result["shares"]["matrices"].values()
     assert max(share["integer"] for share in shares) < 0.06
     assert np.isfinite(list(result["perplexity"].values())).all()
+
+
+def test_one_scale_for_the_rows_of_an_array(run, tmp_path):
+    text = ["--calibrate", "tests/data/persuasion_excerpt.txt", "--tokens", "24"]
+    path = tmp_path / "m.safetensors"
+    code, _, _ = run("convert", "--rows", "256", "-o", str(path), *text)
+    model = load(path)
+    assert code == 0 and model.source["rows"] == 256
+    assert regroup(model, 256) is model
 
 
 def test_inspect_and_compile(run, container, tmp_path):

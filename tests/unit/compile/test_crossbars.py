@@ -65,7 +65,7 @@ def test_refusals_of_configurations_and_weights():
         open_params("mac8", "mac", IDEAL)
     with pytest.raises(UserError, match=r"'planes' cannot hold \d+ weights of -8"):
         command("map", device="ye2023")
-    with pytest.raises(UserError, match="say what to do: map, export, check, not 'sing'"):
+    with pytest.raises(UserError, match="say what to do: map, export, check, energy, not 'sing'"):
         command("sing")
 
 
