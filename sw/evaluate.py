@@ -6,8 +6,10 @@ import dataclasses
 
 from torch import Tensor
 
+from hw.spec.codes import TABLES
 from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
+from sw.convert.remap import remap
 from sw.crossbar import fitted
 from sw.errors import UserError
 from sw.golden.crossbar_linear import CrossbarLinear
@@ -74,6 +76,7 @@ def evaluate(
     rungs: tuple[str, ...] = RUNGS,
     crossbar: Crossbar | None = None,
     columns: int = 64,
+    by_cells: bool = False,
     report=print,
 ) -> Evaluation:
     """Measure perplexity over disjoint windows.
@@ -96,6 +99,8 @@ def evaluate(
         Arrays that multiply on the golden rung.
     columns : int
         Columns of an array.
+    by_cells : bool
+        Choose weights by what their cells have become.
     report : callable
         Receives a line when a rung is done.
 
@@ -112,6 +117,13 @@ def evaluate(
             "give a longer text"
         )
     model = fitted(model, crossbar)
+    if crossbar and by_cells:
+        if TABLES[table].silent_level != TABLES[table].zero:
+            raise UserError(
+                "the sums of weights of silent codes are those that were written: --remap needs a "
+                f"table whose silence is zero, such as companded, not {table}"
+            )
+        model = remap(model, crossbar, lanes=columns)
     measured: dict[str, Perplexity] = {}
     shares: dict = {}
     counters: dict | None = None

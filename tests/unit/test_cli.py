@@ -109,6 +109,14 @@ BAD = {
         ["convert", "--budget", "1%", "--rows", "256"],
         "a plan is for scales of 32 inputs; leave --rows 256 out",
     ),
+    "remapped memory": (
+        ["eval", "--remap", "--text", "TEXT"],
+        "--remap is for crossbars; add --synapse crossbar",
+    ),
+    "remapped silence": (
+        "eval --remap --text TEXT --tokens 8 --window 8 --synapse crossbar --code ttfs".split(),
+        "--remap needs a table whose silence is zero, such as companded, not ttfs",
+    ),
     "objective": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--objective", "beauty"],
         "--objective must be one of energy, bytes, cycles, events, not 'beauty'",
