@@ -59,13 +59,17 @@ def stored_cycles(
 
 
 def encode_cycles(
-    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+    inputs: int,
+    digits: Sequence[tuple[int, int]] | None = None,
+    *,
+    codes: bool = False,
+    shared: int = 1,
 ) -> int:
     """Cycles from ``start`` to ``encoded``: those of the last block of :func:`stored_cycles`.
 
     ``K + G + 25`` for ``mac``, or ``K + 15`` in the test mode.
     """
-    return stored_cycles(inputs, digits, codes=codes)[-1]
+    return stored_cycles(inputs, digits, codes=codes, shared=shared)[-1]
 
 
 def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> list[int]:
