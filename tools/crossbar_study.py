@@ -71,9 +71,6 @@ LARGE = (
     ("9 bits, range not calibrated", IDEAL.with_bits(9)),
     ("6 bits, range calibrated", IDEAL.with_bits(6, 1)),
     ("256 rows", PRESETS["ideal"].replace(rows=256)),
-    ("read noise 0.2", IDEAL.replace(read_sigma=0.2)),
-    ("error of writing 0.2", IDEAL.replace(programming_sigma=0.2)),
-    ("1 % of cells stuck", _stuck(0.01)),
 )
 
 STUDIES = (
