@@ -26,7 +26,7 @@ WORK = "steps"
 #: Signs of what nextpnr is at, in what it prints.
 _STAGES = {
     "Packing": "packs",
-    "analytical placer": "places",
+    "Static placer": "places",
     "annealing": "refines",
     "Rout": "routes",
 }
