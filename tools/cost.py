@@ -7,6 +7,7 @@ With names of configurations it synthesizes these first (minutes each) and keeps
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import subprocess
 import sys
@@ -85,12 +86,18 @@ def table_text(tables: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def synthesize(name: str) -> dict[str, int]:
-    """Cells of a configuration."""
+def digest(verilog: str) -> str:
+    """Fingerprint of Verilog, without the line that names its generator."""
+    return hashlib.sha256(verilog.partition("\n")[2].encode()).hexdigest()[:16]
+
+
+def synthesize(name: str) -> dict:
+    """Cells of a configuration, and of which Verilog."""
     text, _ = generate(CoreParams(CONFIGS[name]))
     with tempfile.TemporaryDirectory() as folder:
         netlist = ecp5.synthesize(text, TOP, Path(folder), ports={})
-    return dict(sorted(Counter(netlist.cells.values()).items()))
+    cells = dict(sorted(Counter(netlist.cells.values()).items()))
+    return {"version": version(), "verilog": digest(text), "cells": cells}
 
 
 def version() -> str:
@@ -107,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     kept = json.loads(MEASURED.read_text("utf-8")) if MEASURED.exists() else {}
     for name in options.names:
         print(f"synthesizing {name}", file=sys.stderr, flush=True)
-        kept[name] = {"version": version(), "cells": synthesize(name)}
+        kept[name] = synthesize(name)
         write_whole(MEASURED, (json.dumps(dict(sorted(kept.items())), indent=1) + "\n").encode())
     tables = fit({name: counted(entry["cells"]) for name, entry in kept.items()})
     write_whole(TABLE, table_text(tables).encode())
