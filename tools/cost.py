@@ -39,14 +39,11 @@ COUNTED: dict[str, Mapping[str, int]] = {
 #: What each grows with, of :func:`hw.synth.cost.features`.
 USED: dict[str, tuple[str, ...]] = {
     "LUT": (
-        *("one", "mac lanes", "spike", "spike lanes", "external", "sub tiles"),
-        *("token", "vector width", "batch bits", "memory blocks"),
+        *("one", "mac lanes", "spike", "spike lanes", "streams", "external", "sub tiles"),
+        *("token", "vector width", "encoder", "encoder width", "batch", "memory"),
     ),
-    "DSP": ("one", "mac lanes", "streams", "token", "vector width"),
-    "BRAM": (
-        *("one", "streams", "external", "external lanes", "token", "vector width"),
-        *("memory blocks", "vector blocks", "output blocks", "event blocks"),
-    ),
+    "DSP": ("one", "mac lanes", "streams", "token", "vector width", "encoder", "encoder width"),
+    "BRAM": ("one", "token", "vector width", "encoder", "batch", "memories"),
 }
 
 
@@ -101,9 +98,16 @@ def synthesize(name: str) -> dict:
 
 
 def version() -> str:
-    """Commit of the sources."""
-    command = ["git", "describe", "--always", "--dirty"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout.strip()
+    """Commit of the sources; ``-dirty`` if a source of the hardware or the compiler differs."""
+    commit = _git("describe", "--always")
+    # The table of coefficients is what this tool writes itself.
+    changed = _git("status", "--porcelain", "--", "hw", "sw", f":!{TABLE.relative_to(ROOT)}")
+    return commit + "-dirty" * bool(changed)
+
+
+def _git(*command: str) -> str:
+    found = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
+    return found.stdout.strip()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
