@@ -37,9 +37,18 @@ class Cost:
     bram: int
 
 
+def arrangement(words: int, bits: int) -> tuple[int, int]:
+    """Block RAMs of a memory, and how many of them hold the same bit of different words.
+
+    All have the form that takes the fewest, and among equals that which leaves least to choose.
+    """
+    forms = ((math.ceil(bits / w), math.ceil(words / depth)) for w, depth in _FORMS.items())
+    return min((side * rows, rows) for side, rows in forms)
+
+
 def blocks(words: int, bits: int) -> int:
-    """Block RAMs of a memory, all in the form that takes the fewest."""
-    return min(math.ceil(bits / w) * math.ceil(words / depth) for w, depth in _FORMS.items())
+    """Block RAMs of a memory."""
+    return arrangement(words, bits)[0]
 
 
 def memories(params: CoreParams) -> int:
@@ -85,9 +94,14 @@ def features(params: CoreParams) -> dict[str, float]:
         "encoder": params.encoder,
         "encoder width": width if params.encoder else 0,
         "batch": params.batch > 1,
-        "memory": 0 if external else blocks(params.memory_beats, params.beat_bits),
+        "choices": 0 if external else _choices(params.memory_beats, params.beat_bits),
         "memories": memories(params),
     }
+
+
+def _choices(words: int, bits: int) -> int:
+    """Choices between two bits behind the block RAMs of a memory."""
+    return (arrangement(words, bits)[1] - 1) * bits
 
 
 def core_cost(params: CoreParams) -> Cost:

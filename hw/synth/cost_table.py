@@ -1,30 +1,53 @@
 """Coefficients of `hw/synth/cost.py`; ``python -m tools.cost`` writes them."""
 
+#: Configurations whose synthesis they are fitted to.
+FITTED = (
+    "mac128-axi",
+    "mac16-token",
+    "mac32-axi",
+    "mac32-encoder",
+    "mac32-token",
+    "mac64",
+    "mac64-axi",
+    "mac8",
+    "mac8-encoder",
+    "mac8-small",
+    "spike128-axi",
+    "spike32-axi",
+    "spike32-token",
+    "spike64",
+    "spike64-axi",
+    "spike8",
+    "spike8-token",
+)
+
 LUT = {
-    "one": 2682.121,
-    "mac lanes": 155.306,
-    "spike": 623.997,
-    "spike lanes": 201.244,
-    "sub tiles": 902.082,
-    "token": 8570.347,
-    "vector width": 2428.5,
-    "memory blocks": 5.624,
+    "one": 2141.841,
+    "spike": 928.791,
+    "spike lanes": 39.194,
+    "streams": 2063.009,
+    "external": 2045.668,
+    "sub tiles": 205.562,
+    "token": 5912.747,
+    "vector width": 2793.207,
+    "encoder": 1531.181,
+    "encoder width": 1070.041,
+    "choices": 0.973,
 }
 
 DSP = {
     "one": 5.0,
     "mac lanes": 0.5,
     "streams": 4.0,
-    "token": 8.0,
-    "vector width": 17.5,
+    "token": 9.0,
+    "vector width": 13.25,
+    "encoder": 1.0,
+    "encoder width": 7.0,
 }
 
 BRAM = {
-    "one": 3.984,
-    "external lanes": 0.106,
-    "token": 17.348,
-    "vector width": 0.02,
-    "memory blocks": 1.029,
-    "vector blocks": 0.029,
-    "event blocks": 10.785,
+    "one": 1.746,
+    "vector width": 1.582,
+    "encoder": 1.511,
+    "memories": 1.013,
 }
