@@ -11,7 +11,8 @@ from rich.console import Console
 
 from hw.boards.board import Board
 from hw.boards.constraints import constraints, file_name
-from hw.boards.design import BAUD, TOP, BoardDesign, board_verilog
+from hw.boards.design import BAUD, TOP, BoardDesign, board_verilog, divisor
+from hw.boards.pll import dividers
 from hw.boards.report import page, report
 from hw.boards.steps import Say, Steps, fingerprint
 from hw.build import TOP as CORE
@@ -54,6 +55,21 @@ def design(
         leds=len(board.leds),
         inverted={port: pin.inverted for port, pin in board.pins().items()},
     )
+
+
+def check_clock(board: Board, *, megahertz: Fraction, baud: int = BAUD) -> None:
+    """Refuse a clock or a baud rate that a board cannot have.
+
+    Raises
+    ------
+    FlowError
+        If there is none.
+    """
+    try:
+        divisor(megahertz, baud)
+        dividers(board.oscillator, megahertz)
+    except ValueError as error:
+        raise FlowError(str(error)) from None
 
 
 def build_board(
@@ -157,6 +173,7 @@ def build_board(
             "config": config,
             "hash": f"{params.hash:016x}",
             "baud": baud,
+            "loader": board.loader,
             "memory_bytes": params.memory_beats * params.beat_bits // 8,
             "seed": seed,
             "seconds": steps.seconds,
