@@ -66,7 +66,7 @@ def test_errors_with_and_without_a_configuration():
     lines = cost.comparison(measured).splitlines()
     assert len(lines) == 1 + len(CONFIGS)
     (line,) = (line for line in lines if line.split()[0] == "mac8")
-    assert line.split()[3] == "-20.0%" and line.split()[4] == "13"
+    assert line.split()[3] == "-20.0%" and line.split()[4] == "13.0"
 
 
 def test_stale_records(monkeypatch):
