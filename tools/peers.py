@@ -10,11 +10,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import datetime
+import functools
 import json
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hw.synth import ecp5, harness, tools
@@ -161,8 +162,11 @@ def read(peer: Peer, clone: Path, folder: Path) -> tuple[str, list[dict]]:
 
 def measure(
     name: str, clone: Path, folder: Path, say: Callable[[str], None], seeds: Sequence[int]
-) -> Measured:
-    """Synthesize a peer, alone and in the shell; place and route it there from each seed."""
+) -> Iterator[Measured]:
+    """Synthesize a peer, alone and in the shell; place and route it there.
+
+    What is known is given again after each of the seeds.
+    """
     peer = PEERS[name]
     say("reads")
     text, ports = read(peer, clone, folder)
@@ -171,18 +175,18 @@ def measure(
     shell = ecp5.synthesize(
         harness.wrap(text, ADAPTER, ports), harness.TOP, folder / "shell", ports={}, glue=[ADAPTER]
     )
-    clocks = []
-    for seed in seeds:
-        say(f"places from seed {seed}")
-        placed = ecp5.place_and_route(shell.path, frequency=FREQUENCY, seed=seed)
-        clocks.append(main_clock(placed.clocks))
     versions = ", ".join(map(tools.version, tools.PACKAGES))
-    return Measured(
-        cells=dict(Counter(alone.cells.values())),
-        clocks=clocks,
+    found = Measured(
+        cells=dict(sorted(Counter(alone.cells.values()).items())),
+        clocks=[],
         source=f"{peer.repository} @ {commit(clone)}",
         measured=f"{datetime.date.today()}, {versions}",
     )
+    for seed in seeds:
+        say(f"places from seed {seed}")
+        placed = ecp5.place_and_route(shell.path, frequency=FREQUENCY, seed=seed)
+        found.clocks.append(main_clock(placed.clocks))
+        yield found
 
 
 def main_clock(clocks: Mapping[str, float]) -> float:
@@ -203,6 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", choices=PEERS, help="measure this one alone")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="placements of each")
     options = parser.parse_args(arguments)
+    RESULTS.mkdir(parents=True, exist_ok=True)
     names = [name for name in PEERS if options.only in (None, name)] if options.folder else []
     for name in names:
         clone = options.folder.resolve() / PEERS[name].folder
@@ -210,20 +215,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             url = f"https://github.com/{PEERS[name].repository}"
             print(f"{clone} is missing; make it with: git clone {url} {clone}", file=sys.stderr)
             return 2
+        say = functools.partial(print, name, file=sys.stderr, flush=True)
         try:
-            found = measure(
-                name,
-                clone,
-                FOLDER / name,
-                lambda stage, name=name: print(f"{name} {stage}", file=sys.stderr, flush=True),  # type: ignore[misc]
-                range(1, options.seeds + 1),
-            )
+            for found in measure(name, clone, FOLDER / name, say, range(1, options.seeds + 1)):
+                content = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
+                write_whole(RESULTS / f"{name}.json", content.encode())
         except tools.ToolError as error:
             print(error, file=sys.stderr)
             return 2
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        content = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
-        write_whole(RESULTS / f"{name}.json", content.encode())
     text = page()
     write_whole(PAGE, text.encode())
     print(text)

@@ -53,11 +53,12 @@ Zeros count as work for the systolic array and `dense32`, which have to read and
   source as an engine for vectors.
 - The array's figures alone leave out what feeds it. The row with `-axi` has its three readers and
   its writer, which move whole matrices, between AXI4 buses of 128 bits, the width of ours.
-- The accuracy that a model keeps is not on this page: the array takes one scale for a whole matrix
-  and leaves scaling to its host; ours scale each 32 weights and each 32 activations.
-- FireFly v1, Hummingbird, TeLLMe and llama-fpga need a vendor's synthesis or its cells;
-  llama2.clash needs its own compiler; ternip is parameterized by SystemVerilog classes, which Yosys
-  does not read. They are not measured here.
+- The accuracy that a model keeps is not on this page: the array multiplies integers and knows no
+  scales, which its host must apply; ours have one for each 32 weights and each 32 activations.
+- Others of the field are not here, because Yosys cannot read them: FireFly v1 is built of
+  multiplier cells of a vendor, llama-fpga is a project of a vendor's tool, llama2.clash needs its
+  own compiler first, ternip is parameterized by SystemVerilog classes, and of Hummingbird and
+  TeLLMe no sources were found.
 """
 
 
