@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -24,8 +25,13 @@ from hw.synth import ecp5, tools
 #: Folder of the steps' files, within that of the results.
 WORK = "steps"
 
-#: Signs of what nextpnr is at, in what it prints.
+#: Signs of what Yosys and nextpnr are at, in what they print.
 _STAGES = {
+    "Executing PROC pass": "reads",
+    "Executing FLATTEN": "flattens",
+    "Executing MEMORY_LIBMAP": "maps memories",
+    "Executing ABC9_OPS": "maps logic",
+    "Executing JSON": "writes",
     "Packing": "packs",
     "analytical placer": "places",
     "annealing": "refines",
@@ -136,18 +142,14 @@ def build_board(
     synthesized = fingerprint(text, versions[0])
 
     def synthesize(say: Say) -> None:
-        ecp5.synthesize(text, TOP, work, ports={}, glue=[CORE])
+        progress = partial(_follow, say)
+        ecp5.synthesize(text, TOP, work, ports={}, glue=[CORE], progress=progress)
 
     steps.run("synthesis", synthesized, [netlist], synthesize)
     options = f"{float(megahertz)} {seed} {board.device} {board.speed} {board.package}"
     routed = fingerprint(synthesized, limits, options, versions[1])
 
     def place(say: Say) -> None:
-        def follow(line: str) -> None:
-            for sign, stage in _STAGES.items():
-                if sign in line:
-                    say(stage)
-
         shutil.copy(pins, work / pins.name)
         ecp5.place_and_route(
             netlist,
@@ -158,7 +160,7 @@ def build_board(
             seed=seed,
             constraints=pins.name,
             placed=placed.name,
-            progress=follow,
+            progress=partial(_follow, say),
         )
 
     steps.run("place and route", routed, [placed, timing], place)
@@ -194,6 +196,13 @@ def build_board(
         )
     shutil.copy(packed, bitstream)
     return found
+
+
+def _follow(say: Say, line: str) -> None:
+    """Tell what a tool is at that has printed a line."""
+    for sign, stage in _STAGES.items():
+        if sign in line:
+            say(stage)
 
 
 def _write(path: Path, text: str) -> None:
