@@ -12,7 +12,10 @@ FITTED = (
     "mac8",
     "mac8-encoder",
     "mac8-small",
+    "mac8-token",
+    "mac8-token-small",
     "spike128-axi",
+    "spike16-token",
     "spike32-axi",
     "spike32-token",
     "spike64",
@@ -22,17 +25,17 @@ FITTED = (
 )
 
 LUT = {
-    "one": 2141.841,
-    "spike": 928.791,
-    "spike lanes": 39.194,
-    "streams": 2063.009,
-    "external": 2045.668,
-    "sub tiles": 205.562,
-    "token": 5912.747,
-    "vector width": 2793.207,
-    "encoder": 1531.181,
-    "encoder width": 1070.041,
-    "choices": 0.973,
+    "one": 2140.73,
+    "spike": 925.228,
+    "spike lanes": 39.224,
+    "streams": 2064.907,
+    "external": 2037.623,
+    "sub tiles": 211.946,
+    "token": 5987.705,
+    "vector width": 2775.476,
+    "encoder": 1458.995,
+    "encoder width": 1087.297,
+    "choices": 0.972,
 }
 
 DSP = {
@@ -46,8 +49,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.746,
-    "vector width": 1.582,
-    "encoder": 1.511,
-    "memories": 1.013,
+    "one": 1.549,
+    "vector width": 1.271,
+    "encoder": 2.573,
+    "memories": 1.022,
 }
