@@ -4,9 +4,11 @@ import pytest
 
 from hw.baseline.core import DenseCore, DenseParams
 from hw.build import TOP, generate
-from hw.spec.params import CoreConfig
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreConfig, CoreParams
 from hw.synth import ecp5, harness
-from tools import peers
+from hw.synth.cost import core_cost
+from tools import cost, peers
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +36,16 @@ def test_plain_engine(tmp_path):
     assert 20 < clock < 500
     assert placement.path
     assert placement.used["MULT18X18D"] == sum(part["MULT18X18D"] for part in cells.values())
+
+
+@pytest.mark.parametrize("name", ["mac8-small", "spike32-axi", "ulx3s"])
+def test_prediction(name):
+    """What ``hw.build --check`` says of the core as it is now, synthesized anew."""
+    pytest.importorskip("pyosys")
+    predicted = core_cost(CoreParams(CONFIGS[name]))
+    found = {"LUT": predicted.lut, "DSP": predicted.dsp, "BRAM": predicted.bram}
+    for what, measured in cost.counted(cost.synthesize(name)["cells"]).items():
+        assert abs(found[what] - measured) <= 0.1 * measured, (what, found[what], measured)
 
 
 def test_another_engine(tmp_path):
