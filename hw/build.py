@@ -143,7 +143,7 @@ def _summary(name: str) -> str:
     sentences = ", and encoders" if config.encoder else ""
     return (
         f"{name:{max(map(len, CONFIGS))}} {config.lanes} {config.integrator} lanes, "
-        f"{octets:,} bytes of weights {where}, {config.max_inputs} inputs, "
+        f"{octets:,} bytes of memory {where}, {config.max_inputs} inputs, "
         f"{config.max_outputs} outputs{tokens}{sentences}"
     )
 
