@@ -22,35 +22,36 @@ FITTED = (
     "spike64-axi",
     "spike8",
     "spike8-token",
+    "ulx3s",
 )
 
 LUT = {
-    "one": 2140.73,
-    "spike": 925.228,
-    "spike lanes": 39.224,
-    "streams": 2064.907,
-    "external": 2037.623,
-    "sub tiles": 211.946,
-    "token": 5987.705,
-    "vector width": 2775.476,
-    "encoder": 1458.995,
-    "encoder width": 1087.297,
-    "choices": 0.972,
+    "one": 3178.44,
+    "mac lanes": 129.261,
+    "spike": 927.758,
+    "spike lanes": 168.465,
+    "external": 983.024,
+    "sub tiles": 221.553,
+    "token": 8356.34,
+    "vector width": 2471.264,
+    "encoder": 1165.82,
+    "encoder width": 1132.17,
+    "choices": 0.84,
 }
 
 DSP = {
-    "one": 5.0,
+    "one": 5.001,
     "mac lanes": 0.5,
     "streams": 4.0,
-    "token": 9.0,
-    "vector width": 13.25,
-    "encoder": 1.0,
-    "encoder width": 7.0,
+    "token": 8.491,
+    "vector width": 13.332,
+    "encoder": 1.507,
+    "encoder width": 6.919,
 }
 
 BRAM = {
-    "one": 1.549,
-    "vector width": 1.271,
-    "encoder": 2.573,
-    "memories": 1.022,
+    "one": 1.49,
+    "vector width": 1.222,
+    "encoder": 2.756,
+    "memories": 1.023,
 }
