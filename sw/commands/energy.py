@@ -40,6 +40,10 @@ def command(
     memory: Annotated[str, typer.Option(help="Where weights and caches are: sram or dram.")] = (
         "sram"
     ),
+    macro: Annotated[
+        str | None,
+        typer.Option(help="Constants of crossbars that hold the weights: ye2023, or a TOML file."),
+    ] = None,
     show_claims: Annotated[
         bool, typer.Option("--claims", help="The papers' claims beside ours, as a table.")
     ] = False,
@@ -52,6 +56,7 @@ def command(
     if memory not in ("sram", "dram"):
         raise UserError(f"--memory must be sram or dram, not {memory!r}")
     constants = load_technology(technology)
+    analog = load_technology(macro) if macro else None
     converted = open_model(model)
     table = check_table(code, converted.table)
     characters = resolve_text(text)[start : start + 16 * tokens] if text else TEXT * (tokens // 16)
@@ -76,6 +81,8 @@ def command(
         return
     activities = golden_run(converted, ids, window=size, table=table).activities
     dense_bits = 8 if table == "integer" else None
+    if analog and dense_bits:
+        raise UserError("--macro needs codes that fire in time steps; choose another --code")
     results = {
         counting: energy(
             activities.values(),
@@ -84,11 +91,13 @@ def command(
             dense_bits=dense_bits,
             counting=counting,
             memory=memory,
+            macro=analog,
         )
         for counting in COUNTINGS
     }
     shown = Table(
-        title=f"{converted.name}, {table}, {constants.name}, weights in {memory}", box=box.SIMPLE
+        title=f"{converted.name}, {table}, {constants.name}, weights in {macro or memory}",
+        box=box.SIMPLE,
     )
     shown.add_column("nJ of a token")
     for counting in COUNTINGS:
@@ -107,6 +116,7 @@ def command(
             "table": table,
             "technology": constants.name,
             "memory": memory,
+            "macro": macro,
             "tokens": count,
             "window": size,
             "constants": {name: vars(c) for name, c in constants.constants.items()},

@@ -13,10 +13,10 @@ from sw.compare.baselines import BASELINES, Baseline
 from sw.compare.quantizers import Saliency, matrix_shapes
 from sw.convert.container import ConvertedModel
 from sw.convert.defaults import site_of
-from sw.energy.activity import Activity, layer_rows, totals, weight_activity
+from sw.energy.activity import Activity, bits_read, layer_rows, totals, weight_activity
 from sw.energy.measure import golden_run
 from sw.energy.model import COUNTINGS, energy
-from sw.energy.technology import MissingConstantError, Technology
+from sw.energy.technology import MissingConstantError, Technology, load_technology
 from sw.errors import UserError
 from sw.golden.fake import FakeQuantizers
 from sw.golden.float_model import FloatLlama, Quantizers
@@ -95,6 +95,7 @@ class Comparison:
         self._network: FloatLlama | None = None
         self._weights: dict[str, Tensor] | None = None
         self._salient: dict[str, Tensor] | None = None
+        self._codes: dict[tuple[str | None, int], Measured] = {}
 
     def measure(self, baseline: Baseline) -> Measured:
         """Run one baseline."""
@@ -108,6 +109,9 @@ class Comparison:
         return self._fake(baseline, network)
 
     def _golden(self, baseline: Baseline) -> Measured:
+        code = baseline.table, baseline.dead_zone
+        if baseline.crossbar and code in self._codes:
+            return self._codes[code]
         model = self.model
         if baseline.dead_zone:
             model = with_dead_zone(model, str(baseline.table), baseline.dead_zone)
@@ -120,7 +124,9 @@ class Comparison:
             digest=baseline.name in MASKED,
         )
         self._matrices = run.matrices
-        return Measured(losses=run.losses, activities=run.activities, digests=run.digests)
+        measured = Measured(losses=run.losses, activities=run.activities, digests=run.digests)
+        self._codes[code] = measured
+        return measured
 
     def _fake(self, baseline: Baseline, network: FloatLlama) -> Measured:
         assert baseline.quantizers is not None and self.checkpoint is not None
@@ -157,6 +163,7 @@ def compare(
     *,
     baselines: Iterable[Baseline] = BASELINES,
     memory: str = "sram",
+    macro: Technology | None = None,
     report=lambda baseline: None,
 ) -> tuple[list[dict], dict | None]:
     """Measure baselines and make their rows.
@@ -171,6 +178,8 @@ def compare(
         What is measured; ``float``, the first, is what others are compared with.
     memory : str
         Where weights and caches are, for energy.
+    macro : Technology, optional
+        Constants of crossbars; that of Ye et al. if absent.
     report : callable
         Receives each row when it is there.
 
@@ -183,13 +192,15 @@ def compare(
         ``MASKED`` were measured.
     """
     technologies, rows, reference = list(technologies), list[dict](), None
+    macro = macro or load_technology("ye2023")
     masked: dict[str, Measured] = {}
     for baseline in baselines:
         measured = comparison.measure(baseline)
         reference = measured.losses if reference is None else reference
         if measured.digests:
             masked[baseline.name] = measured
-        row = make_row(baseline, measured, reference, comparison, technologies, memory)
+        used = macro if baseline.crossbar else None
+        row = make_row(baseline, measured, reference, comparison, technologies, memory, used)
         report(row)
         rows.append(row)
     return rows, masking(masked) if len(masked) == len(MASKED) else None
@@ -221,6 +232,7 @@ def make_row(
     comparison: Comparison,
     technologies: list[Technology],
     memory: str,
+    macro: Technology | None,
 ) -> dict:
     """Return what JSON holds of a baseline; counts, bytes and joules are those of a mean token."""
     result = perplexity_of(measured.losses)
@@ -232,6 +244,7 @@ def make_row(
         "rung": baseline.rung,
         "origin": baseline.origin,
         "table": baseline.table,
+        "crossbar": macro.name if macro else None,
         "perplexity": result.perplexity,
         "nll": result.nll,
         "nll_stderr": result.nll_stderr,
@@ -254,6 +267,7 @@ def make_row(
                     dense_bits=baseline.dense_bits,
                     counting=counting,
                     memory=memory,
+                    macro=macro,
                 ).as_json()
             except MissingConstantError as error:
                 entry[counting] = None
@@ -298,9 +312,11 @@ def _counts(baseline: Baseline, measured: Measured, comparison: Comparison) -> d
         "window": total.window_steps / tokens / blocks,
         "events": (total.events + total.integers) / tokens,
         "bytes": sum(
-            (record.dense_read_bits if dense else record.read_bits) / 8 / tokens
+            bits_read(record, dense=bool(dense), crossbar=baseline.crossbar) / 8 / tokens
             for record in measured.activities.values()
             if record.kind == "weights"
         ),
-        "layers": layer_rows(measured.activities.values(), tokens, dense=bool(dense)),
+        "layers": layer_rows(
+            measured.activities.values(), tokens, dense=bool(dense), crossbar=baseline.crossbar
+        ),
     }

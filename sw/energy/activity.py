@@ -238,8 +238,15 @@ def totals(activities: Iterable[Activity], kind: str = WEIGHTS) -> Activity:
     return total
 
 
+def bits_read(record: Activity, *, dense: bool = False, crossbar: bool = False) -> int:
+    """Bits read if nothing is skipped, if silence is, or if crossbars hold all but the scales."""
+    if crossbar and record.kind == WEIGHTS:
+        return record.group_products * record.scale_bits
+    return record.dense_read_bits if dense else record.read_bits
+
+
 def layer_rows(
-    activities: Iterable[Activity], tokens: int, *, dense: bool = False
+    activities: Iterable[Activity], tokens: int, *, dense: bool = False, crossbar: bool = False
 ) -> list[dict[str, Any]]:
     """Describe tensors for JSON: shares of elements, and steps and bytes of a mean token."""
     return [
@@ -250,7 +257,7 @@ def layer_rows(
             "integer": record.integers / record.elements,
             "steps": record.steps / tokens,
             "window_steps": record.window_steps / tokens,
-            "bytes": (record.dense_read_bits if dense else record.read_bits) / 8 / tokens,
+            "bytes": bits_read(record, dense=dense, crossbar=crossbar) / 8 / tokens,
         }
         for record in activities
     ]

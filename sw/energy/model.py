@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
+from hw.spec.codes import BLOCK
 from sw.energy.activity import KEYS, VALUES, WEIGHTS, Activity
 from sw.energy.technology import Technology
 from sw.energy.vector_work import VectorWork
@@ -21,6 +22,12 @@ _ROW, _SIGN, _INTEGER = 5, 1, 8
 
 #: Bits of sums and scales that the group scaler multiplies: P and d, X and b, their sum and S_g.
 _SCALER = ((17, 8), (14, 8), (25, 11))
+
+#: Shares of raised inputs at which a memristor macro's outputs were measured.
+_SPARSE, _DENSE = 0.125, 0.5
+
+#: Columns of a 4-bit weight on the macro: magnitudes of 3 bits, positive and negative.
+_COLUMNS = 2
 
 PARTS = ("movement", "weights", "compute", "adc", "cache", "vector")
 
@@ -77,6 +84,7 @@ def energy(
     dense_bits: int | None = None,
     counting: str = "broadcast",
     memory: str = "sram",
+    macro: Technology | None = None,
 ) -> Energy:
     """Compute the energy of the mean token.
 
@@ -97,6 +105,9 @@ def energy(
         One of ``COUNTINGS``.
     memory : str
         ``"sram"`` or ``"dram"``: where weights and caches are.
+    macro : Technology, optional
+        Constants of the crossbars that hold the weights: those are not read, and every occupied
+        time step of 32 rows is a conversion instead of additions. No dense baseline has any.
 
     Raises
     ------
@@ -106,13 +117,19 @@ def energy(
     records = list(activities)
     if not any(record.kind == KEYS for record in records):
         records += dense_attention(config, tokens=tokens, window=window)
-    sums = dict.fromkeys(("movement", "weights", "compute", "cache"), 0.0)
+    sums = dict.fromkeys(("movement", "weights", "compute", "adc", "cache"), 0.0)
     measured = 0.0
     for record in records:
         dense = _dense_bits(record, dense_bits)
         moved = technology["move"] * _moved_bits(record, dense, counting)
         computed = _compute(record, technology, dense)
         read = technology[memory] * _read_bits(record, dense)
+        if macro is not None and record.kind == WEIGHTS:
+            converted = conversions(record, macro)
+            sums["adc"] += converted
+            measured += converted
+            computed -= summed(record, technology)
+            read = technology[memory] * record.group_products * record.scale_bits
         sums["movement"] += moved
         sums["compute"] += computed + _scaling(record, technology, dense_bits)
         sums["weights" if record.kind == WEIGHTS else "cache"] += read
@@ -123,7 +140,27 @@ def energy(
     vector = work.picojoules(technology, floating=dense_bits == 32)
     scale = 1e-12 / tokens
     parts = {name: scale * value for name, value in sums.items()}
-    return Energy(**parts, adc=0.0, vector=scale * vector, measured=scale * measured)
+    return Energy(**parts, vector=scale * vector, measured=scale * measured)
+
+
+def conversions(record: Activity, macro: Technology) -> float:
+    """Picojoules of a tensor's analog sums and conversions: one an output and occupied time step.
+
+    Between the two shares of raised inputs at which a macro was measured, and beyond them, its
+    energy is taken as linear.
+    """
+    if not record.steps:
+        return 0.0
+    slope = (macro["conversion_dense"] - macro["conversion_sparse"]) / (_DENSE - _SPARSE)
+    raised = (record.events + record.digits) / (record.steps * BLOCK)
+    each = macro["conversion_sparse"] + slope * (raised - _SPARSE)
+    return record.step_products * (record.weight_bits // 4) * _COLUMNS * each
+
+
+def summed(record: Activity, technology: Technology) -> float:
+    """Picojoules of the digital sums that crossbars make unnecessary."""
+    additions = record.event_products + record.digit_products
+    return (record.weight_bits // 4) * additions * technology["accumulate"]
 
 
 def dense_attention(config: LlamaConfig, *, tokens: int, window: int) -> list[Activity]:

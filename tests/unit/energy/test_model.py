@@ -56,6 +56,19 @@ def test_weights_are_read_where_something_fires():
     assert floats.weights == pytest.approx(1e-12 * 100 * 8 * 32)
 
 
+def test_crossbars_convert_instead_of_reading_and_adding():
+    macro = technology(conversion_sparse=2.0, conversion_dense=5.0)
+    # 4 steps of 32 rows, 5 spikes and 2 digits raised: 7 of 128; two columns an output.
+    each = 2.0 + 8.0 * (7 / 128 - 0.125)
+    plain = joules(technology(accumulate=1.0, sram=1.0))
+    got = joules(technology(accumulate=1.0, sram=1.0), macro=macro)
+    assert plain.adc == 0 and got.adc == pytest.approx(1e-12 * 400 * 2 * each)
+    assert got.weights == pytest.approx(1e-12 * 100 * 16)
+    assert plain.compute - got.compute == pytest.approx(1e-12 * 100 * (5 + 2))
+    assert got.total == pytest.approx(plain.total + got.adc - 1e-12 * (700 + 2400))
+    assert got.measured > got.adc and got.cache == plain.cache
+
+
 def test_compute_counts_spikes_digits_steps_and_scaling():
     got = joules(technology(accumulate=1.0))
     # 5 spikes, 2 digits, 4 steps; scaling by 8-bit mantissas and an 11-bit scale.
