@@ -8,6 +8,7 @@ really has, so that it makes up for its own input and for everything before it. 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from rich.console import Console
@@ -128,7 +129,8 @@ def reconstruct(
         tokens, mask = pad(by_length[start : start + _BATCH])
         states.append(_State(mask, teacher.embed(tokens), student.embed(tokens)))
     distances = []
-    blocks = list(zip(student.blk, teacher.blk, strict=True))
+    pairs = zip(student.blk, teacher.blk, strict=True)
+    blocks = cast(list[tuple[EncoderBlock, EncoderBlock]], list(pairs))
     for block, wanted in track(
         blocks, "fitting layers", console=console, disable=console is None, transient=True
     ):
