@@ -139,7 +139,7 @@ def test_codes_of_no_table():
 
 
 def test_on_crossbars_that_lose_nothing():
-    """Two columns an output and occupied step; 5 events and 2 digits in 4 steps raise their lines."""
+    """Two columns an output and occupied step; 5 events and 2 digits raise lines in 4 steps."""
     record = Activity(name="m", weight_bits=8, scale_bits=16)
     counts = {"silent": 25, "spikes": 5, "integers": 2, "events": 5, "digits": 2, "steps": 4}
     record.add(outputs=100, groups=1, window_steps=16, **counts)
