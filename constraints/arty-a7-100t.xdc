@@ -1,4 +1,4 @@
-# Digilent Arty A7-100T (constraints only): pins of the board design, from amaranth-boards.
+# Digilent Arty A7-100T: pins of the board design, from amaranth-boards.
 set_property -dict { PACKAGE_PIN E3 IOSTANDARD LVCMOS33 } [get_ports clk]
 set_property -dict { PACKAGE_PIN A9 IOSTANDARD LVCMOS33 } [get_ports rx]
 set_property -dict { PACKAGE_PIN D10 IOSTANDARD LVCMOS33 } [get_ports tx]

@@ -137,10 +137,14 @@ def _replace(path: Path, content: str) -> Path:
 
 def _summary(name: str) -> str:
     config = CONFIGS[name]
+    octets = config.memory_beats * config.lanes // 2
+    where = "on chip" if config.memory == "onchip" else "outside"
+    tokens = ", runs tokens" if config.vector_words else ""
+    sentences = ", and encoders" if config.encoder else ""
     return (
-        f"{name:12} {config.lanes} {config.integrator} lanes, "
-        f"{config.memory_beats} beats of synapse memory, "
-        f"{config.max_inputs} inputs, {config.max_outputs} outputs"
+        f"{name:{max(map(len, CONFIGS))}} {config.lanes} {config.integrator} lanes, "
+        f"{octets:,} bytes of memory {where}, {config.max_inputs} inputs, "
+        f"{config.max_outputs} outputs{tokens}{sentences}"
     )
 
 

@@ -131,7 +131,8 @@ class MatrixUnit(wiring.Component):
         params = self._params
         m.submodules.check = check = InstructionCheck(params)
         memory = self.external_memory if params.external else OnChipMemory
-        m.submodules.synapse = synapse = memory(params)
+        domain = {"domain": self._domain} if params.external else {}
+        m.submodules.synapse = synapse = memory(params, **domain)
 
         def abort(unit):  # by a register alone, as that reaches everything
             return DomainRenamer(self._domain)(ResetInserter(self.stop)(unit))

@@ -4,7 +4,7 @@ from hw.boards.board import Board
 
 ARTY_A7_100T = Board(
     name="arty-a7-100t",
-    title="Digilent Arty A7-100T (constraints only)",
+    title="Digilent Arty A7-100T",
     platform="arty_a7:ArtyA7_100Platform",
     clock=("clk100", 0),
     rx=("uart", 0, "rx"),

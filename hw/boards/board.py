@@ -56,6 +56,8 @@ class Board:
         Clock of the core that is aimed at.
     config : str
         Configuration that is built if none is named.
+    loader : str
+        Command that loads a bitstream whose name follows; empty if there is none.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Board:
     package: str = ""
     megahertz: Fraction = Fraction(50)
     config: str = "ulx3s"
+    loader: str = ""
 
     @property
     def speed(self) -> str:

@@ -10,6 +10,7 @@ from hw.bus.block_memory import banks
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from hw.synth.cost import Cost, core_cost
+from hw.synth.cost_table import FITTED
 
 #: What the devices have, by their names in nextpnr.
 DEVICES = {
@@ -47,13 +48,12 @@ def board_cost(params: CoreParams) -> Cost:
 
 def summary(board: Board, config: str) -> str:
     """Tell the prediction beside what the device has."""
-    params = CoreParams(CONFIGS[config])
-    if not params.vector_words:
-        return f"{config} runs no tokens by itself"
-    cost, device = board_cost(params), DEVICES[board.device]
+    cost, device = board_cost(CoreParams(CONFIGS[config])), DEVICES[board.device]
+    known = "" if config in FITTED else "; it is not among the syntheses that this is fitted to"
     return (
         f"{config} on {board.name}, predicted: {cost.lut:,} LUT ({_sites(cost):,} sites of "
         f"{device.lut:,}), {cost.dsp} DSP of {device.dsp}, {cost.bram:,} BRAM of {device.bram}"
+        f"{known}"
     )
 
 
@@ -62,11 +62,24 @@ def refusal(board: Board, config: str) -> str | None:
     why = _lack(board, CoreParams(CONFIGS[config]))
     if why is None:
         return None
-    nearest = _nearest(board, config)
-    if nearest:
-        return f"configuration {config} {why}; the nearest that fits is {nearest}"
-    others = [b.name for b in BOARDS.values() if b.device and _nearest(b, config)]
-    return f"configuration {config} {why}, and no other fits; choose another board: {others[0]}"
+    if other := nearest(board, config):
+        return f"configuration {config} {why}; the nearest that fits is {other}"
+    others = " or ".join(b.name for b in BOARDS.values() if b.device and nearest(b, config))
+    return f"configuration {config} {why}, and no other fits; choose another board: {others}"
+
+
+def nearest(board: Board, config: str) -> str | None:
+    """Name the configuration that fits a board and is most like another; None if none does."""
+    wanted = CONFIGS[config]
+    best, least = None, math.inf
+    for name, other in CONFIGS.items():
+        if _lack(board, CoreParams(other)) is None:
+            distance = abs(math.log2(other.lanes / wanted.lanes))
+            distance += abs(math.log2(other.memory_beats / wanted.memory_beats)) / 8
+            distance += other.integrator != wanted.integrator
+            if distance < least:
+                best, least = name, distance
+    return best
 
 
 def _sites(cost: Cost) -> int:
@@ -92,17 +105,3 @@ def _lack(board: Board, params: CoreParams) -> str | None:
         if needed > there:
             return f"needs {needed:,} {name}, {board.name} has {there:,}"
     return None
-
-
-def _nearest(board: Board, config: str) -> str | None:
-    """Name the configuration that fits and is most like another."""
-    wanted = CONFIGS[config]
-    best, least = None, math.inf
-    for name, other in CONFIGS.items():
-        if _lack(board, CoreParams(other)) is None:
-            distance = abs(math.log2(other.lanes / wanted.lanes))
-            distance += abs(math.log2(other.memory_beats / wanted.memory_beats)) / 8
-            distance += other.integrator != wanted.integrator
-            if distance < least:
-                best, least = name, distance
-    return best

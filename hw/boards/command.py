@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from fractions import Fraction
 
 from rich.console import Console
 
 from hw.boards.board import Board
 from hw.boards.catalog import BOARDS
-from hw.boards.check import refusal, summary
+from hw.boards.check import nearest, refusal, summary
 from hw.boards.constraints import constraints, file_name
 from hw.boards.design import BAUD
-from hw.boards.flow import FlowError, build_board
+from hw.boards.flow import FlowError, build_board, check_clock
 from hw.spec.configs import CONFIGS
 from hw.synth.tools import ToolError
 
@@ -25,16 +25,30 @@ def add_options(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="say whether it fits the board, and stop"
     )
-    parser.add_argument("--mhz", type=Fraction, help="clock of the core; the board's if absent")
-    parser.add_argument("--baud", type=int, default=BAUD, help=f"of the serial line; {BAUD}")
-    parser.add_argument("--seed", type=int, default=1, help="of the placer; 1")
+    parser.add_argument(
+        "--mhz", type=_megahertz, help="clock of a board's core; that of the board if absent"
+    )
+    parser.add_argument("--baud", type=int, default=BAUD, help=f"of its serial line; {BAUD}")
+    parser.add_argument("--seed", type=int, default=1, help="of its placer; 1")
+
+
+def _megahertz(text: str) -> Fraction:
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise ArgumentTypeError(f"wanted a number such as 50 or 62.5, not {text!r}") from None
 
 
 def list_boards() -> int:
     """Print the boards; return the exit code."""
     for board in BOARDS.values():
-        clock = f"{float(board.megahertz):g} MHz" if board.device else "constraints only"
-        print(f"{board.name:14} {board.title}, {clock}")
+        if not board.device:
+            holds = "constraints only, for its vendor's tool"
+        elif config := nearest(board, board.config):
+            holds = f"{config}, aiming at {float(board.megahertz):g} MHz"
+        else:
+            holds = "too small for every configuration"
+        print(f"{board.name:14} {board.title}: {holds}")
     return 0
 
 
@@ -61,14 +75,22 @@ def _run(options: Namespace) -> int:
         known = ", ".join(CONFIGS)
         print(f"There is no configuration {config!r}; choose {known}.", file=sys.stderr)
         return 2
+    if options.integrator:
+        raise FlowError(
+            "a board's core has the integrator of its configuration; leave --integrator out and "
+            "choose another --config"
+        )
     if not board.device:
         return _only_constraints(board, options)
+    megahertz = board.megahertz if options.mhz is None else options.mhz
     why = refusal(board, config)
-    if options.check:
+    if options.check and CONFIGS[config].vector_words:
         print(summary(board, config))
     if why:
         raise FlowError(why)
+    check_clock(board, megahertz=megahertz, baud=options.baud)
     if options.check:
+        print(f"It fits; place and route tells whether it reaches {float(megahertz):g} MHz.")
         return 0
     if options.out is None:
         print("Name a folder for the results with --out.", file=sys.stderr)
@@ -77,7 +99,7 @@ def _run(options: Namespace) -> int:
         board,
         config,
         options.out,
-        megahertz=options.mhz or board.megahertz,
+        megahertz=megahertz,
         baud=options.baud,
         seed=options.seed,
         console=Console(highlight=False, soft_wrap=True),
@@ -86,6 +108,7 @@ def _run(options: Namespace) -> int:
         f"{options.out / board.name}.bit: {found['clock_mhz']:g} MHz reached, "
         f"{found['target_mhz']:g} MHz wanted; see {options.out / 'report.md'}"
     )
+    print(f"Load it with: {board.loader} {options.out / board.name}.bit")
     return 0
 
 
@@ -93,8 +116,8 @@ def _only_constraints(board: Board, options: Namespace) -> int:
     """Write what there is for a board without open tools."""
     if options.check or options.out is None:
         raise FlowError(
-            f"{board.name} has no bitstream here, only constraints for its vendor's tool; name a "
-            "folder for them with --out, or choose a board with an ECP5"
+            f"board {board.name} has no bitstream here, only constraints for its vendor's tool; "
+            "name a folder for them with --out, or choose a board with an ECP5"
         )
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / file_name(board)

@@ -39,6 +39,10 @@ def divisor(megahertz: Fraction | int, baud: int) -> int:
     ValueError
         If no whole number comes near the baud rate.
     """
+    if baud <= 0 or megahertz <= 0:
+        raise ValueError(
+            f"clock and baud rate must be above 0, not {float(megahertz):g} MHz and {baud} baud"
+        )
     exact = Fraction(megahertz) * 10**6 / baud
     found = round(exact)
     if not found or abs(found - exact) > _TOLERANCE * exact:

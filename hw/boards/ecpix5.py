@@ -13,4 +13,5 @@ ECPIX5_85F = Board(
     leds=tuple(("rgb_led", i, "g") for i in range(4)),
     device="um5g-85k",
     package="CABGA554",
+    loader="openFPGALoader -b ecpix5",
 )

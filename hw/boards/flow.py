@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from hw.boards.board import Board
 from hw.boards.constraints import constraints, file_name
-from hw.boards.design import BAUD, TOP, BoardDesign, board_verilog
+from hw.boards.design import BAUD, TOP, BoardDesign, board_verilog, divisor
+from hw.boards.pll import dividers
 from hw.boards.report import page, report
 from hw.boards.steps import Say, Steps, fingerprint
 from hw.build import TOP as CORE
@@ -23,10 +25,15 @@ from hw.synth import ecp5, tools
 #: Folder of the steps' files, within that of the results.
 WORK = "steps"
 
-#: Signs of what nextpnr is at, in what it prints.
+#: Signs of what Yosys and nextpnr are at, in what they print.
 _STAGES = {
+    "Executing PROC pass": "reads",
+    "Executing FLATTEN": "flattens",
+    "Executing MEMORY_LIBMAP": "maps memories",
+    "Executing ABC9_OPS": "maps logic",
+    "Executing JSON": "writes",
     "Packing": "packs",
-    "analytical placer": "places",
+    "Static placer": "places",
     "annealing": "refines",
     "Rout": "routes",
 }
@@ -54,6 +61,21 @@ def design(
         leds=len(board.leds),
         inverted={port: pin.inverted for port, pin in board.pins().items()},
     )
+
+
+def check_clock(board: Board, *, megahertz: Fraction, baud: int = BAUD) -> None:
+    """Refuse a clock or a baud rate that a board cannot have.
+
+    Raises
+    ------
+    FlowError
+        If there is none.
+    """
+    try:
+        divisor(megahertz, baud)
+        dividers(board.oscillator, megahertz)
+    except ValueError as error:
+        raise FlowError(str(error)) from None
 
 
 def build_board(
@@ -120,18 +142,14 @@ def build_board(
     synthesized = fingerprint(text, versions[0])
 
     def synthesize(say: Say) -> None:
-        ecp5.synthesize(text, TOP, work, ports={}, glue=[CORE])
+        progress = partial(_follow, say)
+        ecp5.synthesize(text, TOP, work, ports={}, glue=[CORE], progress=progress)
 
     steps.run("synthesis", synthesized, [netlist], synthesize)
     options = f"{float(megahertz)} {seed} {board.device} {board.speed} {board.package}"
     routed = fingerprint(synthesized, limits, options, versions[1])
 
     def place(say: Say) -> None:
-        def follow(line: str) -> None:
-            for sign, stage in _STAGES.items():
-                if sign in line:
-                    say(stage)
-
         shutil.copy(pins, work / pins.name)
         ecp5.place_and_route(
             netlist,
@@ -142,7 +160,7 @@ def build_board(
             seed=seed,
             constraints=pins.name,
             placed=placed.name,
-            progress=follow,
+            progress=partial(_follow, say),
         )
 
     steps.run("place and route", routed, [placed, timing], place)
@@ -157,6 +175,7 @@ def build_board(
             "config": config,
             "hash": f"{params.hash:016x}",
             "baud": baud,
+            "loader": board.loader,
             "memory_bytes": params.memory_beats * params.beat_bits // 8,
             "seed": seed,
             "seconds": steps.seconds,
@@ -177,6 +196,13 @@ def build_board(
         )
     shutil.copy(packed, bitstream)
     return found
+
+
+def _follow(say: Say, line: str) -> None:
+    """Tell what a tool is at that has printed a line."""
+    for sign, stage in _STAGES.items():
+        if sign in line:
+            say(stage)
 
 
 def _write(path: Path, text: str) -> None:

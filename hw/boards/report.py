@@ -107,6 +107,7 @@ def page(found: Mapping) -> str:
         f"Configuration `{found['config']}` ({found['hash']}). Clock: {found['clock_mhz']} MHz, "
         f"{found['target_mhz']:g} MHz wanted: {met}.",
         "",
+        *_use(found),
         *_table(
             ("sites", "used", "of", "share"),
             [
@@ -145,6 +146,18 @@ def page(found: Mapping) -> str:
         "Tools: " + ", ".join(found["tools"]) + ".",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _use(found: Mapping) -> list[str]:
+    """Tell how to load the bitstream and talk to the board, where there is one."""
+    if not found["timing_met"]:
+        return []
+    return [
+        f"    {found['loader']} {found['board']}.bit",
+        f"    firstspike generate --backend serial --port PORT --config {found['config']} "
+        f"--baud {found['baud']}",
+        "",
+    ]
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -13,6 +13,7 @@ ULX3S_85F = Board(
     leds=tuple(("led", i) for i in range(4)),
     device="85k",
     package="CABGA381",
+    loader="openFPGALoader -b ulx3s",
 )
 
 ULX3S_45F = Board(
@@ -26,4 +27,5 @@ ULX3S_45F = Board(
     leds=tuple(("led", i) for i in range(4)),
     device="45k",
     package="CABGA381",
+    loader="openFPGALoader -b ulx3s",
 )

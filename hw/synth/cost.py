@@ -8,8 +8,14 @@ import math
 from hw.spec.params import CoreParams
 from hw.synth.cost_table import BRAM, DSP, LUT
 
-#: Bits of a block RAM 1024 words deep or deeper, parity included.
-_BLOCK = 18 * 1024
+#: Forms of a block RAM: bits of a word by words.
+_FORMS = {36: 512, 18: 1024, 9: 2048, 4: 4096, 2: 8192, 1: 16384}
+
+#: Words of a memory that synthesis builds of LUTs.
+_SMALL = 32
+
+#: Bits of an event, and of a word of vector memory in two parts.
+_EVENT, _WORD = 14, (18, 6)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +37,42 @@ class Cost:
     bram: int
 
 
+def arrangement(words: int, bits: int) -> tuple[int, int]:
+    """Block RAMs of a memory, and how many of them hold the same bit of different words.
+
+    All have the form that takes the fewest, and among equals that which leaves least to choose.
+    """
+    forms = ((math.ceil(bits / w), math.ceil(words / depth)) for w, depth in _FORMS.items())
+    return min((side * rows, rows) for side, rows in forms)
+
+
+def blocks(words: int, bits: int) -> int:
+    """Block RAMs of a memory."""
+    return arrangement(words, bits)[0]
+
+
+def memories(params: CoreParams) -> int:
+    """Block RAMs of the memories that grow with the configuration."""
+    spike = params.integrator == "spike"
+    inputs, streams = params.max_inputs, params.scaler_streams
+    found = [
+        blocks(params.batch * inputs << spike, _EVENT),
+        blocks(inputs // params.input_width, 16 * params.input_width),
+        streams * blocks(params.max_outputs // streams, params.accumulator_width),
+    ]
+    if params.external:
+        places = params.ring_groups * params.sub_tiles
+        rings = [places * rows for rows in (32, 8)]
+        found += [blocks(words, params.beat_bits) for words in rings if words > _SMALL]
+    else:
+        found.append(blocks(params.memory_beats, params.beat_bits))
+    if params.vector_words:
+        depth = params.vector_words // params.vector_width
+        copies = 3 * params.vector_width
+        found += [copies * blocks(depth, bits) for bits in _WORD]
+    return sum(found)
+
+
 def features(params: CoreParams) -> dict[str, float]:
     """Sizes that cells grow with.
 
@@ -46,17 +88,20 @@ def features(params: CoreParams) -> dict[str, float]:
         "spike lanes": lanes if spike else 0,
         "streams": params.scaler_streams,
         "external": external,
-        "external lanes": lanes if external else 0,
         "sub tiles": params.sub_tiles > 1,
         "token": token,
         "vector width": width,
+        "encoder": params.encoder,
+        "encoder width": width if params.encoder else 0,
         "batch": params.batch > 1,
-        "batch bits": math.log2(params.batch),
-        "memory blocks": 0 if external else params.memory_beats * params.beat_bits / _BLOCK,
-        "vector blocks": params.vector_words * 24 / _BLOCK,
-        "output blocks": params.max_outputs * params.accumulator_width / _BLOCK,
-        "event blocks": params.batch * params.max_inputs * 18 / _BLOCK,
+        "choices": 0 if external else _choices(params.memory_beats, params.beat_bits),
+        "memories": memories(params),
     }
+
+
+def _choices(words: int, bits: int) -> int:
+    """Choices between two bits behind the block RAMs of a memory."""
+    return (arrangement(words, bits)[1] - 1) * bits
 
 
 def core_cost(params: CoreParams) -> Cost:

@@ -1,30 +1,57 @@
 """Coefficients of `hw/synth/cost.py`; ``python -m tools.cost`` writes them."""
 
+#: Configurations whose synthesis they are fitted to.
+FITTED = (
+    "mac128-axi",
+    "mac16-token",
+    "mac32-axi",
+    "mac32-encoder",
+    "mac32-token",
+    "mac64",
+    "mac64-axi",
+    "mac8",
+    "mac8-encoder",
+    "mac8-small",
+    "mac8-token",
+    "mac8-token-small",
+    "spike128-axi",
+    "spike16-token",
+    "spike32-axi",
+    "spike32-token",
+    "spike64",
+    "spike64-axi",
+    "spike8",
+    "spike8-token",
+    "ulx3s",
+)
+
 LUT = {
-    "one": 2682.121,
-    "mac lanes": 155.306,
-    "spike": 623.997,
-    "spike lanes": 201.244,
-    "sub tiles": 902.082,
-    "token": 8570.347,
-    "vector width": 2428.5,
-    "memory blocks": 5.624,
+    "one": 3178.44,
+    "mac lanes": 129.261,
+    "spike": 927.758,
+    "spike lanes": 168.465,
+    "external": 983.024,
+    "sub tiles": 221.553,
+    "token": 8356.34,
+    "vector width": 2471.264,
+    "encoder": 1165.82,
+    "encoder width": 1132.17,
+    "choices": 0.84,
 }
 
 DSP = {
-    "one": 5.0,
+    "one": 5.001,
     "mac lanes": 0.5,
     "streams": 4.0,
-    "token": 8.0,
-    "vector width": 17.5,
+    "token": 8.491,
+    "vector width": 13.332,
+    "encoder": 1.507,
+    "encoder width": 6.919,
 }
 
 BRAM = {
-    "one": 3.984,
-    "external lanes": 0.106,
-    "token": 17.348,
-    "vector width": 0.02,
-    "memory blocks": 1.029,
-    "vector blocks": 0.029,
-    "event blocks": 10.785,
+    "one": 1.49,
+    "vector width": 1.222,
+    "encoder": 2.756,
+    "memories": 1.023,
 }

@@ -4,8 +4,11 @@ import pytest
 
 from hw.baseline.core import DenseCore, DenseParams
 from hw.build import TOP, generate
-from hw.spec.params import CoreConfig
+from hw.spec.configs import CONFIGS
+from hw.spec.params import CoreConfig, CoreParams
 from hw.synth import ecp5, harness
+from hw.synth.cost import core_cost
+from tools import cost, peers
 
 pytestmark = pytest.mark.slow
 
@@ -33,3 +36,45 @@ def test_plain_engine(tmp_path):
     assert 20 < clock < 500
     assert placement.path
     assert placement.used["MULT18X18D"] == sum(part["MULT18X18D"] for part in cells.values())
+
+
+@pytest.mark.parametrize("name", ["mac8-small", "spike32-axi", "ulx3s"])
+def test_prediction(name):
+    """What ``hw.build --check`` says of the core as it is now, synthesized anew."""
+    pytest.importorskip("pyosys")
+    predicted = core_cost(CoreParams(CONFIGS[name]))
+    found = {"LUT": predicted.lut, "DSP": predicted.dsp, "BRAM": predicted.bram}
+    for what, measured in cost.counted(cost.synthesize(name)["cells"]).items():
+        assert abs(found[what] - measured) <= 0.1 * measured, (what, found[what], measured)
+
+
+def test_another_engine(tmp_path):
+    """A multiplier in SystemVerilog, of which parameter, macro and reset are set."""
+    pytest.importorskip("pyosys")
+    (tmp_path / "top.sv").write_text("""
+`include "config.svh"
+module engine #(parameter W = 4) (
+  input logic CK, rstn, input logic [W-1:0] a, b, output logic [2*W-1:0] y
+);
+  always_ff @(posedge CK)
+    if (!rstn) y <= '0;
+    else y <= a * b + `ADDED;
+endmodule
+""")
+    peer = peers.Peer(
+        repository="some/engine",
+        sources=("*.sv",),
+        top="engine",
+        clock="CK",
+        reset="rstn",
+        parameters={"W": 8},
+        defines={"ADDED": "3"},
+        empty=("config.svh",),
+    )
+    text, ports = peers.read(peer, tmp_path, tmp_path / "work")
+    assert [(p["name"], p["width"]) for p in ports] == [("a", 8), ("b", 8), ("y", 16)]
+    netlist = ecp5.synthesize(
+        harness.wrap(text, peers.ADAPTER, ports), harness.TOP, tmp_path / "shell", ports={}
+    )
+    kinds = list(netlist.cells.values())
+    assert kinds.count("MULT18X18D") == 1 and kinds.count("TRELLIS_FF") > 32

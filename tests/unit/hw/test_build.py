@@ -89,6 +89,8 @@ def test_list(capsys):
     assert main(["--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(CONFIGS)
+    assert "8 mac lanes, 262,144 bytes of memory on chip, 1536 inputs, 1024 outputs" in lines[0]
+    assert "bytes of memory outside, 256 inputs, 512 outputs, runs tokens" in str(lines)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,10 @@ def test_a_bitstream_and_its_report(played, tmp_path, capsys):
     ):
         assert f"{number}/6 {step}: " in out
     assert "ulx3s-85f.bit: 55 MHz reached, 50 MHz wanted" in out
+    assert out.endswith(f"Load it with: openFPGALoader -b ulx3s {tmp_path / 'ulx3s-85f.bit'}\n")
+    page = (tmp_path / "report.md").read_text()
+    assert "    openFPGALoader -b ulx3s ulx3s-85f.bit\n" in page
+    assert "--port PORT --config ulx3s --baud 1000000\n" in page
 
 
 def test_steps_are_not_repeated(played, tmp_path, capsys):
@@ -91,6 +95,7 @@ def test_a_missed_clock(played, tmp_path, capsys):
         "or try another --seed.\n"
     )
     assert not (tmp_path / "ulx3s-85f.bit").exists()
+    assert "openFPGALoader" not in (tmp_path / "report.md").read_text()
     assert not json.loads((tmp_path / "report.json").read_text())["timing_met"]
 
 
@@ -102,7 +107,12 @@ def test_a_missed_clock(played, tmp_path, capsys):
         (["--board", "ulx3s-85f"], "Name a folder for the results with --out."),
         (["--board", "ulx3s-85f", "--config", "mac8", "--out", "x"], "Configuration mac8 runs no "),
         (["--board", "ulx3s-45f", "--check"], "Configuration ulx3s keeps weights and caches in "),
-        (["--board", "arty-a7-100t", "--check"], "Arty-a7-100t has no bitstream here, only "),
+        (["--board", "arty-a7-100t", "--check"], "Board arty-a7-100t has no bitstream here, "),
+        (["--board", "ulx3s-85f", "--check", "--mhz", "47"], "No clock of 47 MHz can be made "),
+        (["--board", "ulx3s-85f", "--check", "--mhz", "0"], "Clock and baud rate must be above 0"),
+        (["--board", "ulx3s-85f", "--out", "x", "--baud", "0"], "Clock and baud rate must be ab"),
+        (["--board", "ulx3s-85f", "--check", "--baud", "30000000"], "A clock of 50 MHz has 1.67 "),
+        (["--board", "ulx3s-85f", "--check", "--integrator", "spike"], "A board's core has the "),
         (["--board", "ulx3s-85f", "--out", "x", "--mhz", "47"], "No clock of 47 MHz can be made "),
         (["--check"], "Name a board to check with --board; --list-boards shows them."),
     ],
@@ -123,9 +133,26 @@ def test_missing_tools(tmp_path, monkeypatch, capsys):
 
 def test_lists_and_checks(capsys):
     assert main(["--list-boards"]) == 0
-    assert "ulx3s-85f      Radiona ULX3S with an LFE5U-85F, 50 MHz\n" in capsys.readouterr().out
-    assert main(["--board", "ulx3s-85f", "--check"]) == 0
-    assert capsys.readouterr().out.startswith("ulx3s on ulx3s-85f, predicted: ")
+    assert capsys.readouterr().out.splitlines() == [
+        "ulx3s-85f      Radiona ULX3S with an LFE5U-85F: ulx3s, aiming at 50 MHz",
+        "ulx3s-45f      Radiona ULX3S with an LFE5U-45F: too small for every configuration",
+        "ecpix5-85f     LambdaConcept ECPIX-5 with an LFE5UM5G-85F: ulx3s, aiming at 50 MHz",
+        "arty-a7-100t   Digilent Arty A7-100T: constraints only, for its vendor's tool",
+    ]
+    assert main(["--board", "ulx3s-85f", "--check", "--mhz", "62.5"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("ulx3s on ulx3s-85f, predicted: ")
+    assert second == "It fits; place and route tells whether it reaches 62.5 MHz."
+    assert main(["--board", "ulx3s-85f", "--config", "mac8", "--check"]) == 1
+    assert capsys.readouterr().out == ""
+
+
+def test_a_number_that_is_none(capsys):
+    for text in ("x", "1/0"):
+        with pytest.raises(SystemExit):
+            main(["--board", "ulx3s-85f", "--mhz", text])
+        error = capsys.readouterr().err
+        assert f"--mhz: wanted a number such as 50 or 62.5, not '{text}'\n" in error
 
 
 def test_constraints_alone(tmp_path, capsys):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from hw.synth import tools
+from hw.synth import ecp5, tools
 from hw.synth.ecp5 import Netlist, Placement, Step
 
 CELLS = {
@@ -85,3 +85,28 @@ def test_failing_tool(monkeypatch, tmp_path):
         tools.run("pyosys", program, ["no such top"], **where, progress=lines.append)
     assert log.read_text() == "a\nno such top\n\n"
     assert lines == ["a", "no such top", "no such top"]
+
+
+def test_names_are_kept_where_hiding_them_fails(tmp_path, monkeypatch):
+    """Yosys stumbles over some designs with hidden names; any other failure is told at once."""
+    said = ["ERROR: Assert `GetSize(conn.first) == GetSize(conn.second)' failed in x", None]
+    asked = []
+
+    def run(module, program, arguments, **_):
+        asked.append(arguments)
+        if message := said[len(asked) - 1]:
+            raise tools.ToolError(message)
+        (tmp_path / "top.json").write_text(
+            json.dumps({"modules": {"top": {"cells": {}, "ports": {}}}})
+        )
+
+    monkeypatch.setattr(tools, "run", run)
+    assert ecp5.synthesize("", "top", tmp_path, ports={}, glue=["inner"]).cells == {}
+    assert asked[0][2:4] == ["rename -hide top/w:*", "rename -hide inner/w:*"]
+    assert asked[1] == asked[0][:2] + asked[0][4:]
+    for again in (said[:1] * 2, ["ERROR: no such module", None]):
+        asked.clear()
+        said[:] = again
+        with pytest.raises(tools.ToolError):
+            ecp5.synthesize("", "top", tmp_path, ports={})
+        assert len(asked) == sum(message is not None for message in again)

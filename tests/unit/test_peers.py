@@ -1,0 +1,94 @@
+"""Other engines beside ours: how they are read, and the page."""
+
+import json
+from pathlib import Path
+
+from hw.synth import tools
+from tools import peers, peers_page
+from tools.area_job import Job
+from tools.peers_page import Measured
+
+PEER = peers.Peer(
+    repository="some/engine",
+    sources=("rtl/*.sv",),
+    top="engine",
+    clock="CK",
+    reset="rstn",
+    parameters={"R": 4},
+    defines={"W": "8"},
+    empty=("config.svh",),
+)
+
+PORTS = [
+    {"name": "CK", "direction": "input", "width": 1},
+    {"name": "rstn", "direction": "input", "width": 1},
+    {"name": "x", "direction": "input", "width": 8},
+    {"name": "y", "direction": "output", "width": 24},
+]
+
+
+def test_how_a_peer_is_read(tmp_path):
+    (tmp_path / "rtl").mkdir()
+    for name in ("b.sv", "a.sv", "c.v"):
+        (tmp_path / "rtl" / name).write_text("")
+    first, second, *_, last = peers.commands(PEER, tmp_path, Path("work"))
+    assert first == f"read_verilog -sv -Iwork -DW=8 {tmp_path}/rtl/a.sv {tmp_path}/rtl/b.sv"
+    assert second == "hierarchy -top engine -chparam R 4"
+    assert last == "write_json plain.json"
+
+
+def test_clock_and_reset_are_those_of_the_shell():
+    text = peers.adapter(PEER, PORTS)
+    assert text.startswith("module peer(input clk, input rst, input [7:0] x, output [23:0] y);\n")
+    assert "engine_ inner(.CK(clk), .rstn(!rst), .x(x), .y(y));" in text
+
+
+def test_the_clock_from_outside_counts():
+    clocks = {"$glbnet$clk$TRELLIS_IO_IN": 19.5, "$glbnet$core.inner.SCK": 7.0}
+    assert peers.main_clock(clocks) == 19.5
+
+
+def test_the_page_has_engines_that_were_placed(tmp_path, monkeypatch):
+    theirs, our = tmp_path / "peers", tmp_path / "area"
+    theirs.mkdir()
+    monkeypatch.setattr(peers_page, "PEERS", theirs)
+    monkeypatch.setattr(peers_page, "OURS", our)
+    kept = Measured(
+        {"LUT4": 600, "CCU2C": 100, "TRELLIS_FF": 320, "MULT18X18D": 8},
+        [99.0, 100.0],
+        "some/engine @ 1",
+        "now",
+    )
+    (theirs / "odin.json").write_text(json.dumps(vars(kept)))
+    ours = Job("mac", 32, measured="then")
+    ours.save(our)
+    assert "`mac32` | this" not in peers_page.page()
+    ours.cells, ours.clocks = {"lanes": {"LUT4": 3200}}, [50.0]
+    ours.save(our)
+    text = peers_page.page()
+    assert "| `odin` | some/engine @ 1 | now |" in text
+    assert "| 600 | 100 | 320 | 8 | 0 | 0 | 800 | 100.0 MHz | 99.0, 100.0 |" in text
+    assert "| `odin` | 0.5 | 1,600 | 640 | 16.00 | 0.05 | 16,000 |" in text
+    assert "| `mac32` | 32 | 100 | 0 | 0.00 | 1.60 | 2,000 |" in text
+
+
+def test_every_peer_has_its_line():
+    assert set(peers.PEERS) < set(peers_page.ENTRIES)
+
+
+def test_one_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(peers, "RESULTS", tmp_path)
+    assert peers.main([str(tmp_path), "--only", "odin"]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/ODIN is missing; make it with: git clone "
+        f"https://github.com/ChFrenkel/ODIN {tmp_path}/ODIN\n"
+    )
+    (tmp_path / "ODIN").mkdir()
+    monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
+    assert peers.main([str(tmp_path), "--only", "odin"]) == 2
+    assert "pyosys is missing; install it with: " in capsys.readouterr().err
+
+
+def test_the_page_is_that_of_the_record():
+    """If this fails, run ``python -m tools.peers``."""
+    assert peers.PAGE.read_text("utf-8") == peers_page.page()
