@@ -160,7 +160,9 @@ def page(folder: Path, seeds: list[int]) -> str:
         "lose a fifth of the variance that others",
         "do, so that most of the silence is behind GELU and in front of the attention's output. "
         "*Without training*: only thresholds and",
-        "biases change, and each tensor loses the same part of its variance.",
+        "biases change, and each tensor loses the same part of its variance. An epoch of gradients "
+        "through quantizers (`--aware-epochs 1`",
+        "without `--fit`, an earlier version, seed 1) reached 81.5 % with 62.9 % silent.",
         "Matterhorn reports 61.2 % silent neurons at -0.92",
         "points (SST-2, BERT-base, another rule for the dead zone; `docs/papers.md`). An empty "
         "field is not measured yet.",

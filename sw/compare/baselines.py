@@ -118,7 +118,7 @@ BASELINES: tuple[Baseline, ...] = (
     _golden("companded", "signed, companded", "ours", table="companded"),
     _golden("fp4", "signed, ladder of FP4", "ours", table="fp4"),
     _golden(
-        "mttfs-k1-crossbar",
+        "crossbar-k1",
         "M-TTFS, dead zone k = 1, on ideal crossbars",
         "Matterhorn, not trained for it; 32 rows of 4-bit weights, scales and integers ours",
         table="mttfs",
@@ -126,7 +126,7 @@ BASELINES: tuple[Baseline, ...] = (
         crossbar=True,
     ),
     _golden(
-        "companded-crossbar",
+        "crossbar",
         "signed, companded, on ideal crossbars",
         "ours",
         table="companded",
