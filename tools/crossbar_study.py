@@ -71,6 +71,16 @@ LARGE = (
     ("9 bits, range not calibrated", IDEAL.with_bits(9)),
     ("6 bits, range calibrated", IDEAL.with_bits(6, 1)),
     ("256 rows", PRESETS["ideal"].replace(rows=256)),
+    ("written with a deviation of 0.4 levels", IDEAL.replace(programming_sigma=0.4)),
+    (
+        "the same, up to four pulses",
+        IDEAL.replace(programming_sigma=0.4, pulses=4, tolerance=0.2),
+    ),
+    ("read with a deviation of 0.2 levels", IDEAL.replace(read_sigma=0.2)),
+    ("1 % of the cells stuck", _stuck(0.01)),
+    ("the same, one-bit cells, polarities apart", _stuck_bits(0.01)),
+    ("conductances at 0.9", IDEAL.replace(drift=0.9)),
+    ("the same, gain set to the inverse", _drifted(0.9)),
 )
 
 STUDIES = (
