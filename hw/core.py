@@ -97,10 +97,10 @@ class Core(wiring.Component):
         outputs = registers.output_data
         m.d.comb += [
             outputs.readable.eq(outputs.address < 2 * params.max_outputs),
-            outputs.read_data.eq(matrix.word),
             matrix.fault.eq(registers.fault),
             registers.scale_base.eq(matrix.bases[registers.mode.vector]),
         ]
+        m.d.sync += outputs.read_data.eq(matrix.word)
         if params.vector_words:
             self._connect_token_unit(m, registers, inputs, matrix)
             return m

@@ -22,6 +22,7 @@ from hw.spec.codes import BLOCK
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
 from hw.spec.registers import CROSSBAR_COUNTERS, REGISTERS, Error
+from hw.synapse.crossbar.delay import LongDelay
 from hw.synapse.crossbar.lanes import CrossbarLanes, array_layout
 from hw.synapse.external import ExternalMemory, axi_signature
 from hw.synapse.onchip import OnChipMemory
@@ -31,6 +32,9 @@ LANES = {"mac": MacLanes, "spike": SpikeLanes}
 
 #: Ports of the output buffer that are the unit's.
 OUTPUTS = ("word", "accumulator", "tile_done")
+
+#: Cycles up to which heads keep pace with their rows in registers; beyond, in a memory.
+MOST_STAGES = 64
 
 
 class MatrixUnit(wiring.Component):
@@ -127,7 +131,8 @@ class MatrixUnit(wiring.Component):
         params = self._params
         m.submodules.check = check = InstructionCheck(params)
         memory = self.external_memory if params.external else OnChipMemory
-        m.submodules.synapse = synapse = memory(params)
+        domain = {"domain": self._domain} if params.external else {}
+        m.submodules.synapse = synapse = memory(params, **domain)
 
         def abort(unit):  # by a register alone, as that reaches everything
             return DomainRenamer(self._domain)(ResetInserter(self.stop)(unit))
@@ -225,7 +230,13 @@ class MatrixUnit(wiring.Component):
         connect(m, engine.read, synapse.read)
         connect(m, encoder.events, engine.events)
         beat, head = engine.beat, synapse.read.head_data
-        for stage in range(1, lanes.latency):  # a head must not overtake the rows before it
+        stages = lanes.latency  # a head must not overtake the rows before it
+        if stages > MOST_STAGES:
+            both = data.StructLayout({"beat": beat.shape(), "head": len(head)})
+            m.submodules.later = later = ResetInserter(self.stop)(LongDelay(both, stages - 1))
+            m.d.comb += [later.value.beat.eq(beat), later.value.head.eq(head)]
+            beat, head, stages = later.later.beat, later.later.head, 1
+        for stage in range(1, stages):
             later_beat = Signal.like(beat, name=f"beat_{stage}")
             later_head = Signal.like(head, name=f"head_{stage}")
             m.d.sync += [later_beat.eq(beat), later_head.eq(head)]

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from hw.spec.codes import BLOCK
 from hw.spec.crossbar import PRESETS, Crossbar
+from sw.convert.container import ConvertedModel
+from sw.convert.regroup import regroup
 from sw.errors import UserError
 
 SYNAPSES = ("memory", "crossbar")
+
+
+def fitted(model: ConvertedModel, crossbar: Crossbar | None) -> ConvertedModel:
+    """Give weights that share an array of crossbars one scale, where it has more than 32 rows."""
+    return regroup(model, crossbar.rows) if crossbar and crossbar.rows > BLOCK else model
 
 
 def choose_crossbar(

@@ -6,10 +6,11 @@ import dataclasses
 
 from torch import Tensor
 
-from hw.spec.codes import BLOCK
+from hw.spec.codes import TABLES
 from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
-from sw.convert.regroup import regroup
+from sw.convert.remap import remap
+from sw.crossbar import fitted
 from sw.errors import UserError
 from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
@@ -75,6 +76,7 @@ def evaluate(
     rungs: tuple[str, ...] = RUNGS,
     crossbar: Crossbar | None = None,
     columns: int = 64,
+    by_cells: bool = False,
     report=print,
 ) -> Evaluation:
     """Measure perplexity over disjoint windows.
@@ -97,6 +99,8 @@ def evaluate(
         Arrays that multiply on the golden rung.
     columns : int
         Columns of an array.
+    by_cells : bool
+        Choose weights by what their cells have become.
     report : callable
         Receives a line when a rung is done.
 
@@ -112,8 +116,14 @@ def evaluate(
             f"the text has {len(tokens)} tokens, one window takes {window}; lower --window or "
             "give a longer text"
         )
-    if crossbar and crossbar.rows > BLOCK:
-        model = regroup(model, crossbar.rows)
+    model = fitted(model, crossbar)
+    if crossbar and by_cells:
+        if TABLES[table].silent_level != TABLES[table].zero:
+            raise UserError(
+                "the sums of weights of silent codes are those that were written: --remap needs a "
+                f"table whose silence is zero, such as companded, not {table}"
+            )
+        model = remap(model, crossbar, lanes=columns)
     measured: dict[str, Perplexity] = {}
     shares: dict = {}
     counters: dict | None = None

@@ -42,7 +42,7 @@ WITH_PARTS = ("encoder", "synapse", "token", "vectors")
 #: Signs of what nextpnr is at, in what it prints.
 STAGES = {
     "Packing": "packs",
-    "analytical placer": "places",
+    "Static placer": "places",
     "annealing": "refines",
     "Rout": "routes",
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import json
 import sys
 import time
@@ -41,6 +42,9 @@ class Study:
     plain: Callable[[float], Crossbar]
     mitigated: Callable[[float], Crossbar]
     mitigation: str
+    by_cells: bool = False
+    #: Mitigations apart: label, arrays, and whether weights are chosen by the cells as they are.
+    apart: tuple[tuple[str, Callable[[float], Crossbar], bool], ...] = ()
 
 
 def _drifted(left: float) -> Crossbar:
@@ -48,6 +52,29 @@ def _drifted(left: float) -> Crossbar:
     converter = UniformConverter(bits=10, gain=gain)
     return IDEAL.replace(drift=left, converter=converter)
 
+
+def _stuck(share: float) -> Crossbar:
+    return IDEAL.replace(stuck_low=share / 2, stuck_high=share / 2)
+
+
+def _stuck_phases(share: float) -> Crossbar:
+    return _stuck(share).replace(signs="phases")
+
+
+def _stuck_bits(share: float) -> Crossbar:
+    return _stuck_phases(share).replace(mapping="sliced")
+
+
+#: What is measured of SmolLM2.
+LARGE = (
+    ("10-bit converter", IDEAL),
+    ("9 bits, range not calibrated", IDEAL.with_bits(9)),
+    ("6 bits, range calibrated", IDEAL.with_bits(6, 1)),
+    ("256 rows", PRESETS["ideal"].replace(rows=256)),
+    ("read noise 0.2", IDEAL.replace(read_sigma=0.2)),
+    ("error of writing 0.2", IDEAL.replace(programming_sigma=0.2)),
+    ("1 % of cells stuck", _stuck(0.01)),
+)
 
 STUDIES = (
     Study(
@@ -78,11 +105,17 @@ STUDIES = (
         "stuck",
         "share of cells stuck, half of them high",
         (0.003, 0.01, 0.03),
-        lambda share: IDEAL.replace(stuck_low=share / 2, stuck_high=share / 2),
-        lambda share: IDEAL.replace(
-            mapping="sliced", signs="phases", stuck_low=share / 2, stuck_high=share / 2
+        _stuck,
+        _stuck_bits,
+        "one-bit cells (`sliced`), polarities read apart, and weights chosen by what their cells "
+        "have become (`firstspike eval --remap`)",
+        by_cells=True,
+        apart=(
+            ("weights chosen by cells", _stuck, True),
+            ("polarities apart", _stuck_phases, False),
+            ("polarities apart, by cells", _stuck_phases, True),
+            ("`sliced`", _stuck_bits, False),
         ),
-        "one-bit cells (`sliced`) instead of cells of nine levels",
     ),
     Study(
         "drift",
@@ -99,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Evaluate; plot; write the page."""
     parser = argparse.ArgumentParser(prog="python -m tools.crossbar_study", description=__doc__)
     parser.add_argument("--tokens", type=int, default=1024)
+    parser.add_argument("--large", type=int, metavar="TOKENS", help="measure SmolLM2 on so many")
     parser.add_argument("--json", type=Path, help="keep measurements, and go on from them")
     options = parser.parse_args(arguments)
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
@@ -106,8 +140,10 @@ def main(arguments: list[str] | None = None) -> int:
     text = resolve_text(TEXT)[START : START + 16 * options.tokens]
     ids = torch.tensor(Tokenizer.from_spec(model.tokenizer_spec).encode(text)[: options.tokens])
 
-    def perplexity(crossbar: Crossbar | None) -> float:
-        key = f"{options.tokens} {crossbar!r}"
+    def perplexity(
+        crossbar: Crossbar | None, by_cells: bool = False, model=model, ids=ids
+    ) -> float:
+        key = f"{model.name} {len(ids)} {crossbar!r}" + " by cells" * by_cells
         if key not in kept:
             start = time.monotonic()
             result = evaluate(
@@ -118,6 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
                 table=model.table,
                 rungs=("golden",),
                 crossbar=crossbar,
+                by_cells=by_cells,
                 report=lambda line: None,
             )
             kept[key] = result.perplexity["golden"]
@@ -133,13 +170,29 @@ def main(arguments: list[str] | None = None) -> int:
     }
     heights = {rows: perplexity(PRESETS["ideal"].replace(rows=rows)) for rows in (32, 256)}
     found = {
-        study.name: [(p, perplexity(study.plain(p)), perplexity(study.mitigated(p)))
-                     for p in study.points]
+        study.name: [
+            (
+                p,
+                perplexity(study.plain(p)),
+                perplexity(study.mitigated(p), study.by_cells),
+                *(perplexity(made(p), by_cells) for _, made, by_cells in study.apart),
+            )
+            for p in study.points
+        ]
         for study in STUDIES
-    }  # fmt: skip
+    }
+    large = []
+    if options.large:
+        big = open_model("smollm2-135m")
+        read = Tokenizer.from_spec(big.tokenizer_spec).encode(text)[: options.large]
+        of = functools.partial(perplexity, model=big, ids=torch.tensor(read))
+        large = [("digital lanes", of(None))]
+        large += [(label, of(crossbar)) for label, crossbar in LARGE]
     for study in STUDIES:
         _plot(study, found[study.name], base)
-    (DOCS / "crossbar_study.md").write_text(_page(options.tokens, base, presets, heights, found))
+    (DOCS / "crossbar_study.md").write_text(
+        _page(options.tokens, base, presets, heights, found, large, options)
+    )
     return 0
 
 
@@ -149,9 +202,9 @@ def _plot(study: Study, points, base: float) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(5, 3.2))
-    x = [point for point, _, _ in points]
-    axes.plot(x, [plain for _, plain, _ in points], "o-", label="as it is")
-    axes.plot(x, [better for _, _, better in points], "s--", label="mitigated")
+    x = [point[0] for point in points]
+    axes.plot(x, [point[1] for point in points], "o-", label="as it is")
+    axes.plot(x, [point[2] for point in points], "s--", label="mitigated")
     axes.axhline(base, color="grey", linewidth=0.8, label="digital lanes")
     axes.set(xlabel=study.axis, ylabel="perplexity", yscale="log")
     if study.name in ("programming", "read", "stuck"):
@@ -162,13 +215,14 @@ def _plot(study: Study, points, base: float) -> None:
     pyplot.close(figure)
 
 
-def _page(tokens: int, base: float, presets, heights, found) -> str:
+def _page(tokens: int, base: float, presets, heights, found, large, options) -> str:
+    more = f" --large {options.large}" if options.large else ""
     text = (
         "# Accuracy on crossbars\n\n"
-        f"Written by `python -m tools.crossbar_study --tokens {tokens}`. Perplexity of the bundled "
-        f"model on {tokens} tokens of *Persuasion* from character {START:,}, golden model, arrays "
-        f"of 32 rows and 64 columns, seed 0, one seed only; digital lanes {base:.2f}. Everything "
-        "but what is studied is ideal: mapping `pair`, 10-bit converter.\n\n"
+        f"Written by `python -m tools.crossbar_study --tokens {tokens}{more}`. Perplexity of the "
+        f"bundled model on {tokens} tokens of *Persuasion* from character {START:,}, golden model, "
+        f"arrays of 32 rows and 64 columns, seed 0, one seed only; digital lanes {base:.2f}. "
+        "Everything but what is studied is ideal: mapping `pair`, 10-bit converter.\n\n"
         + table(
             ["preset", "perplexity"],
             [(f"`{name}`", f"{value:.2f}") for name, value in presets.items()],
@@ -181,20 +235,29 @@ def _page(tokens: int, base: float, presets, heights, found) -> str:
         + table(["rows", "perplexity"], [(r, f"{value:.2f}") for r, value in heights.items()])
     )
     for study in STUDIES:
-        rows = [(f"{p:g}", f"{a:.2f}", f"{b:.2f}") for p, a, b in found[study.name]]
+        rows = [(f"{p:g}", *(f"{n:.2f}" for n in measured)) for p, *measured in found[study.name]]
+        labels = [label for label, _, _ in study.apart]
         text += (
             f"\n## {study.axis[0].upper()}{study.axis[1:]}\n\n"
             f"![{study.axis}](plots/crossbar_{study.name}.svg)\n\n"
             f"Mitigated: {study.mitigation}.\n\n"
-            + table([study.axis, "as it is", "mitigated"], rows)
+            + table([study.axis, "as it is", "mitigated", *labels], rows)
         )
-    gains = {study.name: max(a / b for _, a, b in found[study.name]) for study in STUDIES}
+    gains = {s.name: max(point[1] / point[2] for point in found[s.name]) for s in STUDIES}
     best = max(gains, key=lambda name: gains[name])
     mitigation = next(s.mitigation for s in STUDIES if s.name == best)
-    return text + (
+    text += (
         f"\nWhat helped most, by the largest ratio of perplexities: `{best}`, {mitigation} "
         f"({gains[best]:.1f} times).\n"
     )
+    if large:
+        text += (
+            "\n## SmolLM2-135M\n\n"
+            f"The same on the first {options.large} tokens of that text, in one window: too few to "
+            "say how good the model is, enough to see what arrays change.\n\n"
+            + table(["arrays", "perplexity"], [(label, f"{n:.2f}") for label, n in large])
+        )
+    return text
 
 
 if __name__ == "__main__":

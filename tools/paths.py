@@ -24,13 +24,16 @@ from tools.area_job import plain, signal
 #: ns from the clock to an output.
 CLOCKED = {"TRELLIS_FF": 0.5, "DP16KD": 5.7, "TRELLIS_DPR16X4": 0.8}
 
+#: ns from the clock to the outputs of a block with a register there, and through a multiplier.
+REGISTERED, MULTIPLIED = 1.0, 3.9
+
 #: ns of a wire with one end, and for each doubling of its ends.
 WIRE, DOUBLING = 0.75, 0.3
 
 #: Inputs that are joined to their driver without a wire.
 _DIRECT = {"PFUMX": ("ALUT", "BLUT"), "L6MUX21": ("D0", "D1"), "CCU2C": ("CIN",)}
 
-_CLOCKS = ("CLK", "CLKA", "CLKB", "WCK", "RAD")
+_CLOCKS = ("CLK", "CLK0", "CLKA", "CLKB", "WCK", "RAD")
 
 
 class SlowPath(NamedTuple):
@@ -42,8 +45,29 @@ class SlowPath(NamedTuple):
     count: int
 
 
-def arcs(kind: str, connections: dict[str, list]) -> Iterator[tuple[str, str, float]]:
-    """Yield inputs and outputs of a cell that has no clock, with ns between them."""
+def _registered(cell: dict, stage: str) -> bool:
+    return cell.get("parameters", {}).get(f"REG_{stage}_CLK", "NONE") != "NONE"
+
+
+def clocked(cell: dict, pin: str) -> float | None:
+    """Return ns from the clock to an output, or from an input to it; None if no register is there.
+
+    A multiplier may have registers at its factors, its product, both or neither.
+    """
+    kind, drives = cell["type"], cell["port_directions"][pin] == "output"
+    if kind == "MULT18X18D":
+        factors, product = _registered(cell, "INPUTA"), _registered(cell, "OUTPUT")
+        if not (product if drives else factors):
+            return MULTIPLIED if factors or product else None
+        return REGISTERED if drives else 0
+    if kind == "DP16KD" and drives and cell["parameters"][f"REGMODE_{pin[2]}"] == "OUTREG":
+        return REGISTERED
+    return CLOCKED.get(kind) if drives or kind not in CLOCKED else 0
+
+
+def arcs(cell: dict) -> Iterator[tuple[str, str, float]]:
+    """Yield inputs and outputs of a cell that have no register between them, with ns."""
+    kind, connections = cell["type"], cell["connections"]
     match kind:
         case "LUT4":
             yield from ((pin, "Z", 0.24) for pin in "ABCD")
@@ -60,7 +84,8 @@ def arcs(kind: str, connections: dict[str, list]) -> Iterator[tuple[str, str, fl
         case "MULT18X18D":
             factors = [pin for pin in connections if re.fullmatch(r"[AB]\d+", pin)]
             products = [pin for pin in connections if re.fullmatch(r"P\d+", pin)]
-            yield from ((a, p, 3.9) for a in factors for p in products)
+            if not _registered(cell, "INPUTA") and not _registered(cell, "OUTPUT"):
+                yield from ((a, p, MULTIPLIED) for a in factors for p in products)
 
 
 class Timing:
@@ -105,7 +130,7 @@ class Timing:
         after: dict[int, list[tuple[int, float]]] = defaultdict(list)
         for name, cell in self._cells.items():
             kind, connections = cell["type"], cell["connections"]
-            for pin, out, delay in arcs(kind, connections):
+            for pin, out, delay in arcs(cell):
                 for bit in connections.get(pin, ()):
                     if bit not in self._driver:
                         continue
@@ -114,11 +139,11 @@ class Timing:
                         if isinstance(target, int):
                             after[bit].append((target, reached))
                             waits[target] += 1
-            if kind in CLOCKED:
-                for pin, bits in connections.items():
-                    if cell["port_directions"][pin] == "output":
-                        for bit in bits:
-                            self.arrival[bit], self._begin[bit] = CLOCKED[kind], name
+            for pin, bits in connections.items():
+                delay = clocked(cell, pin)
+                if delay is not None and cell["port_directions"][pin] == "output":
+                    for bit in bits:
+                        self.arrival[bit], self._begin[bit] = delay, name
         ready = [bit for bit in self._driver if not waits[bit]]
         while ready:
             bit = ready.pop()
@@ -135,10 +160,11 @@ class Timing:
         """Return the paths above a limit in ns, the slowest first, those between equals as one."""
         found: dict[tuple[str, str], tuple[float, int]] = {}
         for name, pin, bit, drives in self._pins():
-            kind = self._cells[name]["type"]
-            if drives or kind not in CLOCKED or pin in _CLOCKS or bit not in self.arrival:
+            cell = self._cells[name]
+            setup = clocked(cell, pin)
+            if drives or setup is None or pin in _CLOCKS or bit not in self.arrival:
                 continue
-            delay = self.arrival[bit] + self.wire(bit, kind, pin)
+            delay = self.arrival[bit] + self.wire(bit, cell["type"], pin) + setup
             if delay > limit:
                 role = f":{pin}" if pin in ("CE", "LSR") else ""
                 ends = _name(self._begin[bit]), _name(name) + role

@@ -33,7 +33,7 @@ _STAGES = {
     "Executing ABC9_OPS": "maps logic",
     "Executing JSON": "writes",
     "Packing": "packs",
-    "analytical placer": "places",
+    "Static placer": "places",
     "annealing": "refines",
     "Rout": "routes",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -28,6 +28,8 @@ class BurstReader(wiring.Component):
         Most beats of a burst, 1..256.
     depth : int
         Beats that are kept or on their way, at least ``longest``.
+    domain : str
+        Clock domain of ``draining``; see :func:`hw.bus.forget.forget`.
 
     Members
     -------
@@ -51,12 +53,12 @@ class BurstReader(wiring.Component):
         If a burst does not fit the buffer.
     """
 
-    def __init__(self, params: CoreParams, *, longest: int, depth: int):
+    def __init__(self, params: CoreParams, *, longest: int, depth: int, domain: str = "sync"):
         if not 1 <= longest <= depth:
             raise ValueError(
                 f"depth must hold the longest burst of {longest} beats, not {depth}; raise it"
             )
-        self._params, self._depth = params, depth
+        self._params, self._depth, self._domain = params, depth, domain
         width = params.axi_data_width
         burst = data.StructLayout({"address": params.axi_address_width, "length": range(longest)})
         super().__init__(
@@ -76,7 +78,7 @@ class BurstReader(wiring.Component):
         axi, depth = self.axi, self._depth
         # One place is its output register, which a beat reaches a cycle too late to count on it.
         kept = SyncFIFOBuffered(width=self._params.axi_data_width + 2, depth=depth + 1)
-        m.submodules.kept = ResetInserter(self.draining)(kept)
+        m.submodules.kept = DomainRenamer(self._domain)(ResetInserter(self.draining)(kept))
         error, refused = kept.r_data[-1], Signal()
         m.d.comb += [
             axi.rready.eq(1),
@@ -89,7 +91,7 @@ class BurstReader(wiring.Component):
         ]
         coming = self._ask(m, kept.r_en)
 
-        forget(m, self, refused=refused, quiet=coming == 0)
+        forget(m, self, refused=refused, quiet=coming == 0, domain=self._domain)
         return m
 
     def _ask(self, m, freed):

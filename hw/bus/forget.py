@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, ResetSignal, Signal, Value
 
 
-def forget(m: Module, manager, *, refused: Value, quiet: Value) -> None:
-    """Drain after an error response or an abort, until all answers have come.
+def forget(m: Module, manager, *, refused: Value, quiet: Value, domain: str = "sync") -> None:
+    """Drain after an error response, an abort or a reset, until all answers have come.
 
     Parameters
     ----------
@@ -20,12 +20,20 @@ def forget(m: Module, manager, *, refused: Value, quiet: Value) -> None:
         An error response has come.
     quiet : Value
         No answer is awaited.
+    domain : str
+        Of ``draining``: one without reset, where it resets what shall forget by itself, so that the
+        core's reset need not reach all that; else ``sync``.
     """
     failing = Signal()
     with m.If(refused & ~manager.draining):
-        m.d.sync += [manager.draining.eq(1), failing.eq(1)]
+        m.d[domain] += manager.draining.eq(1)
+        m.d.sync += failing.eq(1)
     with m.If(manager.draining & quiet):
         m.d.comb += manager.failed.eq(failing & ~manager.abort)
-        m.d.sync += [manager.draining.eq(0), failing.eq(0)]
+        m.d[domain] += manager.draining.eq(0)
+        m.d.sync += failing.eq(0)
     with m.If(manager.abort):
-        m.d.sync += [manager.draining.eq(1), failing.eq(0)]
+        m.d[domain] += manager.draining.eq(1)
+        m.d.sync += failing.eq(0)
+    with m.If(ResetSignal("sync", allow_reset_less=True)):
+        m.d[domain] += manager.draining.eq(1)

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 WORD = 32
 
 #: Cycles from an address to what a read of it gives.
-WINDOW_LATENCY = 3
+WINDOW_LATENCY = 4
 
 
 def WindowSignature() -> wiring.Signature:  # noqa: N802 - reads as a signature

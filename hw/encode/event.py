@@ -5,8 +5,12 @@ from __future__ import annotations
 from amaranth.hdl import signed
 from amaranth.lib import data, stream
 
+from hw.encode.digits import LARGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
+
+#: When a row fires: its level, and in which window.
+TIME_FIELDS = {"level": range(LARGEST + 1), "coarse": 1}
 
 
 def event_layout(params: CoreParams) -> data.StructLayout:
@@ -55,6 +59,8 @@ def event_layout(params: CoreParams) -> data.StructLayout:
     negative : unsigned(1)
         ``I -= w`` instead of ``I += w``, unless ``empty``. Lanes negate exactly, with one more bit
         in their adder: ``(2 * I + 1) + (2 * (w ^ -negative) + negative) >> 1``.
+    level, coarse : unsigned(8), unsigned(1)
+        Of crossbars whose arrays hold several blocks: when the row fires.
     """
     block = {
         "last_block": 1,
@@ -67,8 +73,9 @@ def event_layout(params: CoreParams) -> data.StructLayout:
             {"row": range(BLOCK), "code": signed(params.code_width), "empty": 1, "last": 1} | block
         )
     lanes = ("negative", "empty", "gap", "restart", "times16", "ends_group")
+    time = TIME_FIELDS if params.shared > 1 else {}
     return data.StructLayout(
-        {"row": range(BLOCK), "gap_shift": 2, **dict.fromkeys(lanes, 1)} | block
+        {"row": range(BLOCK), "gap_shift": 2, **dict.fromkeys(lanes, 1)} | time | block
     )
 
 

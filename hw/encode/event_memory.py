@@ -137,7 +137,7 @@ class EventMemory(wiring.Component):
         faulty = "level" if self.params.integrator == "spike" else "code"
         width = len(event.data[faulty])
         flip = Signal(width)
-        hit = (self.fault.kind == CODE) & (self.fault.index == fired)
+        hit, following = Signal(), Signal.like(fired)
         m.d.comb += [
             flip.eq(Array(1 << bit % width for bit in range(1 << 6))[self.fault.bit]),
             event.addr.eq(fired),
@@ -148,29 +148,35 @@ class EventMemory(wiring.Component):
             header.data.eq(self.header.p),
             header.en.eq(self.header.valid),
         ]
+        m.d.comb += following.eq(Mux(self.clear, 0, fired + self.fired.valid))
         m.d.sync += [
-            fired.eq(fired + self.fired.valid),
+            fired.eq(following),
+            hit.eq((self.fault.kind == CODE) & (self.fault.index == following)),
             headers.eq(headers + self.header.valid),
             self.completed.eq(self.completed + self.complete),
         ]
         with m.If(self.clear):
-            m.d.sync += [fired.eq(0), headers.eq(0), self.completed.eq(0)]
+            m.d.sync += [headers.eq(0), self.completed.eq(0)]
         if self.params.batch > 1:
-            self._place(m, event, header, fired, headers)
+            self._place(m, event, header, headers)
 
-    def _place(self, m, event, header, fired, headers):
+    def _place(self, m, event, header, headers):
         """Give every vector of a batch a part of the memory, and every block its start there."""
-        origin, start = Signal.like(event.addr), Signal.like(event.addr)
+        origin, start, place = (
+            Signal.like(event.addr, name=name) for name in ("origin", "start", "place")
+        )
         m.d.comb += [
-            event.addr.eq(origin + fired),
+            event.addr.eq(place),
             header.addr.eq(Cat(self.vector, headers)),
             header.data.start.eq(start),
         ]
         m.d.sync += origin.eq(self.vector * self._depth)
         with m.If(self.clear):
-            m.d.sync += start.eq(origin)
-        with m.Elif(self.header.valid):
-            m.d.sync += start.eq(start + self.header.p.count)
+            m.d.sync += [start.eq(origin), place.eq(origin)]
+        with m.Else():
+            m.d.sync += place.eq(place + self.fired.valid)
+            with m.If(self.header.valid):
+                m.d.sync += start.eq(start + self.header.p.count)
 
     def _replay(self, m: Module, event, header):
         m.submodules.landing = landing = Landing(replay_layout(self.params))

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hw.encode import (
-    block_scale,
     block_summary,
+    block_sums,
     classifier,
     digits,
     event_counters,
@@ -14,8 +14,10 @@ from hw.encode import (
     quotient,
     scale_memory,
     scheduler,
+    shared_sums,
 )
 from hw.spec.codes import BLOCK, CodeTable
+from hw.spec.scales import scale_index
 
 
 class Item(NamedTuple):
@@ -66,6 +68,7 @@ def encode(
     codes: bool = False,
     fixed: bool = False,
     integrator: str = "mac",
+    shared: int = 1,
 ) -> Encoded:
     """Encode a vector.
 
@@ -87,6 +90,8 @@ def encode(
         True where every block has the scale 16.
     integrator : str
         ``"mac"`` or ``"spike"``.
+    shared : int
+        Neighbouring blocks that share a scale.
 
     Returns
     -------
@@ -96,7 +101,8 @@ def encode(
     blocks = [values[i : i + BLOCK] for i in range(0, len(values), BLOCK)]
     base, scales = 0, [(0, 0)] * len(blocks)
     if not (codes or fixed):
-        base, scales = scale_memory.model([block_scale.model(b, constant) for b in blocks])
+        sums = shared_sums.model([block_sums.model(block) for block in blocks], shared)
+        base, scales = scale_memory.model([scale_index(*pair, constant) for pair in sums])
 
     classified = []
     for block, (mantissa, shift) in zip(blocks, scales, strict=True):

@@ -176,6 +176,9 @@ class Scheduler(wiring.Component):
             item.code_sum.eq(ended.code_sum),
         ]
 
+        if self.params.shared > 1:
+            m.d.comb += [item.level.eq(event.level), item.coarse.eq(event.coarse)]
+
         # What a block's end takes before the next event does not wait for that.
         offers = self.events.valid | flush | (begins & ~consumed)
         m.d.comb += [

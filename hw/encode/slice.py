@@ -6,6 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.register import plain_register
+
 
 class Slice(wiring.Component):
     """Passes a stream on one cycle later, at full rate; ``ready`` is a register too.
@@ -32,14 +34,15 @@ class Slice(wiring.Component):
         """Keep what came before the source saw that it has to wait."""
         m = Module()
         source, target = self.source, self.target
-        kept, keeps = Signal.like(source.payload), Signal()
+        kept, keeps = Signal.like(source.payload, reset_less=True), Signal()
+        payload = plain_register(m, target.payload)
         m.d.comb += source.ready.eq(~keeps)
         with m.If(~keeps):
             m.d.sync += [kept.eq(source.payload), keeps.eq(source.valid)]
         with m.If(target.ready | ~target.valid):
             m.d.sync += [
                 target.valid.eq(source.valid | keeps),
-                target.payload.eq(Mux(keeps, kept, source.payload)),
+                payload.eq(Mux(keeps, kept, source.payload)),
                 keeps.eq(0),
             ]
         return m

@@ -17,6 +17,7 @@ from hw.encode.input_buffer import InputBuffer, input_signature
 from hw.encode.quotient import UNIT_SCALE, Quotient
 from hw.encode.scale_memory import ScaleMemory
 from hw.encode.scheduler import Scheduler
+from hw.encode.shared_sums import SharedSums
 from hw.integrate.fault import fault_layout
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -191,10 +192,13 @@ class VectorEncoder(wiring.Component):
             block_sums.block.eq(scanned + scan),
         ]
         # The first block is asked for before the scan: a memory's word is registered at once.
-        m.d.sync += [
-            block_scale.sums.p.eq(block_sums.sums),
-            block_scale.sums.valid.eq(scan),
-        ]
+        summed = block_scale.sums
+        if params.shared > 1:
+            m.submodules.shared = shared = SharedSums(params.shared)
+            connect(m, shared.means, block_scale.sums)
+            summed = shared.sums
+            m.d.sync += shared.last.eq(scanned + 1 == blocks)
+        m.d.sync += [summed.p.eq(block_sums.sums), summed.valid.eq(scan)]
 
         # Two cycles from a position to its element: the memories, then a register.
         encoding = Signal(2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import signed
 from amaranth.lib import data
 
+from hw.encode.event import TIME_FIELDS
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
@@ -60,11 +61,14 @@ def beat_layout(params: CoreParams) -> data.StructLayout:
         ``spike``: as in :func:`hw.encode.event.event_layout`.
     line : unsigned(5)
         Of crossbars: number of the row in its group.
+    level, coarse
+        Of those whose arrays hold several groups: as in :func:`hw.encode.event.event_layout`.
     """
     if params.integrator == "mac":
         item = {"code": signed(params.code_width)}
     else:
         item = SPIKE_FIELDS | ({"line": range(BLOCK)} if params.crossbar else {})
+        item |= TIME_FIELDS if params.shared > 1 else {}
     return data.StructLayout(
         {"scale": 1, "sums": 1, "row": 1, "last": 1, "group": group_layout(params), **item}
     )

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.division import divide
 from hw.integrate.fault import ACCUMULATOR, fault_layout
-from hw.memory import NO_COLLISIONS
+from hw.memory import NO_COLLISIONS, cuts
 from hw.spec.cycles import lanes_per_stream
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
@@ -78,30 +78,31 @@ class OutputBuffer(wiring.Component):
         with m.If(self.clear):
             m.d.sync += wide.eq(self.wide)
 
-        base = Signal(range(self._words()))
+        place = Signal(range(self._words()))  # slots follow one another, as tiles do
         with m.If(self.clear):
-            m.d.sync += base.eq(0)
-        with m.Elif(self.valid & self.last):
-            m.d.sync += base.eq(base + self.slot + 1)
+            m.d.sync += place.eq(0)
+        with m.Elif(self.valid):
+            m.d.sync += place.eq(place + 1)
         m.d.comb += self.tile_done.eq(self.valid & self.last)
 
         bank, word = self._locate(wide)
         fetched = []
         for stream, faulty in enumerate(self._faulty(m, wide)):
-            kept = memory.Memory(
-                shape=self._shape, depth=self._words(), init=[], attrs=NO_COLLISIONS
-            )
-            m.submodules[f"bank_{stream}"] = kept
-            store, fetch = kept.write_port(), kept.read_port()
-            m.d.comb += [
-                store.addr.eq(base + self.slot),
-                store.data.eq(faulty),
-                store.en.eq(self.valid),
-                fetch.addr.eq(word),
-            ]
             # A block RAM is too slow for logic behind it; hence a register at once.
-            fetched.append(Signal(self._shape, name=f"fetched_{stream}"))
-            m.d.sync += fetched[-1].eq(fetch.data)
+            fetched.append(Signal(self._shape, name=f"fetched_{stream}", reset_less=True))
+            for first, end in cuts(len(faulty), self._words()):
+                kept = memory.Memory(
+                    shape=end - first, depth=self._words(), init=[], attrs=NO_COLLISIONS
+                )
+                m.submodules[f"bank_{stream}_{first}"] = kept
+                store, fetch = kept.write_port(), kept.read_port()
+                m.d.comb += [
+                    store.addr.eq(place),
+                    store.data.eq(faulty[first:end]),
+                    store.en.eq(self.valid),
+                    fetch.addr.eq(word),
+                ]
+                m.d.sync += fetched[-1][first:end].eq(fetch.data)
 
         asked = Signal(data.StructLayout({"bank": range(max(params.scaler_streams, 2)), "high": 1}))
         chosen = Signal.like(asked)

@@ -18,9 +18,9 @@ SCALE_WIDTH = 8
 ROW_SUM_WIDTH = 9
 SILENT_WIDTH = 8
 
-#: Signed bits of 16 * P_h + P_l + 8 * X, and of d times that.
-PAIR_WIDTH = 21
-TERM_WIDTH = 28
+#: Signed bits of 16 * P_h + P_l + 8 * X, and of d times that, beyond those of P.
+PAIR_BITS = 4
+TERM_BITS = 11
 
 #: Bits of a factor that are multiplied apart from those above them.
 LOW_WIDTH = 17
@@ -165,6 +165,8 @@ class GroupScaler(wiring.Component):
 
     def _term(self, m, tags, *, sum_head, row_sum_head, d_head, b_head):
         """One stream's ``S_g * (d * P + b * X)``, behind seven pipeline registers."""
+        pair_width = self._params.sum_width + PAIR_BITS
+        term_width = self._params.sum_width + TERM_BITS
         heard = Signal(signed(self._params.sum_width), reset_less=True)
         whole = Signal(signed(self._params.sum_width), reset_less=True)
         unheard = Signal(signed(ROW_SUM_WIDTH + SILENT_WIDTH), reset_less=True)
@@ -179,8 +181,8 @@ class GroupScaler(wiring.Component):
             d_early.eq(Cat(d_head, d_early)),
             b_early.eq(Cat(b_head, b_early)),
         ]
-        pair = Signal(signed(PAIR_WIDTH), reset_less=True)
-        factor = Signal(signed(PAIR_WIDTH), reset_less=True)
+        pair = Signal(signed(pair_width), reset_less=True)
+        factor = Signal(signed(pair_width), reset_less=True)
         d, b = (
             Signal(signed(SCALE_WIDTH), reset_less=True),
             Signal(signed(SCALE_WIDTH), reset_less=True),
@@ -193,9 +195,9 @@ class GroupScaler(wiring.Component):
         ]
         # A multiplier has 18 bits: the product of what is above them is added with the offset.
         low = Signal(signed(LOW_WIDTH + SCALE_WIDTH), reset_less=True)
-        high = Signal(signed(TERM_WIDTH - LOW_WIDTH), reset_less=True)
+        high = Signal(signed(term_width - LOW_WIDTH), reset_less=True)
         offset = Signal(signed(SCALE_WIDTH + self._params.code_sum_width), reset_less=True)
-        term = Signal(signed(TERM_WIDTH), reset_less=True)
+        term = Signal(signed(term_width), reset_less=True)
         m.d.sync += [
             low.eq(factor[:LOW_WIDTH] * d),
             high.eq(factor[LOW_WIDTH:].as_signed() * d),
@@ -203,8 +205,8 @@ class GroupScaler(wiring.Component):
             term.eq(low + (high << LOW_WIDTH) + offset),
         ]
         mantissa = tags[5].group.mantissa
-        multiplied = Signal(signed(TERM_WIDTH + 3), reset_less=True)
-        shifted = Signal(signed(TERM_WIDTH + 3 + EXPONENT_SPAN), reset_less=True)
+        multiplied = Signal(signed(term_width + 3), reset_less=True)
+        shifted = Signal(signed(term_width + 3 + EXPONENT_SPAN), reset_less=True)
         m.d.sync += [
             multiplied.eq((term << 2) + Mux(mantissa[0], term, 0) + Mux(mantissa[1], term << 1, 0)),
             shifted.eq(multiplied << tags[6].group.shift),

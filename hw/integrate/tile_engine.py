@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 from hw.encode.event import EventSignature
 from hw.integrate.beat import SPIKE_FIELDS, beat_layout
 from hw.spec.codes import BLOCK
+from hw.spec.crossbar_cycles import array_interval
 from hw.spec.cycles import MEMORY_LATENCY, group_interval
 from hw.spec.formats import SUM_BEATS, W4, W8
 from hw.spec.params import CoreParams
@@ -123,7 +124,10 @@ class TileEngine(wiring.Component):
         head = self._walk_heads(m, head_beats, active & here, ends, restart)
         rows_turn = active if self._params.external else active & head.done
         lacks_row = Mux(enters, ~self.read.ready, ~event.empty & ~here)
-        waits_scaler = hands_over & (~self._scaler_free(m, ends) | (here & ~head.done))
+        free = self._free(m, ends, group_interval(self._params))
+        if self._params.shared > 1:
+            free &= self._array_free(m, event.last_block, ends)
+        waits_scaler = hands_over & (~free | (here & ~head.done))
         waits_memory = lacks_row | (hands_over & ~head.done)
         place = Cat((part + passes)[: len(part)], event.row)
         m.d.comb += [
@@ -191,6 +195,8 @@ class TileEngine(wiring.Component):
             m.d.sync += [getattr(command, f).eq(getattr(event, f)) for f in SPIKE_FIELDS]
             if self._params.crossbar:
                 m.d.sync += command.line.eq(event.row)
+            if self._params.shared > 1:
+                m.d.sync += [command.level.eq(event.level), command.coarse.eq(event.coarse)]
         else:
             m.d.sync += command.code.eq(Mux(event.empty, 0, event.code))
         self._delay(m, command)
@@ -218,9 +224,18 @@ class TileEngine(wiring.Component):
             m.d.sync += head.place.eq(head.place + 1)
         return head
 
-    def _scaler_free(self, m, ends):
-        """Tell whether the item at hand may end its group."""
-        interval = group_interval(self._params)
+    def _array_free(self, m, last, ends):
+        """Tell whether the item at hand may end its group as far as the crossbars' lanes know."""
+        block = Signal(range(self._params.shared))
+        fills = last | (block == self._params.shared - 1)
+        with m.If(self.start):
+            m.d.sync += block.eq(0)
+        with m.Elif(ends):
+            m.d.sync += block.eq(Mux(fills, 0, block + 1))
+        return ~fills | self._free(m, ends & fills, array_interval(self._params.crossbar))
+
+    def _free(self, m, ends, interval):
+        """Tell whether so many cycles have passed."""
         wait, free = Signal(range(interval)), Signal(init=1)
         with m.If(ends):
             m.d.sync += [wait.eq(interval - 1), free.eq(0)]

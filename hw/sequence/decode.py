@@ -7,6 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.register import plain_register
 from hw.sequence.layout import instruction_layout, is_wide
 from hw.sequence.offset import ADDRESS_BITS, INDEX_BITS, Offset
 from hw.spec.codes import BLOCK
@@ -53,6 +54,8 @@ class Decode(wiring.Component):
 
     Members
     -------
+    takes : In(1)
+        Take over what is offered; also in the cycle of ``start``.
     start : In(1)
         Take ``instruction``; pulses, only while ``busy`` is low.
     instruction : In
@@ -71,7 +74,7 @@ class Decode(wiring.Component):
         self.params = params
         super().__init__(
             {
-                "start": In(1),
+                **dict.fromkeys(("takes", "start"), In(1)),
                 "instruction": In(instruction_layout()),
                 "token": In(INDEX_BITS),
                 "position": In(16),
@@ -85,10 +88,10 @@ class Decode(wiring.Component):
         """Resolve counts; measure operands; add strides; judge."""
         m = Module()
         m.submodules.offset = offset = Offset()
-        task, given = self.task, self.instruction
+        task, given = plain_register(m, self.task), self.instruction
         held = task.instruction
         position, length = Signal(17), Signal(17)
-        place = Signal.like(position)
+        place = Signal.like(position, reset_less=True)
         m.d.comb += [
             position.eq(self.position + given.ahead),
             length.eq(position + 1),
@@ -104,8 +107,8 @@ class Decode(wiring.Component):
                 m.d.comb += offset.index.eq(position)
 
         settling = Signal(4)
-        raised = Signal(18)
-        with m.If(self.start):
+        raised = Signal(18, reset_less=True)
+        with m.If(self.takes):
             m.d.sync += [
                 held.eq(given),
                 held.count.eq(Mux(given.count_by_position, length, given.count)),
@@ -132,8 +135,9 @@ class Decode(wiring.Component):
 
     def _multiply(self, m, given):
         """Multiply for the words that are more than ``count``: of heads, vectors or rows."""
-        factors, product = [Signal(16, name=f"factor_{i}") for i in range(2)], Signal(32)
-        with m.If(self.start):
+        factors = [Signal(16, name=f"factor_{i}", reset_less=True) for i in range(2)]
+        product = Signal(32, reset_less=True)
+        with m.If(self.takes):
             with m.Switch(given.opcode):
                 with m.Case(Opcode.ROTATE):
                     values = given.count, given.inner
@@ -155,7 +159,10 @@ class Decode(wiring.Component):
         opcode = held.opcode
         rotates, multiplies = opcode == Opcode.ROTATE, opcode == Opcode.MATVEC
         # The ends where one head has no words, and one vector is multiplied.
-        ends = {name: Signal(17, name=f"end_{name}") for name in ("a", "b", "c", "target")}
+        ends = {
+            name: Signal(17, name=f"end_{name}", reset_less=True)
+            for name in ("a", "b", "c", "target")
+        }
         second, third = Signal(16), Signal(16)
         m.d.comb += [second.eq(1), third.eq(0)]
         with m.Switch(opcode):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import DomainRenamer, Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from hw.bus.burst_reader import BurstReader
+from hw.register import plain_register
 from hw.sequence.layout import instruction_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import INSTRUCTION_BYTES
@@ -25,6 +26,8 @@ class InstructionFetch(wiring.Component):
     ----------
     params : CoreParams
         The core's parameters.
+    domain : str
+        Clock domain of ``draining``; see :func:`hw.bus.forget.forget`.
 
     Members
     -------
@@ -45,8 +48,8 @@ class InstructionFetch(wiring.Component):
         Device memory; its data never wait.
     """
 
-    def __init__(self, params: CoreParams):
-        self._params = params
+    def __init__(self, params: CoreParams, *, domain: str = "sync"):
+        self._params, self._domain = params, domain
         super().__init__(
             {
                 "start": In(1),
@@ -66,14 +69,17 @@ class InstructionFetch(wiring.Component):
         octets = max(INSTRUCTION_BYTES, width // 8)
         length = 8 * octets // width
         first_bit, unit_bit = exact_log2(INSTRUCTION_BYTES), exact_log2(octets)
-        reader = BurstReader(self._params, longest=length, depth=2 * length)
+        reader = BurstReader(self._params, longest=length, depth=2 * length, domain=self._domain)
         gearbox = Gearbox(source=width, target=8 * INSTRUCTION_BYTES)
-        forget = ResetInserter(self.draining)
-        m.submodules.reader, m.submodules.gearbox = reader, forget(gearbox)
+        m.submodules.reader, m.submodules.gearbox = (
+            reader,
+            DomainRenamer(self._domain)(ResetInserter(self.draining)(gearbox)),
+        )
         connect(m, flipped(self.axi), reader.axi)
         beats, parts, offered = reader.beats, gearbox.target, self.instruction
+        instruction = plain_register(m, offered.payload)
         active, skip, failing = Signal(), Signal(), Signal()
-        address = Signal(32)
+        address = Signal(32, reset_less=True)
         m.d.comb += [
             reader.abort.eq(self.stop),
             reader.bursts.valid.eq(active),
@@ -90,7 +96,7 @@ class InstructionFetch(wiring.Component):
         with m.If(offered.ready):
             m.d.sync += offered.valid.eq(0)
         with m.If(parts.valid & parts.ready):
-            m.d.sync += [offered.valid.eq(~skip), offered.payload.eq(parts.p.data)]
+            m.d.sync += [offered.valid.eq(~skip), instruction.eq(parts.p.data)]
         with m.If(reader.failed):  # behind what is offered that does not matter yet
             m.d.sync += failing.eq(1)
         with m.Elif(self.failed):

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from hw.encode.slice import Slice
+from hw.register import plain_register
 from hw.sequence.layout import instruction_layout
 from hw.spec.axi4 import LOAD_BEATS, LOAD_BYTES
 from hw.spec.params import CoreParams
@@ -76,11 +77,15 @@ class LoadBursts(wiring.Component):
 
     def _find_runs(self, m, runs):
         """Step through addresses; numbers are counted without the one that is next."""
-        operands, run = self.instruction, runs.p
+        operands = self.instruction
         active, begun, wide = Signal(), Signal(), Signal()
-        address, base = Signal(32), Signal(32)  # of the next run; of the operands' run it is in
-        rest, rest_inner = Signal(16), Signal(16)
-        whole, whole_rest, turn = Signal(16), Signal(16), Signal(16)
+        # Of the next run; of the operands' run it is in.
+        address, base = (Signal(32, name=name, reset_less=True) for name in ("address", "base"))
+        rest, rest_inner, whole, whole_rest, turn = (
+            Signal(16, name=name, reset_less=True)
+            for name in ("rest", "rest_inner", "whole", "whole_rest", "turn")
+        )
+        run = plain_register(m, runs.p)
         joined = operands.inner.any() & (operands.inner_stride == operands.size)
         following = base + operands.outer_stride
         difference = Signal(17)
@@ -122,8 +127,12 @@ class LoadBursts(wiring.Component):
         bursts = self.bursts
         low = exact_log2(self._params.axi_data_width // 8)
         top = low + exact_log2(block_beats(self._params))
-        block, first, last = Signal(32 - top), Signal(top), Signal(18)
-        within, place = Signal(top), bursts.p.place
+        block, first, last = (
+            Signal(bits, name=name, reset_less=True)
+            for name, bits in (("block", 32 - top), ("first", top), ("last", 18))
+        )
+        burst = plain_register(m, bursts.p)
+        within, place = Signal(top), burst.place
         held, full, moves = Signal(), Signal(), Signal()
         m.d.comb += [
             full.eq(last[top:].any()),
@@ -136,8 +145,8 @@ class LoadBursts(wiring.Component):
         with m.If(moves):
             m.d.sync += [
                 bursts.valid.eq(1),
-                bursts.p.address.eq(Cat(first, block)[low:] << low),
-                bursts.p.length.eq(within[low:] - first[low:]),
+                burst.address.eq(Cat(first, block)[low:] << low),
+                burst.length.eq(within[low:] - first[low:]),
                 place.first.eq(first),
                 place.last.eq(within),
                 block.eq(block + 1),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.burst_reader import BurstReader
@@ -24,6 +24,8 @@ class Loader(wiring.Component):
     ----------
     params : CoreParams
         The core's parameters; ``vector_words`` must not be 0.
+    domain : str
+        Clock domain of ``draining``; see :func:`hw.bus.forget.forget`.
 
     Members
     -------
@@ -46,8 +48,9 @@ class Loader(wiring.Component):
         of ``done``.
     """
 
-    def __init__(self, params: CoreParams):
-        self._params = params
+    def __init__(self, params: CoreParams, *, domain: str = "sync"):
+        self._params, self._domain = params, domain
+        self._wide, self._nibbles = Signal(), Signal()
         super().__init__(
             {
                 **step_members(),
@@ -65,19 +68,24 @@ class Loader(wiring.Component):
         """Join bursts, bus, and the numbers' way."""
         m = Module()
         params = self._params
-        forget = ResetInserter(self.draining)
         addresses = LoadBursts(params)
-        m.submodules.addresses = forget(addresses)
+        m.submodules.addresses = self._forgets(addresses)
         m.submodules.reader = reader = BurstReader(
-            params, longest=block_beats(params), depth=LOAD_DEPTH
+            params, longest=block_beats(params), depth=LOAD_DEPTH, domain=self._domain
         )
         # As many as beats, so there is always room; one of them is the output register.
         places = SyncFIFOBuffered(width=place_layout(params).size, depth=LOAD_DEPTH + 1)
-        m.submodules.places = forget(places)
+        m.submodules.places = self._forgets(places)
         connect(m, flipped(self.axi), reader.axi)
-        m.submodules.pending = pending = forget(Slice(addresses.bursts.payload.shape()))
+        m.submodules.pending = pending = self._forgets(Slice(addresses.bursts.payload.shape()))
         connect(m, addresses.bursts, pending.source)
         bursts = pending.target
+        placed, place = Signal(), Signal.like(bursts.p.place, reset_less=True)
+        # Registers, as the instruction comes from far; it is there before it starts.
+        m.d.sync += [
+            self._wide.eq(self.instruction.size == 2),
+            self._nibbles.eq(self.instruction.nibbles),
+        ]
         m.d.comb += [
             addresses.start.eq(self.start),
             addresses.instruction.eq(self.instruction),
@@ -90,24 +98,31 @@ class Loader(wiring.Component):
             reader.bursts.p.address.eq(bursts.p.address),
             reader.bursts.p.length.eq(bursts.p.length),
             bursts.ready.eq(reader.bursts.ready),
-            places.w_en.eq(bursts.valid & bursts.ready),
-            places.w_data.eq(bursts.p.place),
+            places.w_en.eq(placed),
+            places.w_data.eq(place),
         ]
-        m.submodules.come = come = forget(Slice(reader.beats.payload.shape()))
+        # A cycle later, and still before the first beat: a burst is taken late in a cycle.
+        m.d.sync += [placed.eq(bursts.valid & bursts.ready), place.eq(bursts.p.place)]
+        with m.If(self.draining):
+            m.d.sync += placed.eq(0)
+        m.submodules.come = come = self._forgets(Slice(reader.beats.payload.shape()))
         connect(m, reader.beats, come.source)
         ready = Signal()
         found, pair, odd = self._take_apart(m, come.target, places, ready)
         self._collect(m, found, self._extend(pair, odd), ready)
         return m
 
+    def _forgets(self, part):
+        return DomainRenamer(self._domain)(ResetInserter(self.draining)(part))
+
     def _take_apart(self, m, beats, places, ready):
         """Find the next number's place in the beat; keep the pair of bytes that it is in."""
         place = place_layout(self._params)(places.r_data)
-        wide = self.instruction.size == 2
+        wide = self._wide
         final = self._params.axi_data_width // 8 - 1
         at, following = Signal.like(place.first), Signal.like(place.first)
         begun, ends, taken = Signal(), Signal(), Signal()
-        found, pair, odd = Signal(), Signal(16), Signal()
+        found, pair, odd = Signal(), Signal(16, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
             at.eq(Mux(begun, following, place.first)),
             ends.eq((at | wide) == Mux(beats.p.last, place.last, final)),
@@ -130,32 +145,35 @@ class Loader(wiring.Component):
 
     def _extend(self, pair, odd):
         """Return the number as a signed value."""
-        octet = pair.word_select(odd, 8) ^ (self.instruction.nibbles << 3)
-        return Mux(self.instruction.size == 2, pair, Cat(octet, octet[-1].replicate(8))).as_signed()
+        octet = pair.word_select(odd, 8) ^ (self._nibbles << 3)
+        return Mux(self._wide, pair, Cat(octet, octet[-1].replicate(8))).as_signed()
 
     def _collect(self, m, found, number, ready):
         """Gather words, and write them when their beat is complete."""
         width = self._params.vector_width
-        words = Signal(self.write.words.shape())
+        words = Signal(self.write.words.shape(), reset_less=True)
         mask, full, final = Signal(width), Signal(), Signal()
-        address, rest, slot = Signal(16), Signal(16), Signal(range(width))
+        address, rest = (Signal(16, name=name, reset_less=True) for name in ("address", "rest"))
+        slot = Signal(range(width))
         written = Signal()
         beat = data.StructLayout({"address": 16, "words": words.shape(), "mask": width, "final": 1})
         # What makes beats must not wait for `granted` itself, which comes from far.
-        m.submodules.between = between = ResetInserter(self.draining)(Slice(beat))
-        kept, source = between.target, between.source
+        between = SyncFIFO(width=beat.size, depth=2)
+        m.submodules.between = self._forgets(between)
+        kept = beat(between.r_data)
+        leaves = between.r_rdy & self.granted
         m.d.comb += [
-            source.valid.eq(full),
-            source.p.eq(Cat(address, words, mask, final)),
-            written.eq(full & source.ready),
+            between.w_en.eq(full),
+            between.w_data.eq(Cat(address, words, mask, final)),
+            written.eq(full & between.w_rdy),
             ready.eq(written | ~full),
-            kept.ready.eq(self.granted),
+            between.r_en.eq(leaves),
         ]
-        with m.If(kept.valid & self.granted):
+        with m.If(leaves):
             m.d.comb += [
-                self.write.address.eq(kept.p.address),
-                self.write.words.eq(kept.p.words),
-                self.write.mask.eq(kept.p.mask),
+                self.write.address.eq(kept.address),
+                self.write.words.eq(kept.words),
+                self.write.mask.eq(kept.mask),
             ]
         with m.If(written):
             m.d.sync += [full.eq(0), mask.eq(0), address.eq(address + width)]
@@ -171,7 +189,7 @@ class Loader(wiring.Component):
                 final.eq(rest == 0),
                 full.eq((slot == width - 1) | (rest == 0)),
             ]
-        m.d.sync += self.done.eq(kept.valid & self.granted & kept.p.final & ~self.abort)
+        m.d.sync += self.done.eq(leaves & kept.final & ~self.abort)
         with m.If(self.start | self.draining):
             m.d.sync += [
                 full.eq(0),

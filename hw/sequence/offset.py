@@ -6,6 +6,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.register import plain_register
+
 #: Bits of an index: token ids are below 2^20.
 INDEX_BITS = 20
 
@@ -55,7 +57,10 @@ class Offset(wiring.Component):
         m = Module()
         bits = Signal(INDEX_BITS)
         left = Signal(5)  # low bits to come
-        stride, high = Signal(ADDRESS_BITS), Signal(ADDRESS_BITS)
+        stride, high = (
+            Signal(ADDRESS_BITS, name=name, reset_less=True) for name in ("stride", "high")
+        )
+        offset = plain_register(m, self.offset)
         m.d.comb += self.busy.eq(bits != 0)
         with m.If(self.start):
             m.d.sync += [
@@ -63,13 +68,13 @@ class Offset(wiring.Component):
                 left.eq(self.shift),
                 stride.eq(Mux(self.shift == 0, self.stride_high, self.stride_low)),
                 high.eq(self.stride_high),
-                self.offset.eq(0),
+                offset.eq(0),
             ]
         with m.Else():
             m.d.sync += [
                 bits.eq(bits >> 1),
                 left.eq(Mux(left == 0, 0, left - 1)),
                 stride.eq(Mux(left == 1, high, stride << 1)),
-                self.offset.eq(self.offset + Mux(bits[0], stride, 0)),
+                offset.eq(offset + Mux(bits[0], stride, 0)),
             ]
         return m

@@ -141,7 +141,8 @@ class OutputReader(wiring.Component):
         left, tile_left = Signal(16), Signal(16)
         vector, last_vector = (Signal(range(self.params.batch), name=n) for n in ("at", "most"))
         size = exact_log2(self.params.tile_lanes)
-        rest_of_tile = Mux(self.wide, (1 << size - 1) - 1, (1 << size) - 1)
+        rest_of_tile = Signal(size)
+        m.d.sync += rest_of_tile.eq(Mux(self.wide, (1 << size - 1) - 1, (1 << size) - 1))
         tile_is_read = (~asked[:size] & rest_of_tile) == 0
         ends, final = Signal(), Signal()
         m.d.comb += [

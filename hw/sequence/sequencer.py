@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.register import plain_register
 from hw.sequence.decode import Decode, task_layout
 from hw.sequence.layout import instruction_layout, units_layout
 from hw.sequence.offset import INDEX_BITS
@@ -83,6 +84,7 @@ class Sequencer(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self.params = params
+        self._fault = Signal(data.StructLayout({"stops": 1, "error": 8, "number": 32}))
         super().__init__(
             {
                 "run": In(1),
@@ -116,7 +118,8 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.decode = decode = Decode(self.params)
         running, ends = self.running, Signal()
-        numbers = Signal(units_layout(32))
+        numbers = Signal(units_layout(32), reset_less=True)
+        tasks = plain_register(m, self.tasks)
         m.d.comb += [
             decode.instruction.eq(self.instructions.payload),
             decode.token.eq(self.token),
@@ -129,8 +132,9 @@ class Sequencer(wiring.Component):
             m.d.sync += ends.eq(1)
         waits, own, opcodes = self._wait(m, decode)
         with m.If(~self.busy):
-            m.d.sync += [self.tasks[unit].instruction.eq(self.host[unit]) for unit in HOST]
+            m.d.sync += [tasks[unit].instruction.eq(self.host[unit]) for unit in HOST]
         self._count(m)
+        self._find_fault(m, numbers)
 
         with m.FSM():
             with m.State("idle"):
@@ -150,6 +154,7 @@ class Sequencer(wiring.Component):
                 m.d.comb += [
                     self.fetching.eq(1),
                     self.instructions.ready.eq(1),
+                    decode.takes.eq(1),
                     decode.start.eq(self.instructions.valid),
                 ]
                 with m.If(self.instructions.valid):
@@ -157,12 +162,12 @@ class Sequencer(wiring.Component):
                 with m.Elif(ends):  # no harm is done if it is not needed
                     m.d.sync += self.error.eq(Error.RESPONSE)
                     m.next = "halt"
-                self._stop(m, numbers)
+                self._stop(m)
 
             with m.State("decode"):
                 with m.If(~decode.busy):
                     m.next = "issue"
-                self._stop(m, numbers)
+                self._stop(m)
 
             with m.State("issue"):
                 with m.If(~waits):
@@ -174,8 +179,8 @@ class Sequencer(wiring.Component):
                     with m.Else():
                         self._begin(m, own, opcodes)
                         m.next = "take"
-                self._prepare(m, decode.task, own, numbers)
-                self._stop(m, numbers)
+                self._prepare(m, tasks, decode.task, own, numbers)
+                self._stop(m)
 
             with m.State("halt"):
                 m.d.sync += [self.halt.eq(1), running.eq(0)]
@@ -214,12 +219,12 @@ class Sequencer(wiring.Component):
         m.d.comb += waits.eq((self.running.as_value() & needed_now).any())
         return waits, own, opcodes
 
-    def _prepare(self, m, task, own, numbers):
+    def _prepare(self, m, tasks, task, own, numbers):
         """Give the instruction to its unit, as soon as that has none."""
         for unit in Unit:
             name = unit.name.lower()
             with m.If(own[unit] & ~self.running[name]):
-                m.d.sync += [self.tasks[name].eq(task), numbers[name].eq(self.number)]
+                m.d.sync += [tasks[name].eq(task), numbers[name].eq(self.number)]
 
     def _begin(self, m, own, opcodes):
         """Start the unit."""
@@ -228,19 +233,23 @@ class Sequencer(wiring.Component):
             with m.If(own[unit]):
                 m.d.sync += self.running[unit.name.lower()].eq(1)
 
-    def _stop(self, m, numbers):
+    def _stop(self, m):
         """Tell who failed; what follows a failure is what it left behind."""
-        failed = self.failed.as_value().any()
-        refused = self.refused != Error.NONE
-        with m.If((failed | refused) & (self.error == Error.NONE)):
-            m.d.sync += [
-                self.error.eq(Mux(failed, Error.RESPONSE, self.refused)),
-                self.number.eq(Mux(self.encode_refused, numbers.encode, numbers.matvec)),
-            ]
-            for unit in (unit.name.lower() for unit in Unit):
-                with m.If(self.failed[unit]):
-                    m.d.sync += self.number.eq(numbers[unit])
+        with m.If(self._fault.stops & (self.error == Error.NONE)):
+            m.d.sync += [self.error.eq(self._fault.error), self.number.eq(self._fault.number)]
             m.next = "halt"
+
+    def _find_fault(self, m, numbers):
+        """Tell a cycle later whether a unit failed or refused its task, and which task that was."""
+        failed, refused = self.failed.as_value().any(), self.refused != Error.NONE
+        m.d.sync += [
+            self._fault.stops.eq(failed | refused),
+            self._fault.error.eq(Mux(failed, Error.RESPONSE, self.refused)),
+            self._fault.number.eq(Mux(self.encode_refused, numbers.encode, numbers.matvec)),
+        ]
+        for unit in (unit.name.lower() for unit in Unit):
+            with m.If(self.failed[unit]):
+                m.d.sync += self._fault.number.eq(numbers[unit])
 
     def _count(self, m):
         """Tell when events, or reads of weights, have been counted that are to be added."""

@@ -83,7 +83,6 @@ class Storer(wiring.Component):
                 & (axi.wready | ~axi.wvalid)
                 & (waiting != WRITES)
                 & ~self.draining
-                & ~self.abort  # who offers may forget it a cycle later
             ),
             taken.eq(octets.valid & octets.ready),
             self.stored.eq((waiting == 0) & ~self.draining),

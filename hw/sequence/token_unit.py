@@ -10,11 +10,12 @@ from hw.bus.csr import register_layout
 from hw.bus.read_arbiter import ReadArbiter
 from hw.bus.window import WORD, WindowSignature
 from hw.encode.input_buffer import input_signature
+from hw.encode.slice import Slice
 from hw.instruction import command_layout, encoding_layout
 from hw.sequence.instruction_fetch import InstructionFetch
 from hw.sequence.loader import Loader
 from hw.sequence.sequencer import Sequencer
-from hw.sequence.storer import Storer, write_signature
+from hw.sequence.storer import Storer, octet_layout, write_signature
 from hw.sequence.totals import counted_layout
 from hw.sequence.waiting import Waiting
 from hw.spec.params import CoreParams
@@ -124,8 +125,8 @@ class TokenUnit(wiring.Component):
         m.submodules.sequencer = ResetInserter(self.abort)(sequencer)
         vectors = VectorUnit(params)
         m.submodules.vector_unit = DomainRenamer(self._domain)(vectors)
-        m.submodules.fetch = fetch = InstructionFetch(params)
-        m.submodules.loader = loader = Loader(params)
+        m.submodules.fetch = fetch = InstructionFetch(params, domain=self._domain)
+        m.submodules.loader = loader = Loader(params, domain=self._domain)
         m.submodules.storer = storer = Storer(params)
         m.submodules.arbiter = arbiter = ReadArbiter(params)
         m.submodules.waiting = waiting = Waiting()
@@ -136,7 +137,9 @@ class TokenUnit(wiring.Component):
         connect(m, arbiter.axi, flipped(self.reads))
         connect(m, storer.axi, flipped(self.writes))
         connect(m, fetch.instruction, sequencer.instructions)
-        connect(m, vectors.octets, storer.octets)
+        m.submodules.octets = octets = ResetInserter(storer.draining)(Slice(octet_layout()))
+        connect(m, vectors.octets, octets.source)
+        connect(m, octets.target, storer.octets)
         connect(m, loader.write, vectors.load)
         for name in ("input", "best", "vector"):
             connect(m, getattr(vectors, name), flipped(getattr(self, name)))
@@ -152,7 +155,7 @@ class TokenUnit(wiring.Component):
             storer.abort.eq(self.stop),
             vectors.stop.eq(self.stop),
             vectors.clear.eq(self.run),
-            vectors.stored.eq(storer.stored),
+            vectors.stored.eq(storer.stored & ~octets.target.valid),
             self.draining.eq(Cat(part.draining for part in (fetch, loader, storer)).any()),
             sequencer.draining.eq(self.draining | self.stop),
             sequencer.unreadable.eq(fetch.failed),

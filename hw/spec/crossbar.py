@@ -23,10 +23,6 @@ WIRE_FRACTION = 16
 #: Bits that a current loses before it is squared.
 SQUARE_SHIFT = 6
 
-#: Signed bits of the digital current I and of V, for arrays of 32 rows.
-CURRENT_WIDTH = 15
-POTENTIAL_WIDTH = 25
-
 #: Rows that sum in one column, and parts of a bit line between which its wire's resistance lies.
 ROWS = (32, 256)
 TAPS = 4
@@ -315,6 +311,16 @@ class Crossbar:
     def step_width(self) -> int:
         """Signed bits of the sum of one time step."""
         return 10 + (self.rows // 32).bit_length() - 1
+
+    @property
+    def current_width(self) -> int:
+        """Signed bits of the digital current I."""
+        return 15 if self.rows == 32 else 21
+
+    @property
+    def potential_width(self) -> int:
+        """Signed bits of V."""
+        return 25 if self.rows == 32 else 29
 
     @property
     def sum_width(self) -> int:

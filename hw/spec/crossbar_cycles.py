@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from hw.spec.codes import BLOCK, digits
 from hw.spec.crossbar import Crossbar
 from hw.spec.noise import INJECT, ROUNDS
+from hw.spec.params import CoreParams
 
 #: From a counter to its deviate.
 DEVIATE = ROUNDS // INJECT + 1
@@ -13,10 +15,21 @@ DEVIATE = ROUNDS // INJECT + 1
 READ = 1 + (DEVIATE + 1) + 2 + 2
 
 
+#: Cycles in which all time steps of an array of several blocks are read, in emulated lanes: one for
+#: each level of either window, and one to end it.
+LARGEST = (1 << CoreParams.code_width - 1) - 1
+SWEEP = digits(LARGEST)[0] + 1 + LARGEST + 1
+
+
 def lanes_latency(crossbar: Crossbar) -> int:
     """Cycles from a row's beat to the handover for which it was the last, in emulated lanes."""
     cells = 1 if crossbar.device.exact else DEVIATE + 2
-    return cells + READ
+    return cells + READ + (SWEEP + 1 if crossbar.rows > BLOCK else 0)
+
+
+def array_interval(crossbar: Crossbar) -> int:
+    """Least cycles from the end of an array to that of the next, in emulated lanes."""
+    return SWEEP + 1 if crossbar.rows > BLOCK else 1
 
 
 def step_cycles(crossbar: Crossbar, phases: int = 1) -> int:

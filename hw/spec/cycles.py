@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hw.spec.crossbar_cycles import lanes_latency
+from hw.spec.crossbar_cycles import array_interval, lanes_latency
 from hw.spec.formats import WeightFormat
 from hw.spec.params import CoreParams
 
@@ -90,6 +90,7 @@ def integrate_cycles(
         Cycles from the start until each block is stored, if the first tile may have to wait.
     """
     now, free, head = 0, 0, weights.head_beats(sums=sums)
+    array_free = 0
     stall_scaler, stall_encoder = 0, 0
     spike = params.integrator == "spike"
     for tile in range(tiles):
@@ -107,7 +108,10 @@ def integrate_cycles(
                 wanted = max(wanted, offered[block] - 1 + count)
             if spike and part + 1 == params.sub_tiles and not last:
                 wanted = max(wanted, offered[block + 1])
-            now = max(wanted, free)
+            fills = params.shared > 1 and (last or block % params.shared == params.shared - 1)
+            now = max(wanted, free, array_free if fills else 0)
+            if params.crossbar and fills:
+                array_free = now + array_interval(params.crossbar)
             stall_encoder += wanted - unhindered
             stall_scaler += now - wanted
             free = now + group_interval(params)

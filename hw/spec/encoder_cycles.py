@@ -17,8 +17,17 @@ STORE = 2
 FIRE = 2
 
 
+def shared_cycles(blocks: int, shared: int) -> int:
+    """Cycles that scales come later where neighbouring blocks share theirs: they wait for all."""
+    return 0 if shared == 1 else min(blocks, shared) + 2
+
+
 def stored_cycles(
-    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+    inputs: int,
+    digits: Sequence[tuple[int, int]] | None = None,
+    *,
+    codes: bool = False,
+    shared: int = 1,
 ) -> list[int]:
     """Cycles from ``start`` until each block is stored.
 
@@ -36,9 +45,12 @@ def stored_cycles(
         one. None for ``mac``.
     codes : bool
         True in the test mode and where scales are fixed: nothing is scanned.
+    shared : int
+        Neighbouring blocks that share a scale.
     """
     blocks = -(-inputs // BLOCK)
-    first_code = QUANTIZE + (0 if codes else blocks + SETTLE)
+    scanned = blocks + SETTLE + shared_cycles(blocks, shared)
+    first_code = QUANTIZE + (0 if codes else scanned)
     if digits is None:
         ends = [min(end, inputs) for end in range(BLOCK, inputs + BLOCK, BLOCK)]
     else:
@@ -47,13 +59,17 @@ def stored_cycles(
 
 
 def encode_cycles(
-    inputs: int, digits: Sequence[tuple[int, int]] | None = None, *, codes: bool = False
+    inputs: int,
+    digits: Sequence[tuple[int, int]] | None = None,
+    *,
+    codes: bool = False,
+    shared: int = 1,
 ) -> int:
     """Cycles from ``start`` to ``encoded``: those of the last block of :func:`stored_cycles`.
 
     ``K + G + 25`` for ``mac``, or ``K + 15`` in the test mode.
     """
-    return stored_cycles(inputs, digits, codes=codes)[-1]
+    return stored_cycles(inputs, digits, codes=codes, shared=shared)[-1]
 
 
 def sort_cycles(inputs: int, digits: Sequence[tuple[int, int]]) -> list[int]:

@@ -136,6 +136,8 @@ class CoreParams:
         As in the configuration.
     vector_words, vector_width, best, encoder, crossbar
         As in the configuration.
+    shared : int
+        Neighbouring blocks that share a scale, because they share an array of crossbars.
     input_width : int
         Elements of an input vector that are written in a cycle.
     hash : int
@@ -208,6 +210,9 @@ class CoreParams:
         if config.crossbar:
             _check_crossbar(config)
         self.crossbar = config.crossbar
+        self.shared = config.crossbar.rows // codes.BLOCK if config.crossbar else 1
+        if config.crossbar:
+            self.sum_width = config.crossbar.sum_width
         self.vector_words, self.vector_width = config.vector_words, config.vector_width
         self.best, self.encoder = config.best, config.encoder
         self.input_width = config.vector_width if config.vector_words else 1
@@ -227,7 +232,8 @@ class CoreParams:
         self.alignment = max(1, self.axi_data_width // self.beat_bits) if self.external else 1
         self.words_per_beat = math.ceil(lanes / 8)
         self.scaler_streams = 1 << (math.ceil(lanes / 24) - 1).bit_length()
-        self.accumulator_width = accumulator_width(self.max_inputs)
+        array = codes.BLOCK * self.shared  # one that is not full may give as much as a full one
+        self.accumulator_width = accumulator_width(-(-self.max_inputs // array) * array)
 
     def describe(self) -> dict:
         """Everything that defines the hardware, ready for JSON."""
@@ -314,10 +320,6 @@ def _check_crossbar(config: CoreConfig) -> None:
     if config.tile_lanes not in (None, config.lanes):
         raise ValueError(
             f"an array is as wide as the core: leave tile_lanes {config.tile_lanes} out"
-        )
-    if config.crossbar and config.crossbar.rows != codes.BLOCK:
-        raise ValueError(
-            f"arrays of a core have {codes.BLOCK} rows, its scale group, not {config.crossbar.rows}"
         )
 
 

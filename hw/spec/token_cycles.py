@@ -52,7 +52,7 @@ def embed_cycles(count: int) -> int:
 def rotate_cycles(heads: int, inner: int, width: int) -> int:
     """Cycles of ROTATE for heads of ``inner`` pairs: by beats where these fill such."""
     steps = inner if inner % width else inner // width
-    return 2 * heads * steps + 14
+    return 2 * heads * steps + 15
 
 
 def keep_cycles(count: int, octets: int, width: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -41,6 +41,8 @@ class ExternalMemory(wiring.Component):
     ----------
     params : CoreParams
         The core's parameters.
+    domain : str
+        Clock domain of ``draining``; see :func:`hw.bus.forget.forget`.
 
     Attributes
     ----------
@@ -77,8 +79,8 @@ class ExternalMemory(wiring.Component):
     #: What a variant of the memory may replace.
     fetcher = Fetcher
 
-    def __init__(self, params: CoreParams):
-        self._params = params
+    def __init__(self, params: CoreParams, *, domain: str = "sync"):
+        self._params, self._domain = params, domain
         super().__init__(
             {
                 **dict.fromkeys(("encode", "encoding", "joins", "bank"), In(1)),
@@ -105,8 +107,9 @@ class ExternalMemory(wiring.Component):
         params = self._params
         m.submodules.masks = masks = RowMasks(params)
         fetcher, ring = self.fetcher(params), Ring(params)
-        m.submodules.fetcher = ResetInserter(self.draining)(fetcher)
-        m.submodules.ring = ResetInserter(self.draining | self.start)(ring)
+        forgets = DomainRenamer(self._domain)
+        m.submodules.fetcher = forgets(ResetInserter(self.draining)(fetcher))
+        m.submodules.ring = forgets(ResetInserter(self.draining | self.start)(ring))
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [
@@ -202,7 +205,8 @@ class ExternalMemory(wiring.Component):
 
     def _drain(self, m, waiting, refused):
         """Forget an instruction that met an error or is aborted, when its data have come."""
-        forget(m, self, refused=refused, quiet=~self.axi.arvalid & ~waiting.r_rdy)
+        quiet = ~self.axi.arvalid & ~waiting.r_rdy
+        forget(m, self, refused=refused, quiet=quiet, domain=self._domain)
         with m.If(self.failed):
             m.d.sync += self.error.eq(1)
         with m.Elif(self.start | self.encode):

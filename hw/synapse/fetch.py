@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.encode.slice import Slice
+from hw.register import plain_register
 from hw.spec.axi4 import BOUNDARY, LONGEST
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
@@ -134,10 +135,10 @@ class Fetcher(wiring.Component):
         A mark stands for as many beats as a tile has parts.
         """
         parts = self._params.sub_tiles
-        address = Signal.like(self.weight_base)
-        base = Signal.like(address)
+        address = Signal.like(self.weight_base, reset_less=True)
+        base = Signal.like(address, reset_less=True)
         tiles, finished = Signal(16), Signal()
-        wanted = Signal(MARKS)
+        wanted = Signal(MARKS, reset_less=True)
         marks, marked = Signal(), Signal()  # wanted rows are marked now; the mask was among them
         unmask, unmasked = Signal(), Signal()  # the mask is taken; it has been, for this group
         final_block = Signal()  # right when a mask is taken: at the earliest 2 cycles later
@@ -147,7 +148,8 @@ class Fetcher(wiring.Component):
         run = Signal(
             data.StructLayout(
                 {"base": address.shape(), "first": MARKS, "final": MARKS, "some": 1, "last": 1}
-            )
+            ),
+            reset_less=True,
         )
         counters = self.rows_read, self.beats_read, self.beats_hole
         more = [Signal.like(target.p.first, name=f"more_{counter.name}") for counter in counters]
@@ -236,7 +238,7 @@ class Fetcher(wiring.Component):
 
         Returns the lowest mark, whether no other is left, and whether there is one.
         """
-        kept = Signal(MARKS, name=name)
+        kept = Signal(MARKS, name=name, reset_less=True)
         parts = range(0, MARKS, _PART)
         some, several = (Signal(len(parts), name=f"{name}_{n}") for n in ("some", "several"))
         others = kept - 1
@@ -259,9 +261,9 @@ class Fetcher(wiring.Component):
     def _split(self, m, runs):
         """Cut a run at page boundaries."""
         page = page_beats(self._params)
-        run, burst = runs.p, self.bursts.p
+        run, burst = runs.p, plain_register(m, self.bursts.p)
         resumes = Signal()  # earlier bursts took a part of the run
-        resumed, place = Signal.like(run.first), Signal.like(run.first)
+        resumed, place = Signal.like(run.first, reset_less=True), Signal.like(run.first)
         address = Signal.like(burst.address)
         room, fits = Signal(range(page + 1)), Signal()
         offset = run.base % page

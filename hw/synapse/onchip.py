@@ -73,11 +73,11 @@ class OnChipMemory(wiring.Component):
             self.read.data.eq(beats.read_data),
             fetched.eq(word),
             found.eq(fetched),
+            self.window.read_data.eq(Cat(self.read.data, padding).word_select(found, WORD)),
         ]
         m.d.comb += [
             self.read.ready.eq(1),
             self.read.head_data.eq(self.read.data),
-            self.window.read_data.eq(Cat(self.read.data, padding).word_select(found, WORD)),
             self.window.readable.eq((self.window.address < self._words()) & ~self.busy),
             self.window.writable.eq(inside),
         ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from hw.sequence.layout import instruction_layout
 from hw.sequence.output_reader import output_layout
@@ -21,7 +22,7 @@ from hw.vector.memory import READ_LATENCY, ReadSignature, WriteSignature
 from hw.vector.output_address import OutputAddress
 from hw.vector.rescale import Rescale
 from hw.vector.scalars import Scalars, scalars_layout
-from hw.vector.single import read_word, write_word
+from hw.vector.single import read_word
 from hw.vector.word import saturated
 
 #: Drains that add words of a.
@@ -152,10 +153,9 @@ class Drain(wiring.Component):
         ]
         self._choose(m, rescaled.words, is_logits)
         word_at = latency(self.params) - residual.LATENCY
-        word = self._sum(m, tags[word_at - READ_LATENCY], rescaled.words.p.elements[0])
-        target = self._address(m, "target", tags[-1], stride=instruction.stride)
-        with m.If(tags[-1].valid & ~is_logits):
-            write_word(m, self.write, target, word)
+        added = rescaled.words.p.elements[0]
+        word = self._sum(m, tags[word_at - READ_LATENCY], added, tags[-2].valid & ~is_logits)
+        self._write(m, tags[-2], word, writes=~is_logits)
         m.d.sync += self.done.eq(tags[-1].valid & tags[-1].last)
         return m
 
@@ -184,6 +184,19 @@ class Drain(wiring.Component):
             m.d.sync += [running.eq(1), self.vector.eq(self.instruction.vector)]
         return tags
 
+    def _write(self, m: Module, tag, word, *, writes) -> None:
+        """Write the word that comes a cycle after its tag; what leaves comes from registers."""
+        target = self._address(m, "target", tag, stride=self.instruction.stride)
+        address, mask = Signal.like(self.write.address), Signal.like(self.write.mask)
+        places = 1 << target[: exact_log2(len(mask))]
+        written = tag.valid & writes
+        m.d.sync += [address.eq(Mux(written, target, 0)), mask.eq(Mux(written, places, 0))]
+        m.d.comb += [
+            self.write.address.eq(address),
+            self.write.mask.eq(mask),
+            *(element.eq(word) for element in self.write.words),
+        ]
+
     def _address(self, m: Module, operand: str, tag, *, stride) -> Signal:
         """Count words of an operand, from one output with its tag to the next."""
         address = OutputAddress()
@@ -210,8 +223,8 @@ class Drain(wiring.Component):
         ]
         return shift
 
-    def _sum(self, m: Module, tag, word) -> Signal:
-        """Add the residual or bias that is asked for now, or nothing."""
+    def _sum(self, m: Module, tag, word, written) -> Signal:
+        """Add the residual or bias that is asked for now, or nothing; 0 where none is written."""
         is_residual = self.instruction.drain.matches(*ADDING)
         stride = Mux(self.instruction.drain == Kind.RESIDUAL, self.instruction.stride, 0)
         address = self._address(m, "a", tag, stride=stride)
@@ -220,7 +233,7 @@ class Drain(wiring.Component):
         h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))
         total = Signal(signed(WORD_BITS + 1), reset_less=True)
         summed = Signal(signed(WORD_BITS), reset_less=True)
-        m.d.sync += [total.eq(h + word), summed.eq(saturated(total))]
+        m.d.sync += [total.eq(h + word), summed.eq(Mux(written, saturated(total), 0))]
         return summed
 
     def _choose(self, m: Module, words, is_logits) -> None:

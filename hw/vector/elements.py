@@ -96,8 +96,7 @@ class Elements(wiring.Component):
         tags = delay(m, self.words, max(LATENCIES.values()))
         m.submodules.gate = gated = Gate(width=self.width, gelu=self.gelu)
         send(m, tags[0], gated.pairs)
-        opcode = Signal.like(self.opcode)
-        m.d.sync += [opcode.eq(self.opcode), gated.scales.eq(self.opcode == Opcode.NORM)]
+        m.d.sync += gated.scales.eq(self.opcode == Opcode.NORM)
         made = {Opcode.NORM: [], Opcode.NORMALIZE: [], Opcode.GATE: []}
         if self.gelu:
             m.d.sync += gated.normal.eq(self.opcode == Opcode.GELU)
@@ -111,10 +110,11 @@ class Elements(wiring.Component):
             made[Opcode.NORM].append(gated.products[i])
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
-        with m.Switch(opcode):
-            for kind, elements in made.items():
-                with m.Case(kind):
-                    send(m, tags[LATENCIES[kind]], self.elements)
-                    for element, value in zip(self.elements.p.elements, elements, strict=True):
-                        m.d.comb += element.eq(value)
+        for kind, elements in made.items():
+            chosen = Signal(name=f"is_{kind.name.lower()}")
+            m.d.sync += chosen.eq(self.opcode == kind)
+            with m.If(chosen):
+                send(m, tags[LATENCIES[kind]], self.elements)
+                for element, value in zip(self.elements.p.elements, elements, strict=True):
+                    m.d.comb += element.eq(value)
         return m

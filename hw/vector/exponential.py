@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from hw.memory import BLOCK
+from hw.register import plain_register
 from hw.spec.luts import EXP2
 from hw.vector.beat import LONGEST, WIDTH, WORD_BITS, beat_layout, delay, send
 from hw.vector.reduction import reduce, reduction_stages
@@ -98,7 +99,7 @@ class Exponential(wiring.Component):
         tags = delay(m, self.scores, LATENCY)
         send(m, tags[-1], self.probabilities)
 
-        terms = []
+        probabilities, terms = plain_register(m, self.probabilities.p.elements), []
         for i in range(self.width):
             below = Signal(WORD_BITS + 1, name=f"below_{i}", reset_less=True)
             halvings = below[FRACTION:]
@@ -109,7 +110,7 @@ class Exponential(wiring.Component):
                 for n in range(2)
             ]
             entry = table.read_port()
-            probability = self.probabilities.p.elements[i]
+            probability = probabilities[i]
             m.d.comb += entry.addr.eq(below[:FRACTION])
             m.d.sync += [
                 below.eq(self.maximum - self.scores.p.elements[i]),

@@ -10,6 +10,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from hw.encode.input_buffer import input_signature
+from hw.register import plain_register
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
 from hw.vector import elements, normalization_shift, normalize, root
@@ -140,8 +141,9 @@ class Feed(wiring.Component):
             with m.If(begin):
                 m.d.sync += address.eq(first)
         tags = delay(m, walk.places, _FETCH)
-        for i, words in enumerate(fetched):
-            due = tags[READ_LATENCY].count > i
+        for i, words in enumerate(plain_register(m, fetched)):
+            due = Signal(name=f"due_{i}")
+            m.d.sync += due.eq(tags[READ_LATENCY - 1].count > i)
             m.d.sync += [words.a.eq(Mux(due, self.a.words[i], 0)), words.b.eq(self.b.words[i])]
         return tags[-1]
 

@@ -9,6 +9,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.register import plain_register
 from hw.spec.scales import INPUT_MAX
 from hw.vector import word
 from hw.vector.beat import WIDTH, beat_layout, delay, send
@@ -93,6 +94,7 @@ class Normalize(wiring.Component):
         # One bit of an element becomes the top one at the most, hence the left shift.
         distance = Signal(max(ceil_log2(self.element_bits), MAGNITUDE_BITS.bit_length()))
         m.d.sync += distance.eq(self.shift + MAGNITUDE_BITS - 1)
+        inputs = plain_register(m, self.inputs.p.elements)
         for i in range(self.width):
             # The largest magnitude fits 17 bits with one fraction bit: no bits above are lost.
             coarse = Signal(
@@ -104,7 +106,7 @@ class Normalize(wiring.Component):
             m.d.sync += [
                 coarse.eq((element << MAGNITUDE_BITS) >> (distance[_FINE:] << _FINE)),
                 fine.eq(coarse >> distance[:_FINE]),
-                self.inputs.p.elements[i].eq(word.saturated(rounded, INPUT_MAX)),
+                inputs[i].eq(word.saturated(rounded, INPUT_MAX)),
             ]
             m.d.comb += rounded.eq(word.rounded(fine, 1))
         return m

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.register import plain_register
 from hw.spec.params import CoreParams
 from hw.vector.beat import WORD_BITS, beat_layout
 from hw.vector.memory import words_layout
@@ -62,7 +63,7 @@ class PairBeats(wiring.Component):
     def elaborate(self, platform):
         """Words; turns, and the first half with them; the second half."""
         m = Module()
-        pairs, turns = self.pairs.p.elements, self.turns.p.elements
+        pairs, turns = (plain_register(m, beats.p.elements) for beats in (self.pairs, self.turns))
         half = self.params.vector_width // 2
         first, second = (
             Signal.like(pairs, name=name, reset_less=True) for name in ("first", "second")

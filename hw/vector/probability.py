@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from hw.encode.normalizer import Normalizer
+from hw.register import plain_register
 from hw.vector.beat import WIDTH, beat_layout, delay, send
 from hw.vector.divider import Divider
 from hw.vector.weight import WEIGHT_BITS
@@ -112,7 +113,10 @@ class Probability(wiring.Component):
     def elaborate(self, platform):
         """Factor of the row; then coarse shift, fine shift, product and rounding."""
         m = Module()
-        zeros, factor = self._factor(m)
+        zeros, found = self._factor(m)
+        factor = Signal.like(found, reset_less=True)  # nearer to the multipliers
+        m.d.sync += factor.eq(found)
+        codes = plain_register(m, self.codes.p.elements)
         tags = delay(m, self.weights, LATENCY)
         send(m, tags[-1], self.codes)
         for i in range(self.width):
@@ -124,7 +128,7 @@ class Probability(wiring.Component):
                 coarse.eq(weight << (zeros[_FINE:] << _FINE)),
                 fine.eq(coarse << zeros[:_FINE]),
                 product.eq(fine[-NORMALIZED_BITS:] * factor),
-                self.codes.p.elements[i].eq((product + (1 << FRACTION - 1)) >> FRACTION),
+                codes[i].eq((product + (1 << FRACTION - 1)) >> FRACTION),
             ]
         return m
 

@@ -124,7 +124,7 @@ class Rotate(wiring.Component):
 
         reading, turn = Signal(), Signal()
         cosine, sine = Signal.like(reads.first), Signal.like(reads.first)
-        come = Signal(READ_LATENCY + 1)
+        come = Signal(READ_LATENCY + 2)
         m.d.sync += [
             turn.eq(reading & ~turn),
             cosine.eq(instruction.c + reads.place),
@@ -144,12 +144,18 @@ class Rotate(wiring.Component):
         with m.Elif(reading):
             m.d.sync += [self.a.address.eq(reads.first), self.b.address.eq(reads.second)]
 
+        for name in "ab":
+            port, words = getattr(self, name), Signal.like(self.a.words, reset_less=True)
+            single = read_word(m, port)
+            m.d.sync += words.eq(port.words)
+            with m.If(~by_beats):
+                m.d.sync += words[0].eq(single)
+            m.d.comb += [
+                getattr(given, name).eq(words),
+                getattr(given, f"single_{name}").eq(words[0]),
+            ]
         m.d.comb += [
             given.come.eq(come[-1]),
-            given.a.eq(self.a.words),
-            given.b.eq(self.b.words),
-            given.single_a.eq(read_word(m, self.a)),
-            given.single_b.eq(read_word(m, self.b)),
             turned.first.eq(writes.first),
             turned.second.eq(writes.second),
             writes.step.eq(turned.step),

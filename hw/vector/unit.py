@@ -9,7 +9,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, ResetInserter, Signal, Value, 
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.bus.window import WORD, WindowSignature
+from hw.bus.window import WINDOW_LATENCY, WORD, WindowSignature
 from hw.encode.input_buffer import input_signature
 from hw.sequence.decode import task_layout
 from hw.sequence.layout import is_wide
@@ -23,7 +23,7 @@ from hw.vector.drain import Drain
 from hw.vector.embed import Embed
 from hw.vector.feed import Feed
 from hw.vector.keep import Keep
-from hw.vector.memory import VectorMemory, WriteSignature
+from hw.vector.memory import ADDRESS_BITS, VectorMemory, WriteSignature
 from hw.vector.rotate import Rotate
 from hw.vector.scalars import BASE_BITS, VectorScalars
 from hw.vector.single import read_word, write_word
@@ -164,10 +164,12 @@ class VectorUnit(wiring.Component):
         writers = [user.write for user in (*units, drain) if hasattr(user, "write")]
         m.d.comb += self.granted.eq(~Cat(write.mask for write in writers).any())
         writers += [self.load, self._connect_window(m, memory)]
+        window = Signal(ADDRESS_BITS)  # a register, as block RAMs lie far apart
+        m.d.sync += window.eq(Mux(self.closed, 0, self.vector.address))
         readers_of_a = [drain.a, *(unit.a for unit in units)]
         readers_of_b = [unit.b for unit in units if hasattr(unit, "b")]
         for port, readers, more in (
-            (memory.a, readers_of_a, [Mux(self.closed, 0, self.vector.address)]),
+            (memory.a, readers_of_a, [window]),
             (memory.b, readers_of_b, []),
             (memory.c, [drain.b], []),
         ):
@@ -187,11 +189,15 @@ class VectorUnit(wiring.Component):
             inside.eq(window.address < words),
             window.writable.eq(~self.closed & (window.address < words)),
         ]
-        m.d.comb += window.readable.eq(inside & ~self.closed & (window.address != words))
+        behind = window.address[: words.bit_length()] == words
+        m.d.comb += window.readable.eq(inside & ~self.closed & ~behind)
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
             write_word(m, host, window.address, window.write_data)
-        return host
+        written = WriteSignature(self.params).create()
+        for name in written.signature.members:
+            m.d.sync += Value.cast(getattr(written, name)).eq(Value.cast(getattr(host, name)))
+        return written
 
     def _connect_scalars(self, m, scalars, feed, softmax):
         """Keep what an instruction has found when it ends."""
@@ -234,10 +240,14 @@ class VectorUnit(wiring.Component):
             m.d.sync += kept.eq(drain.best.payload)
         # To index the view itself would take a multiplier.
         candidate = Array(kept[i] for i in range(self.params.best))[self.best.address[1:]]
-        words = Signal(WORD), Signal(WORD)
-        m.d.comb += self.best.readable.eq(self.best.address < 2 * self.params.best)
+        words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 1)]
+        inside = Signal()  # the address moves on by itself by one at most
+        count = 2 * self.params.best
+        m.d.sync += inside.eq(self.best.address < count)
+        behind = self.best.address[: count.bit_length()] == count
+        m.d.comb += self.best.readable.eq(inside & ~behind)
         m.d.sync += [
             words[0].eq(Mux(self.best.address[0], candidate.logit, candidate.id)),
-            words[1].eq(words[0]),
-            self.best.read_data.eq(words[1]),
+            *(after.eq(before) for before, after in zip(words, words[1:], strict=False)),
+            self.best.read_data.eq(words[-1]),
         ]

@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.register import plain_register
 from hw.vector.beat import WIDTH, beat_layout, delay, send
 from hw.vector.exponential import PROBABILITY_BITS
 from hw.vector.reduction import greater, reduce, reduction_stages
@@ -109,13 +110,13 @@ class Weight(wiring.Component):
         m = Module()
         tags = delay(m, self.probabilities, LATENCY)
         send(m, tags[-1], self.weights)
-        terms = []
+        weights, terms = plain_register(m, self.weights.p.elements), []
         for i in range(self.width):
             element = self.probabilities.p.elements[i]
             product = Signal(WEIGHT_BITS, name=f"product_{i}", reset_less=True)
             # Every distance from 23 on gives 0, so that it need not be clamped to 31.
             distance = Signal(EXPONENT_BITS, name=f"distance_{i}", reset_less=True)
-            weight = self.weights.p.elements[i]
+            weight = weights[i]
             m.d.sync += [
                 product.eq(element.probability * element.mantissa),
                 distance.eq(self.largest_exponent - element.exponent),

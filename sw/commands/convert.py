@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from hw.spec.codes import BLOCK
+from hw.spec.crossbar import ROWS
 from sw.code_tables import check_table
 from sw.commands import options
 from sw.commands.convert_encoder import convert_task_model
@@ -19,6 +21,7 @@ from sw.convert.calibrate import calibrate
 from sw.convert.convert import convert
 from sw.convert.four_bits import Loss, four_bit_weights
 from sw.convert.hessians import decoder_hessians, held_out_tokens
+from sw.convert.regroup import regroup
 from sw.convert.silence import parse_thresholds, with_thresholds
 from sw.convert.walk import parse_share
 from sw.errors import UserError
@@ -86,6 +89,10 @@ def command(
         bool,
         typer.Option("--global", help="Plan one factor and threshold for all tensors, to compare."),
     ] = False,
+    rows: Annotated[
+        int | None,
+        typer.Option(help="Inputs that share a scale, those of a crossbar array: 32 or 256."),
+    ] = None,
     run: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder for `firstspike report`.")
     ] = None,
@@ -102,10 +109,14 @@ def command(
     thresholds = parse_thresholds([text for text in silence or [] if text not in shares])
     if weights not in (None, "w4", "w8"):
         raise UserError(f"--weights must be w4 or w8, not {weights!r}")
+    if rows not in (None, *ROWS):
+        raise UserError(f"--rows must be one of {', '.join(map(str, ROWS))}, not {rows}")
     source = open_any_checkpoint(checkpoint)
     table = check_table(code, "companded")
     console = Console(file=options.to_screen(json))
     if isinstance(source, EncoderCheckpoint):
+        if rows is not None:
+            raise UserError("--rows is for decoders, which crossbars run; leave it out")
         if budget is not None:
             raise UserError("--budget plans decoders; an encoder's codes are trained: leave it out")
         encoder, losses = convert_task_model(
@@ -127,6 +138,8 @@ def command(
     if planning:
         if budget is not None and share is not None:
             raise UserError("--budget and --silence SHARE are two ways to plan; give one")
+        if rows not in (None, BLOCK):
+            raise UserError(f"a plan is for scales of {BLOCK} inputs; leave --rows {rows} out")
         if thresholds:
             raise UserError("a plan chooses thresholds itself; leave --silence SITE=SCALES out")
         calibrate_with = calibrate_with or "novels/emma"
@@ -148,6 +161,9 @@ def command(
             source, compensate=compensate is not False, hessians=hessians, held_out=held_out
         )
     model = with_thresholds(convert(source, table=table), thresholds)
+    rows = rows or BLOCK
+    if rows > BLOCK:
+        model = regroup(model, rows)
     if planning:
         model, record = plan(
             source,
@@ -167,7 +183,7 @@ def command(
         if run is not None:
             options.write_run(run, "plan.json", record)
     elif ids is not None:
-        model = calibrate(model, ids, window=window, text=str(calibrate_with))
+        model = calibrate(model, ids, window=window, text=str(calibrate_with), shared=rows // BLOCK)
     model.save(output)
     console.print(matrix_table(model))
     _print_losses(losses, console)

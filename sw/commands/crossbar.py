@@ -1,4 +1,4 @@
-"""`firstspike crossbar`: what a model becomes on crossbars."""
+"""`firstspike crossbar`: what a model becomes on crossbars, and what their outputs cost."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from sw.compile.crossbars import (
     place,
     save_conductances,
 )
-from sw.crossbar import choose_crossbar
+from sw.convert.container import ConvertedModel
+from sw.crossbar import choose_crossbar, fitted
+from sw.energy.crossbar import crossbar_energy, describe
+from sw.energy.macro import open_macro
 from sw.errors import UserError
 from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
 from sw.load.tokenizer import Tokenizer
 from sw.opening import open_model
 
-ACTIONS = ("map", "export", "check")
+ACTIONS = ("map", "export", "check", "energy")
 
-#: What is read to measure clipping.
+#: What is read to measure clipping and energy.
 _TEXT = "It was a truth that she had never thought of before, and it made her very uneasy."
 
 
@@ -34,6 +37,7 @@ def command(
     model: options.Model = None,
     device: options.DevicePreset = None,
     adc_bits: options.AdcBits = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
     seed: Annotated[int | None, typer.Option(help="Of cells and noise.")] = None,
@@ -43,17 +47,27 @@ def command(
     file: Annotated[
         Path | None, typer.Option("--file", "-o", help="Conductances to export or check.")
     ] = None,
+    macro: options.Macro = None,
     json: options.Json = None,
 ) -> None:
-    """Map a model on macros, export the conductances of its cells, or check such a file."""
+    """Map a model on macros, export the conductances of its cells, or check such a file.
+
+    Or say what outputs cost, from published power times access time, beside what was measured, and
+    what the conversions of a token of the model cost then.
+    """
     if action not in ACTIONS:
         raise UserError(f"say what to do: {', '.join(ACTIONS)}, not {action!r}")
-    crossbar = choose_crossbar("crossbar", device, adc_bits=adc_bits, clip=clip, seed=seed)
+    crossbar = choose_crossbar(
+        "crossbar", device, adc_bits=adc_bits, rows=rows, clip=clip, seed=seed
+    )
     assert crossbar is not None
-    if (file is None) != (action == "map"):
-        raise UserError("--file names the conductances to export or check; not for map")
-    converted = open_model(model)
+    if (file is None) != (action in ("map", "energy")):
+        raise UserError("--file names the conductances to export or check; not for map or energy")
+    if macro is not None and action != "energy":
+        raise UserError(f"--macro is for energy, not for {action}")
     screen = options.to_screen(json)
+    arrays, per_output = open_macro(macro, crossbar) if action == "energy" else (None, None)
+    converted = fitted(open_model(model), crossbar)
     placements = place(converted, crossbar)
     beyond = sum(p.beyond for p in placements)
     if beyond and not crossbar.clip:
@@ -61,6 +75,14 @@ def command(
             f"mapping {crossbar.mapping!r} cannot hold {beyond} weights of -8; choose another "
             "device, or --clip them"
         )
+    if arrays is not None and per_output is not None:
+        record = crossbar_energy(
+            converted, crossbar, arrays, per_output, columns=columns, ids=_ids(converted)
+        )
+        for line in describe(record):
+            print(line, file=screen)
+        options.write_json(json, record)
+        return
     golden = GoldenModel(converted, lanes=columns, crossbar=crossbar, integrator="spike")
     linear = golden.golden
     assert isinstance(linear, CrossbarLinear)
@@ -98,12 +120,15 @@ def command(
         )
 
 
-def _read(golden: GoldenModel, linear: CrossbarLinear, model) -> dict[str, float]:
+def _ids(model: ConvertedModel) -> list[int]:
+    return Tokenizer.from_spec(model.tokenizer_spec).encode(_TEXT)[: model.config.context]
+
+
+def _read(golden: GoldenModel, linear: CrossbarLinear, model: ConvertedModel) -> dict[str, float]:
     """Share of conversions that are clipped while a sentence is read, by matrix."""
     for name in linear.numbers:
         linear.placed(name, golden.matrices[name]).arrays.counts_clipping = True
-    ids = Tokenizer.from_spec(model.tokenizer_spec).encode(_TEXT)[: model.config.context]
     with torch.inference_mode():
-        golden.prefill(ids)
+        golden.prefill(_ids(model))
     arrays = {name: linear.all_placed[name].arrays for name in linear.numbers}
     return {name: a.clipped / max(a.converted, 1) for name, a in arrays.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
 import torch
@@ -15,7 +16,9 @@ from sw.commands import options
 from sw.commands.plan import TEXT
 from sw.compare.baselines import BASELINES
 from sw.compare.run import Comparison
+from sw.crossbar import choose_crossbar
 from sw.energy.claims import ROWS, Line, claims
+from sw.energy.macro import open_macro
 from sw.energy.measure import golden_run
 from sw.energy.model import COUNTINGS, PARTS, energy
 from sw.energy.technology import load_technology
@@ -40,18 +43,36 @@ def command(
     memory: Annotated[str, typer.Option(help="Where weights and caches are: sram or dram.")] = (
         "sram"
     ),
+    synapse: options.Synapse = "memory",
+    device: options.DevicePreset = None,
+    rows: options.Rows = None,
+    clip: options.Clip = None,
+    device_seed: options.DeviceSeed = None,
+    macro: options.Macro = None,
     show_claims: Annotated[
         bool, typer.Option("--claims", help="The papers' claims beside ours, as a table.")
     ] = False,
     json: options.Json = None,
 ) -> None:
-    """Run the golden model on a text; print energy by part."""
+    """Run the golden model on a text; print energy by part.
+
+    On crossbars the weights' products are conversions; see `firstspike crossbar energy` for what a
+    conversion costs, and how that is known.
+    """
     options.positive("--tokens", tokens)
     if start < 0:
         raise UserError(f"--from must be 0 or more, not {start}")
     if memory not in ("sram", "dram"):
         raise UserError(f"--memory must be sram or dram, not {memory!r}")
-    constants = load_technology(technology)
+    crossbar = choose_crossbar(synapse, device, rows=rows, clip=clip, seed=device_seed)
+    if macro and not crossbar:
+        raise UserError("--macro is for crossbars; add --synapse crossbar")
+    if crossbar and show_claims:
+        raise UserError("--claims chooses what it compares itself; leave --synapse crossbar out")
+    constants, per_output = load_technology(technology), None
+    if crossbar:
+        arrays, per_output = open_macro(macro, crossbar)
+        constants = constants.joined(arrays)
     converted = open_model(model)
     table = check_table(code, converted.table)
     characters = resolve_text(text)[start : start + 16 * tokens] if text else TEXT * (tokens // 16)
@@ -74,8 +95,9 @@ def command(
             print(line, file=screen.file)
         options.write_json(json, {"claims": [vars(line) for line in lines]})
         return
-    activities = golden_run(converted, ids, window=size, table=table).activities
-    dense_bits = 8 if table == "integer" else None
+    run = golden_run(converted, ids, window=size, table=table, crossbar=crossbar)
+    activities = run.activities
+    dense_bits = 8 if table == "integer" and not crossbar else None
     results = {
         counting: energy(
             activities.values(),
@@ -84,12 +106,12 @@ def command(
             dense_bits=dense_bits,
             counting=counting,
             memory=memory,
+            macro=per_output,
         )
         for counting in COUNTINGS
     }
-    shown = Table(
-        title=f"{converted.name}, {table}, {constants.name}, weights in {memory}", box=box.SIMPLE
-    )
+    where = f"weights in {memory}" if crossbar is None else f"weights on {crossbar.preset}"
+    shown = Table(title=f"{converted.name}, {table}, {constants.name}, {where}", box=box.SIMPLE)
     shown.add_column("nJ of a token")
     for counting in COUNTINGS:
         shown.add_column(
@@ -107,9 +129,10 @@ def command(
             "table": table,
             "technology": constants.name,
             "memory": memory,
+            "crossbar": dataclasses.asdict(crossbar) if crossbar else None,
             "tokens": count,
             "window": size,
-            "constants": {name: vars(c) for name, c in constants.constants.items()},
+            "constants": {name: c.as_json() for name, c in constants.constants.items()},
             "joules_per_token": {k: result.as_json() for k, result in results.items()},
         },
     )

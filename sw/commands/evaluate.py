@@ -54,10 +54,12 @@ def command(
     wire: Annotated[
         float | None, typer.Option(help="Bit line from row to row, times level 1.")
     ] = None,
-    rows: Annotated[
-        int | None, typer.Option(help="Rows of an array, one scale group: 32 or 256.")
-    ] = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
+    by_cells: Annotated[
+        bool,
+        typer.Option("--remap", help="Choose weights by what their crossbar cells have become."),
+    ] = False,
     columns: Annotated[int, typer.Option(help="Columns of an array.")] = 64,
     seed: Annotated[
         int | None,
@@ -107,6 +109,8 @@ def command(
         clip=clip,
         seed=seed,
     )
+    if by_cells and not crossbar:
+        raise UserError("--remap is for crossbars; add --synapse crossbar")
     characters = resolve_text(text)[start : start + 16 * tokens]
     ids = Tokenizer.from_spec(converted.tokenizer_spec).encode(characters)[:tokens]
     screen = options.to_screen(json)
@@ -119,6 +123,7 @@ def command(
         rungs=chosen,
         crossbar=crossbar,
         columns=options.positive("--columns", columns),
+        by_cells=by_cells,
         report=lambda line: print(line, file=screen, flush=True),
     )
     if source is None:

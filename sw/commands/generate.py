@@ -14,7 +14,7 @@ import typer
 from hw.spec.crossbar import Crossbar
 from sw.code_tables import check_table
 from sw.commands import options
-from sw.crossbar import choose_crossbar
+from sw.crossbar import choose_crossbar, fitted
 from sw.driver.decoder import TokenDecoder
 from sw.energy.activity import layer_rows
 from sw.errors import UserError
@@ -48,6 +48,7 @@ def command(
     synapse: options.Synapse = "memory",
     device: options.DevicePreset = None,
     adc_bits: options.AdcBits = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     device_seed: options.DeviceSeed = None,
     image: options.Image = None,
@@ -91,7 +92,9 @@ def command(
         config=config or (BOARD_CONFIG if backend == "serial" else options.DEFAULT_CONFIG),
         code=code,
         integrator=integrator,
-        crossbar=choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed),
+        crossbar=choose_crossbar(
+            synapse, device, adc_bits=adc_bits, rows=rows, clip=clip, seed=device_seed
+        ),
         image=image,
         memory=memory,
         vector=vector,
@@ -165,7 +168,7 @@ def generate_run(
         )
     if dump_events is not None:
         check_name(dump_events)
-    model = open_model(model_name)
+    model = fitted(open_model(model_name), crossbar)
     table = check_table(code, model.table)
     tokenizer = Tokenizer.from_spec(model.tokenizer_spec)
     ids = encode_prompt(tokenizer, prompt, chat=chat, tokens=tokens, context=model.config.context)

@@ -57,6 +57,10 @@ DevicePreset = Annotated[
 AdcBits = Annotated[
     int | None, typer.Option("--adc-bits", help="Bits of crossbars' converters, 1..14.")
 ]
+Rows = Annotated[
+    int | None,
+    typer.Option("--rows", help="Rows of a crossbar array, one scale group: 32 or 256."),
+]
 Clip = Annotated[
     bool | None,
     typer.Option(
@@ -65,6 +69,12 @@ Clip = Annotated[
 ]
 DeviceSeed = Annotated[
     int | None, typer.Option("--device-seed", help="Seed of crossbars' cells and noise.")
+]
+Macro = Annotated[
+    str | None,
+    typer.Option(
+        "--macro", help="Constants of the crossbars' macro, or a TOML file; the device's if absent."
+    ),
 ]
 DEFAULT_CONFIG = DEFAULT
 

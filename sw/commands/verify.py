@@ -15,7 +15,7 @@ from sw.commands import options
 from sw.commands.verify_sentences import read_sentences, report_sentences, verify_sentences
 from sw.commands.verify_tokens import read_along, report_tokens, verify_tokens
 from sw.convert.container import ConvertedModel
-from sw.crossbar import choose_crossbar
+from sw.crossbar import choose_crossbar, fitted
 from sw.driver.device import Device
 from sw.errors import UserError
 from sw.fault import Fault, FaultInjector
@@ -54,6 +54,7 @@ def command(
     synapse: options.Synapse = "memory",
     device: options.DevicePreset = None,
     adc_bits: options.AdcBits = None,
+    rows: options.Rows = None,
     clip: options.Clip = None,
     device_seed: options.DeviceSeed = None,
     image: options.Image = None,
@@ -81,7 +82,9 @@ def command(
         raise UserError("give --prompt or --text, not both")
     if inject_fault is not None and inject_fault < 0:
         raise UserError(f"--inject-fault takes a seed of 0 or more, not {inject_fault}")
-    crossbar = choose_crossbar(synapse, device, adc_bits=adc_bits, clip=clip, seed=device_seed)
+    crossbar = choose_crossbar(
+        synapse, device, adc_bits=adc_bits, rows=rows, clip=clip, seed=device_seed
+    )
     params = open_params(config, integrator, crossbar)
     single = {"--layer": layer, "--inject-fault": inject_fault, "--trace": trace, "--image": image}
     given = [name for name, value in single.items() if value is not None]
@@ -105,7 +108,7 @@ def command(
         report_sentences(record, options.to_screen(json))
         options.write_json(json, record)
         return
-    converted = open_model(model)
+    converted = fitted(open_model(model), crossbar)
     if layer is not None and not 0 <= layer < converted.config.layers:
         raise UserError(f"--layer must be 0..{converted.config.layers - 1}, not {layer}")
     if layer is not None and inject_fault is not None:

@@ -41,7 +41,7 @@ class _Recorder(GoldenLinear):
 
 
 def calibrate(
-    model: ConvertedModel, tokens: np.ndarray, *, window: int, text: str
+    model: ConvertedModel, tokens: np.ndarray, *, window: int, text: str, shared: int = 1
 ) -> ConvertedModel:
     """Fit every quantizer to a text.
 
@@ -59,10 +59,12 @@ def calibrate(
         Tokens that are read together.
     text : str
         Name of the text, for the record.
+    shared : int
+        Neighbouring blocks that share a scale.
     """
     golden = GoldenModel(model)
     recorder = _Recorder(model, table=golden.table)
-    golden.golden = recorder
+    golden.golden, recorder.shared = recorder, shared
     starts = range(0, max(len(tokens) - window, 0) + 1, window)
     for start in track(starts, description="calibrating: reading", transient=True):
         golden.reset_cache()
@@ -76,12 +78,16 @@ def calibrate(
         for table in TABLES.values():
             if table.linear:
                 shipped = quantizers[tensor][table.name]
-                quantizers[tensor][table.name] = fit(x, table, ratio(tensor, table.name), shipped)
+                quantizers[tensor][table.name] = fit(
+                    x, table, ratio(tensor, table.name), shipped, shared=shared
+                )
     source = {**model.source, "calibration": {"text": text, "tokens": len(tokens)}}
     return dataclasses.replace(model, quantizers=quantizers, source=source)
 
 
-def fit(x: torch.Tensor, table: CodeTable, start: float, shipped: Quantizer) -> Quantizer:
+def fit(
+    x: torch.Tensor, table: CodeTable, start: float, shipped: Quantizer, *, shared: int = 1
+) -> Quantizer:
     """Choose constant and silent level of one tensor and table.
 
     Parameters
@@ -94,11 +100,15 @@ def fit(x: torch.Tensor, table: CodeTable, start: float, shipped: Quantizer) -> 
         Least ratio c.
     shipped : Quantizer
         Source of the threshold.
+    shared : int
+        Neighbouring blocks that share a scale.
     """
     factor = 1.0
     while True:
         constant = scale_constant(start * factor)
-        encoded = encode(x, table=table, constant=constant, threshold=shipped.threshold)
+        encoded = encode(
+            x, table=table, constant=constant, threshold=shipped.threshold, shared=shared
+        )
         too_many = integer_share(encoded) > LARGEST_INTEGER_SHARE
         if not table.ladder or not too_many or factor * _STEP > _LARGEST:
             break

@@ -12,6 +12,13 @@ from sw.convert.container import ConvertedModel, WeightMatrix
 from sw.convert.weights import LARGEST_MANTISSA, mantissas
 
 
+def shares_scales(matrix: WeightMatrix, rows: int) -> bool:
+    """Tell whether scale and offset of an output are those of ``rows`` inputs."""
+    each = rows // BLOCK
+    firsts = np.arange(matrix.groups) // each * each
+    return all((part == part[:, firsts]).all() for part in (matrix.d, matrix.b))
+
+
 def regroup_matrix(matrix: WeightMatrix, rows: int) -> WeightMatrix:
     """Round a matrix to one scale and offset for ``rows`` inputs of an output, not for 32.
 
@@ -25,8 +32,11 @@ def regroup_matrix(matrix: WeightMatrix, rows: int) -> WeightMatrix:
     Returns
     -------
     WeightMatrix
-        Of the same format; neighbouring groups have equal mantissas.
+        Of the same format; neighbouring groups have equal mantissas. The same matrix if it is so
+        already.
     """
+    if shares_scales(matrix, rows):
+        return matrix
     outputs, inputs = matrix.codes.shape
     each = rows // BLOCK
     codes = np.empty_like(matrix.codes)
@@ -55,8 +65,14 @@ def regroup_matrix(matrix: WeightMatrix, rows: int) -> WeightMatrix:
 
 
 def regroup(model: ConvertedModel, rows: int) -> ConvertedModel:
-    """Regroup every matrix of the layers, and the head, which is no longer tied."""
+    """Regroup every matrix of the layers, and the head, which is no longer tied.
+
+    A model that was converted so, `firstspike convert --rows`, stays as it is.
+    """
     names = [name for name in model.matrices if name.startswith("layers.")]
+    if all(shares_scales(m, rows) for m in (model.head, *(model.matrices[n] for n in names))):
+        return model
     matrices = {name: regroup_matrix(model.matrices[name], rows) for name in names}
     matrices["head"] = regroup_matrix(model.head, rows)
-    return dataclasses.replace(model, matrices={**model.matrices, **matrices})
+    source = {**model.source, "rows": rows}
+    return dataclasses.replace(model, matrices={**model.matrices, **matrices}, source=source)

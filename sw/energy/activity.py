@@ -15,6 +15,7 @@ from hw.spec.formats import SUM_BITS, WeightFormat
 from sw.golden.classify import CodeClass
 from sw.golden.codes import Encoded, encode
 from sw.golden.counters import occupied_steps
+from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.linear import GoldenLinear, input_site
 from sw.golden.sums import windows
 
@@ -50,6 +51,9 @@ class Activity:
         The same counts, each times the outputs that it reaches.
     group_products : int
         Groups times outputs: sums that the scaler scales.
+    conversions, raised_lines : int
+        Of crossbars, else 0: outputs converted, in each time step, and lines that were raised in
+        them, summed over the outputs.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Activity:
     event_products: int = 0
     step_products: int = 0
     group_products: int = 0
+    conversions: int = 0
+    raised_lines: int = 0
 
     @property
     def elements(self) -> int:
@@ -79,8 +85,11 @@ class Activity:
 
     @property
     def read_bits(self) -> int:
-        """Bits of weights and scales that are read, a row once for each spike or integer."""
-        fired = self.event_products + self.integer_products
+        """Bits of weights and scales that are read, a row once for each spike or integer.
+
+        Cells of crossbars are not read, but the scales of their sums are.
+        """
+        fired = 0 if self.conversions else self.event_products + self.integer_products
         return fired * self.weight_bits + self.group_products * self.scale_bits
 
     @property
@@ -190,11 +199,12 @@ class ActivityMeter(GoldenLinear):
             constant=quantizer.constant,
             threshold=quantizer.threshold,
             silent_level=quantizer.silent_level,
+            shared=self.shared,
         )
         counts = {key: int(count.sum()) for key, count in vector_counts(encoded).items()}
         rows = matrix.weights.rows
         self.activities[tensor].add(outputs=rows, groups=encoded.scales.numel(), **counts)
-        accumulators = matrix.matvec(encoded)
+        accumulators = self.product(name, matrix, encoded)
         if self.digesting:
             hashed = self.hashes.setdefault(name, hashlib.blake2b(digest_size=16))
             for part in (accumulators, encoded.base):
@@ -224,6 +234,20 @@ class ActivityMeter(GoldenLinear):
         for token, outputs in enumerate(seen.tolist()):
             counts = {key: int(count[token]) for key, count in by_token.items()}
             activity.add(outputs=outputs, groups=groups, **counts)
+
+
+class CrossbarActivityMeter(ActivityMeter, CrossbarLinear):
+    """The same on crossbars, of which conversions and raised lines are recorded, too."""
+
+    def product(self, name, matrix, encoded):
+        """Multiply on the matrix's arrays; record what these did."""
+        before = dict(self.counters)
+        result = super().product(name, matrix, encoded)
+        conversions, lines = (self.counters[n] - before[n] for n in ("conversions", "lines_raised"))
+        record = self.activities[input_site(name)]
+        record.conversions += conversions
+        record.raised_lines += lines * self._lanes * len(self.crossbar.cells.readings)
+        return result
 
 
 def totals(activities: Iterable[Activity], kind: str = WEIGHTS) -> Activity:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from hw.spec.codes import BLOCK
 from sw.energy.activity import WEIGHTS, Activity, totals
+from sw.energy.macro import MacroEnergy
 from sw.energy.model import Energy, energy
 from sw.energy.technology import Technology
 from sw.load.checkpoint import LlamaConfig
@@ -34,9 +34,6 @@ OTTERS = 14.21
 
 #: Kirin's abstract: energy and time steps saved.
 KIRIN_ENERGY, KIRIN_STEPS = 0.8466, 0.9375
-
-#: Shares of raised inputs at which the macro was measured.
-_SPARSE, _DENSE = 0.125, 0.5
 
 #: Columns of a 4-bit weight on the macro: magnitudes of 3 bits, positive and negative.
 _COLUMNS = 2
@@ -210,15 +207,15 @@ _REASONS = {
 
 def _macro(activities, technology, macro: Technology, tokens: int) -> tuple[float, float]:
     """Joules of conversions, and of the digital sums that they replace, of a token."""
-    slope = (macro["conversion_dense"] - macro["conversion_sparse"]) / (_DENSE - _SPARSE)
+    per_output = MacroEnergy.of(macro)
     analog = digital = 0.0
     for record in activities.values():
         if record.kind != WEIGHTS or not record.steps:
             continue
         planes = record.weight_bits // 4
-        raised = (record.events + record.digits) / (record.steps * BLOCK)
-        each = macro["conversion_sparse"] + slope * (raised - _SPARSE)
-        analog += record.step_products * planes * _COLUMNS * each
+        raised = (record.events + record.digits) / record.steps
+        outputs = record.step_products * planes * _COLUMNS
+        analog += per_output.picojoules(outputs, outputs * raised)
         digital += (
             planes * (record.event_products + record.digit_products) * technology["accumulate"]
         )

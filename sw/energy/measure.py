@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from hw.spec.crossbar import Crossbar
 from sw.convert.container import ConvertedModel
-from sw.energy.activity import Activity, ActivityMeter
+from sw.crossbar import fitted
+from sw.energy.activity import Activity, ActivityMeter, CrossbarActivityMeter
 from sw.golden.decoder import GoldenModel
 from sw.golden.integers import LOGIT_FRACTION
 from sw.golden.matrix import Matrix
@@ -44,6 +46,8 @@ def golden_run(
     table: str | None = None,
     matrices: Mapping[str, Matrix] | None = None,
     digest: bool = False,
+    crossbar: Crossbar | None = None,
+    columns: int = 64,
 ) -> GoldenRun:
     """Read a text in windows of equal length.
 
@@ -61,9 +65,18 @@ def golden_run(
         Those of an earlier run with the same weights.
     digest : bool
         Hash the accumulators, so that runs can be compared bit for bit.
+    crossbar : Crossbar, optional
+        Arrays that multiply by the weights, instead of digital lanes.
+    columns : int
+        Columns of an array.
     """
+    model = fitted(model, crossbar)
     golden = GoldenModel(model, table=table, matrices=matrices)
-    meter = ActivityMeter(model, table=golden.table)
+    meter = (
+        CrossbarActivityMeter(model, table=golden.table, crossbar=crossbar, lanes=columns)
+        if crossbar
+        else ActivityMeter(model, table=golden.table)
+    )
     meter.digesting = digest
     golden.golden, golden.observe = meter, meter.observe
 

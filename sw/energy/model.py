@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from sw.energy.activity import KEYS, VALUES, WEIGHTS, Activity
+from sw.energy.macro import MacroEnergy
 from sw.energy.technology import Technology
 from sw.energy.vector_work import VectorWork
 from sw.load.checkpoint import LlamaConfig
@@ -38,7 +39,7 @@ class Energy:
     compute : float
         Accumulations, products, time steps, scaling of groups.
     adc : float
-        Analog sums and their conversion; 0 without a crossbar.
+        Analog sums and their conversion; 0 without crossbars.
     cache : float
         Keys and values read and written.
     vector : float
@@ -77,6 +78,7 @@ def energy(
     dense_bits: int | None = None,
     counting: str = "broadcast",
     memory: str = "sram",
+    macro: MacroEnergy | None = None,
 ) -> Energy:
     """Compute the energy of the mean token.
 
@@ -97,16 +99,20 @@ def energy(
         One of ``COUNTINGS``.
     memory : str
         ``"sram"`` or ``"dram"``: where weights and caches are.
+    macro : MacroEnergy, optional
+        Of the crossbars that the counts are of.
 
     Raises
     ------
     MissingConstantError
         If the technology lacks a constant.
+    ValueError
+        If there were conversions, and no macro is given.
     """
     records = list(activities)
     if not any(record.kind == KEYS for record in records):
         records += dense_attention(config, tokens=tokens, window=window)
-    sums = dict.fromkeys(("movement", "weights", "compute", "cache"), 0.0)
+    sums = dict.fromkeys(("movement", "weights", "compute", "adc", "cache"), 0.0)
     measured = 0.0
     for record in records:
         dense = _dense_bits(record, dense_bits)
@@ -116,14 +122,16 @@ def energy(
         sums["movement"] += moved
         sums["compute"] += computed + _scaling(record, technology, dense_bits)
         sums["weights" if record.kind == WEIGHTS else "cache"] += read
+        converted = _converted(record, macro)
+        sums["adc"] += converted
         if record.kind == WEIGHTS:
-            measured += moved + computed + read
+            measured += moved + computed + read + converted
     work = VectorWork.of(config, tokens=tokens, window=window, dense_bits=dense_bits)
     sums["cache"] += technology[memory] * work.cache_bits
     vector = work.picojoules(technology, floating=dense_bits == 32)
     scale = 1e-12 / tokens
     parts = {name: scale * value for name, value in sums.items()}
-    return Energy(**parts, adc=0.0, vector=scale * vector, measured=scale * measured)
+    return Energy(**parts, vector=scale * vector, measured=scale * measured)
 
 
 def dense_attention(config: LlamaConfig, *, tokens: int, window: int) -> list[Activity]:
@@ -172,12 +180,23 @@ def _compute(record: Activity, technology: Technology, dense_bits: int | None) -
     if dense_bits:
         return record.products * technology.product(dense_bits, record.weight_bits)
     additions = record.event_products + record.digit_products + record.step_products
+    if record.conversions:  # lines sum by themselves; each code is added to those of its output
+        nibbles = record.weight_bits // 4
+        return (record.conversions + nibbles * record.step_products) * technology["accumulate"]
     # Fixed channels of 8 bits have no digits: they are multiplied.
     products = record.integer_products if not record.digit_products else 0
     nibbles = record.weight_bits // 4  # 8-bit weights are two planes of 4 bits
     return nibbles * additions * technology["accumulate"] + products * technology.product(
         8, record.weight_bits
     )
+
+
+def _converted(record: Activity, macro: MacroEnergy | None) -> float:
+    if not record.conversions:
+        return 0.0
+    if macro is None:
+        raise ValueError("conversions were counted; give the energy of the macro that made them")
+    return macro.picojoules(record.conversions, record.raised_lines)
 
 
 def _scaling(record: Activity, technology: Technology, dense_bits: int | None) -> float:

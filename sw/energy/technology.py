@@ -12,7 +12,13 @@ from sw.errors import UserError
 #: Technologies that come with the program.
 SHIPPED = ("22nm", "45nm", "ye2023")
 
-_FIELDS = {"picojoules", "unit", "source", "node"}
+_TEXTS = {"unit", "source", "node"}
+
+#: What an energy is given by: itself, or power and time.
+_ENERGY, _POWER = {"picojoules"}, {"microwatts", "nanoseconds"}
+
+#: What outputs of a crossbar macro have besides.
+_OUTPUT = {"lines", "rows", "mapping"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,15 +28,30 @@ class Constant:
     Attributes
     ----------
     picojoules : float
-        Energy.
+        Energy; where ``microwatts`` and ``nanoseconds`` are given, their product.
     unit, source, node : str
         Per what, where from, and of which process.
+    microwatts, nanoseconds : float, optional
+        Power, and the time that it is drawn.
+    lines, rows : int, optional
+        Of an output of a crossbar macro: word lines that were raised, of how many.
+    mapping : str, optional
+        Its mapping, see :data:`hw.spec.mappings.MAPPINGS`.
     """
 
     picojoules: float
     unit: str
     source: str
     node: str
+    microwatts: float | None = None
+    nanoseconds: float | None = None
+    lines: int | None = None
+    rows: int | None = None
+    mapping: str | None = None
+
+    def as_json(self) -> dict[str, float | int | str]:
+        """Everything that was given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
 
 
 class MissingConstantError(UserError):
@@ -61,12 +82,16 @@ class Technology:
         MissingConstantError
             If the file has none.
         """
+        return self.constant(name).picojoules
+
+    def constant(self, name: str) -> Constant:
+        """Return a constant with all that is said of it; raise as above."""
         if name not in self.constants:
             raise MissingConstantError(
                 f"technology {self.name} has no constant {name!r}, and none is guessed; add it to "
                 "a file of your own with unit, source and node, and name that with --technology"
             )
-        return self.constants[name].picojoules
+        return self.constants[name]
 
     def product(self, a: int, b: int) -> float:
         """Energy of a product of integers of ``a`` and ``b`` bits, its accumulation included.
@@ -115,9 +140,16 @@ def parse(text: str, name: str) -> Technology:
     for key, entry in content.items():
         if key == "description":
             continue
-        if not isinstance(entry, dict) or set(entry) != _FIELDS:
-            raise UserError(f"technology {name}: {key} needs exactly {', '.join(sorted(_FIELDS))}")
-        if not isinstance(entry["picojoules"], int | float) or not entry["picojoules"] >= 0:
-            raise UserError(f"technology {name}: {key} must have picojoules of 0 or more")
+        given = set(entry) if isinstance(entry, dict) else set()
+        if given - _OUTPUT not in (_TEXTS | _ENERGY, _TEXTS | _POWER):
+            wanted, power = ", ".join(sorted(_TEXTS | _ENERGY)), " and ".join(sorted(_POWER))
+            raise UserError(
+                f"technology {name}: {key} needs exactly {wanted}, or {power} instead of picojoules"
+            )
+        for quantity in given & (_ENERGY | _POWER):
+            if not isinstance(entry[quantity], int | float) or not entry[quantity] >= 0:
+                raise UserError(f"technology {name}: {key} must have {quantity} of 0 or more")
+        if "picojoules" not in entry:
+            entry["picojoules"] = entry["microwatts"] * entry["nanoseconds"] / 1000
         constants[key] = Constant(**entry)
     return Technology(name=name, description=content.get("description", ""), constants=constants)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hw.spec.cycles import REPLAY, TAIL, group_interval, lanes_per_stream
+from hw.spec.cycles import REPLAY, group_interval, lanes_per_stream, tail
 from hw.spec.params import CoreParams
 from sw.plan.encoder import EncodedVector
 
@@ -111,5 +111,5 @@ class Lanes:
 
     def written(self) -> list[int]:
         """Cycles in which the outputs of :attr:`ended` have been written."""
-        behind = TAIL[self._params.integrator] + lanes_per_stream(self._params)
+        behind = tail(self._params) + lanes_per_stream(self._params)
         return [end + behind for end in self.ended]

@@ -9,6 +9,7 @@ import pytest
 from sw import cli
 from sw.convert.container import load
 from sw.convert.convert import convert
+from sw.convert.regroup import regroup
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
 
@@ -103,6 +104,19 @@ BAD = {
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--tokens", "9"],
         "a plan needs three windows of 256; raise --tokens",
     ),
+    "rows": (["convert", "--rows", "64"], "--rows must be one of 32, 256, not 64"),
+    "plan of tall arrays": (
+        ["convert", "--budget", "1%", "--rows", "256"],
+        "a plan is for scales of 32 inputs; leave --rows 256 out",
+    ),
+    "remapped memory": (
+        ["eval", "--remap", "--text", "TEXT"],
+        "--remap is for crossbars; add --synapse crossbar",
+    ),
+    "remapped silence": (
+        "eval --remap --text TEXT --tokens 8 --window 8 --synapse crossbar --code ttfs".split(),
+        "--remap needs a table whose silence is zero, such as companded, not ttfs",
+    ),
     "objective": (
         ["convert", "--budget", "1%", "--calibrate", "TEXT", "--objective", "beauty"],
         "--objective must be one of energy, bytes, cycles, events, not 'beauty'",
@@ -116,6 +130,26 @@ BAD = {
     "no constant": (
         ["energy", "--technology", "ye2023"],
         "no constant 'move', and none is guessed",
+    ),
+    "macro without crossbars": (
+        ["energy", "--macro", "ye2023"],
+        "--macro is for crossbars; add --synapse crossbar",
+    ),
+    "claims on crossbars": (
+        ["energy", "--claims", "--synapse", "crossbar"],
+        "--claims chooses what it compares itself",
+    ),
+    "power of a device": (
+        ["crossbar", "energy", "--device", "matterhorn"],
+        "no source says what power device 'matterhorn' draws, and none is guessed; name a file",
+    ),
+    "power of another macro": (
+        ["energy", "--synapse", "crossbar", "--device", "ideal", "--macro", "ye2023"],
+        "that of 32 rows of mapping 'planes', and nothing is known of 32 rows of 'pair'",
+    ),
+    "macro of a map": (
+        ["crossbar", "map", "--macro", "ye2023"],
+        "--macro is for energy, not for map",
     ),
     "where weights are": (["energy", "--memory", "tape"], "--memory must be sram or dram"),
     "no run": (["report", "."], "holds no run; write one with"),
@@ -240,6 +274,15 @@ def test_calibrated_conversion_keeps_integers_few(run, tmp_path):
     shares = result["shares"]["matrices"].values()
     assert max(share["integer"] for share in shares) < 0.06
     assert np.isfinite(list(result["perplexity"].values())).all()
+
+
+def test_one_scale_for_the_rows_of_an_array(run, tmp_path):
+    text = ["--calibrate", "tests/data/persuasion_excerpt.txt", "--tokens", "24"]
+    path = tmp_path / "m.safetensors"
+    code, _, _ = run("convert", "--rows", "256", "-o", str(path), *text)
+    model = load(path)
+    assert code == 0 and model.source["rows"] == 256
+    assert regroup(model, 256) is model
 
 
 def test_inspect_and_compile(run, container, tmp_path):

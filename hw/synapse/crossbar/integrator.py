@@ -6,8 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.spec.crossbar import CURRENT_WIDTH, POTENTIAL_WIDTH, Crossbar
-from hw.spec.params import CoreParams
+from hw.spec.crossbar import Crossbar
 from hw.synapse.crossbar.adc import LATENCY as ADC_LATENCY
 from hw.synapse.crossbar.adc import Converter, value_width
 from hw.synapse.crossbar.delay import delayed
@@ -15,6 +14,10 @@ from hw.synapse.crossbar.reading import width
 
 #: What an item does; see :func:`hw.encode.event.event_layout`.
 FLAGS = {"row": 1, "gap": 1, "gap_shift": 2, "restart": 1, "times16": 1, "last": 1}
+
+#: Bits of the sum of all levels at which rows may fire, each row once: the charge of a window is a
+#: current times that.
+WINDOW_BITS = {32: 13, 256: 15}
 
 #: Cycles from an item to the sums that it completes.
 LATENCY = 2
@@ -33,7 +36,7 @@ def ports(crossbar: Crossbar, widths: list[int]) -> dict:
         Phases of that step in which lines were raised.
     reading_0_0, reading_0_1, reading_1_0, ... : In(signed)
         What each reading gave in each phase.
-    sum : Out(signed(17))
+    sum : Out(signed)
         P without silent codes, where the item before last had ``last``.
     """
     readings = {
@@ -43,7 +46,7 @@ def ports(crossbar: Crossbar, widths: list[int]) -> dict:
     }
     flags = {name: In(bits) for name, bits in FLAGS.items()}
     more = {"closed": In(1), "shown": In(crossbar.phases), **readings}
-    return {**flags, **more, "sum": Out(signed(CoreParams.sum_width))}
+    return {**flags, **more, "sum": Out(signed(crossbar.sum_width))}
 
 
 def clamped(value, bits: int):
@@ -95,8 +98,9 @@ class StepIntegrator(wiring.Component):
         limit = (1 << bits - 1) - 1
         m.d.sync += step.eq(Mux(total < -limit, -limit, clamped(total, bits)))
 
-        current, now = Signal(signed(CURRENT_WIDTH)), Signal(signed(CURRENT_WIDTH))
-        potential, after = Signal(signed(POTENTIAL_WIDTH)), Signal(signed(POTENTIAL_WIDTH))
+        width, wide = signed(crossbar.current_width), signed(crossbar.potential_width)
+        current, now = Signal(width), Signal(width)
+        potential, after = Signal(wide), Signal(wide)
         passed = Mux(self.gap, _shifted(now, self.gap_shift), 0)
         m.d.comb += [
             now.eq(current + Mux(self.closed, step, 0)),
@@ -143,8 +147,8 @@ class WindowIntegrator(wiring.Component):
         flags = Signal(3)
         m.d.comb += flags.eq((self.row & self.times16) | (self.row & self.last) << 1)
         ends_coarse, ends = delayed(m, flags, 1 + ADC_LATENCY)[:2]
-        kept = Signal(signed(POTENTIAL_WIDTH))
-        before = Signal(signed(POTENTIAL_WIDTH))
+        kept = Signal(signed(crossbar.potential_width))
+        before = Signal(signed(crossbar.potential_width))
         m.d.comb += before.eq(Mux(ends_coarse, coarse << 4, kept))
         m.d.sync += [
             kept.eq(Mux(ends, 0, before)),
@@ -154,7 +158,7 @@ class WindowIntegrator(wiring.Component):
 
     def _charge(self, m, number, phase, bipolar):
         """Values of a reading's charge at the ends of both windows, 0 where nothing was raised."""
-        bits = self._widths[number] + 13
+        bits = self._widths[number] + WINDOW_BITS[self._crossbar.rows]
         name = f"{number}_{phase}"
         shown = self.closed & self.shown[phase]
         current, now, charge, after = (

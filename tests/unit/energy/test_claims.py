@@ -40,5 +40,5 @@ def test_lines(runs):
 
 
 def test_without_a_macro_it_stops(runs):
-    with pytest.raises(MissingConstantError, match="no constant 'conversion_dense'"):
+    with pytest.raises(MissingConstantError, match="no constant 'output_sparse'"):
         claims(runs, load_technology("22nm"), load_technology("45nm"), **SHAPE)

@@ -6,6 +6,7 @@ import pytest
 
 from hw.spec.formats import W4
 from sw.energy.activity import KEYS, VALUES, Activity, weight_activity
+from sw.energy.macro import MacroEnergy
 from sw.energy.model import PARTS, dense_attention, energy
 from sw.energy.technology import Constant, MissingConstantError, Technology
 from sw.energy.vector_work import VectorWork
@@ -74,6 +75,25 @@ def test_total_and_measured_share():
     counted = got.movement + got.weights + got.compute - scaling
     assert got.measured == pytest.approx(counted)
     assert got.as_json()["measured_share"] == pytest.approx(counted / got.total)
+
+
+def test_conversions_replace_reads_and_sums():
+    """Two outputs' power are a line; cells are not read, and every code is added once."""
+    point = {"unit": "", "source": "", "node": "", "rows": 32, "mapping": "planes"}
+    constants = technology(sram=1.0, accumulate=1.0)
+    constants.constants["output_sparse"] = Constant(picojoules=3, lines=1, **point)
+    constants.constants["output_dense"] = Constant(picojoules=7, lines=3, **point)
+    macro = MacroEnergy.of(constants)
+    assert (macro.base, macro.line) == (1, 2)
+    converted = records()
+    converted[0].conversions, converted[0].raised_lines = 500, 900
+    shape = {"config": TINY, "tokens": 1, "window": 1}
+    got = energy(converted, constants, macro=macro, **shape)
+    assert got.adc == pytest.approx(1e-12 * (500 + 2 * 900))
+    assert got.weights == pytest.approx(1e-12 * 100 * 16)
+    assert got.compute == pytest.approx(1e-12 * (500 + 100 * (4 + 8 + 8 + 11)))
+    with pytest.raises(ValueError, match="give the energy of the macro that made them"):
+        energy(converted, constants, **shape)
 
 
 def test_missing_constants_stop_it():

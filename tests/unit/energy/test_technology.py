@@ -38,7 +38,17 @@ def test_products_by_the_smallest_multiplier_or_by_additions():
 
 def test_joined_technologies():
     both = load_technology("22nm").joined(load_technology("ye2023"))
-    assert both["conversion_sparse"] == 2.11 and both["move"] == 0.18
+    assert both["measured_sparse"] == 2.11 and both["move"] == 0.18
+
+
+def test_power_times_access_time_of_ye2023():
+    """What the source says it measured is reproduced to its last digit, and enters nothing."""
+    macro = load_technology("ye2023")
+    for name, power, measured in (("sparse", 31.96, 2.11), ("dense", 82.94, 5.47)):
+        output = macro.constant(f"output_{name}")
+        assert (output.microwatts, output.nanoseconds) == (power, 66)
+        assert output.picojoules == power * 66 / 1000
+        assert round(output.picojoules, 2) == macro[f"measured_{name}"] == measured
 
 
 @pytest.mark.parametrize(
@@ -47,6 +57,10 @@ def test_joined_technologies():
         ("[", "technology t is not TOML"),
         ("[move]\npicojoules = 1\n", "move needs exactly node, picojoules, source, unit"),
         (ENTRY.format("-1"), "move must have picojoules of 0 or more"),
+        (
+            "[o]\nmicrowatts = 1\nunit = ''\nsource = ''\nnode = ''\n",
+            "o needs exactly node, picojoules, source, unit, or microwatts and nanoseconds instead",
+        ),
         (ENTRY.format('"1"'), "move must have picojoules of 0 or more"),
     ],
 )

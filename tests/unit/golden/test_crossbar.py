@@ -251,6 +251,7 @@ def test_regrouped_weights_are_near():
     near = regroup_matrix(matrix, 256)
     before, after = Matrix(matrix).values, Matrix(near).values
     scale = 2.0 ** (near.exponent - matrix.exponent)[:, None]
+    assert regroup_matrix(near, 256) is near and regroup_matrix(matrix, 32) is matrix
     error = (after * torch.from_numpy(scale) - before).abs().amax()
     assert error <= 0.012 * before.abs().amax()
 

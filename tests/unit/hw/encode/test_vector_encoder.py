@@ -9,6 +9,7 @@ from hw.encode.model import Item, encode
 from hw.encode.vector_encoder import VectorEncoder
 from hw.spec import scales
 from hw.spec.codes import TABLES
+from hw.spec.crossbar import PRESETS
 from hw.spec.encoder_cycles import encode_cycles, stored_cycles
 from hw.spec.params import CoreConfig, CoreParams
 
@@ -119,13 +120,15 @@ async def chase(ctx, dut, values, expected, rng=None):
     if rng:
         return
     digits = expected.digits if integrator == "spike" else None
-    stored = stored_cycles(len(values), digits, codes=bool(ctx.get(dut.codes | dut.fixed)))
+    unscaled = bool(ctx.get(dut.codes | dut.fixed))
+    stored = stored_cycles(len(values), digits, codes=unscaled, shared=dut.params.shared)
     assert taken == list(offered(expected.items, stored, 2, integrator=integrator))
 
 
 async def check(ctx, dut, values, table, rng, **mode):
     integrator = dut.params.integrator
-    expected = encode(values, table, integrator=integrator, **mode)
+    shared = dut.params.shared
+    expected = encode(values, table, integrator=integrator, shared=shared, **mode)
     await load(ctx, dut, values)
     cycles = await start(ctx, dut, len(values), table, **mode)
     counts = [ctx.get(getattr(dut, name)) for name in expected.counts._fields]
@@ -133,7 +136,7 @@ async def check(ctx, dut, values, table, rng, **mode):
     assert ctx.get(dut.bases[0]) == expected.base
     digits = expected.digits if integrator == "spike" else None
     unscaled = mode.get("codes", False) or mode.get("fixed", False)
-    assert cycles == encode_cycles(len(values), digits, codes=unscaled)
+    assert cycles == encode_cycles(len(values), digits, codes=unscaled, shared=shared)
     if len(values) < 40:
         taken = await replay(ctx, dut, count=len(expected.items))
         assert taken == list(enumerate(expected.items, start=REPLAY[integrator]))
@@ -167,6 +170,23 @@ def test_random_vectors(simulate, table, integrator):
                 "silent": rng.choice(table.ladder) if table.masked else table.silent_level,
             }
             await check(ctx, dut, values, table, rng, **mode)
+
+    simulate(dut, bench)
+
+
+def test_blocks_of_an_array_share_a_scale(simulate):
+    """Whole arrays of eight blocks, and such that the vector's end cuts off."""
+    crossbar = PRESETS["ideal"].replace(rows=256)
+    dut = VectorEncoder(
+        CoreParams(CoreConfig(max_inputs=320, integrator="spike", crossbar=crossbar))
+    )
+
+    async def bench(ctx):
+        rng = random.Random(8)
+        for size in (33, 300):
+            values = laplace(rng, size, rng.choice([3, 100, 4000]))
+            mode = {"constant": CONSTANT, "threshold": 4}
+            await check(ctx, dut, values, TABLES["companded"], rng, **mode)
 
     simulate(dut, bench)
 

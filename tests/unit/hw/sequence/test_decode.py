@@ -58,8 +58,10 @@ async def decode(ctx, dut, instruction, *, token=0, position=0):
     ctx.set(dut.instruction.as_value(), operand_bits(instruction))
     ctx.set(dut.token, token)
     ctx.set(dut.position, position)
+    ctx.set(dut.takes, 1)
     ctx.set(dut.start, 1)
     await ctx.tick()
+    ctx.set(dut.takes, 0)
     ctx.set(dut.start, 0)
     ctx.set(dut.instruction.as_value(), 0)
     cycles = 0
@@ -230,8 +232,10 @@ def test_unknown_opcode(opcode):
     async def bench(ctx):
         ctx.set(dut.instruction.opcode, opcode)
         ctx.set(dut.instruction.count, 1)
+        ctx.set(dut.takes, 1)
         ctx.set(dut.start, 1)
         await ctx.tick()
+        ctx.set(dut.takes, 0)
         ctx.set(dut.start, 0)
         await ctx.tick().until(~dut.busy)
         assert ctx.get(dut.malformed)

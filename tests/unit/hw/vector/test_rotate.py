@@ -85,6 +85,6 @@ def cycles(step, width):
 
 
 def test_cycles():
-    assert rotate_cycles(3, 32, 1) == 2 * 3 * 32 + 14
-    assert rotate_cycles(3, 32, 8) == 2 * 3 * 4 + 14
-    assert rotate_cycles(3, 12, 8) == 2 * 3 * 12 + 14
+    assert rotate_cycles(3, 32, 1) == 2 * 3 * 32 + 15
+    assert rotate_cycles(3, 32, 8) == 2 * 3 * 4 + 15
+    assert rotate_cycles(3, 12, 8) == 2 * 3 * 12 + 15

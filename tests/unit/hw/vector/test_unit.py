@@ -7,6 +7,7 @@ import pytest
 from amaranth.hdl import Value
 from amaranth.sim import Simulator
 
+from hw.bus.window import WINDOW_LATENCY
 from hw.integrate.output_buffer import READ_LATENCY
 from hw.spec.params import CoreConfig, CoreParams
 from hw.spec.program import Drain, Instruction, Opcode
@@ -178,7 +179,7 @@ class Bench:
         ctx.set(dut.closed, 0)
         for address, word in enumerate(self.words):
             ctx.set(dut.vector.address, address)
-            await ctx.tick().repeat(3)
+            await ctx.tick().repeat(WINDOW_LATENCY)
             assert ctx.get(dut.vector.read_data) == word % (1 << 32), address
         ctx.set(dut.vector.address, 0)
         ctx.set(dut.closed, 1)
