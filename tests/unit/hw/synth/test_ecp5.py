@@ -96,7 +96,7 @@ def test_names_are_kept_where_hiding_them_fails(tmp_path, monkeypatch):
         asked.append(arguments)
         if message := said[len(asked) - 1]:
             raise tools.ToolError(message)
-        (tmp_path / "top.json").write_text(json.dumps({"modules": {"top": {"cells": {}}}}))
+        (tmp_path / "top.json").write_text(json.dumps({"modules": {"top": {"cells": {}, "ports": {}}}}))
 
     monkeypatch.setattr(tools, "run", run)
     monkeypatch.setattr(ecp5.pack_registers, "pack_file", lambda path, top: None)
