@@ -13,6 +13,7 @@ from sw.convert.encoder_quantizers import calibrated, record, silenced, with_thr
 from sw.convert.four_bits import Loss, four_bit_weights
 from sw.convert.hessians import HELD_OUT, encoder_hessians
 from sw.errors import UserError
+from sw.golden.fake_encoder import FakeEncoderQuantizers
 from sw.golden.float_encoder import FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.fetch import polarity, resolve_text
@@ -78,8 +79,12 @@ def convert_task_model(
     if four_bits:
         compensate = not trained if compensate is None else compensate
         parts = [s for i, s in enumerate(sentences) if i % HELD_OUT], sentences[::HELD_OUT]
+        codes = None
+        if trained:  # what matrices read is silent in part, and was so in training
+            used = checkpoint.training.get("table", DEFAULT_TABLE)
+            codes = FakeEncoderQuantizers(trained_quantizers(checkpoint), table=used)
         hessians, held_out = (
-            encoder_hessians(checkpoint, part) if all(parts) and needed else None
+            encoder_hessians(checkpoint, part, quantizers=codes) if all(parts) and needed else None
             for part, needed in zip(parts, (compensate, True), strict=True)
         )
         source, losses = four_bit_weights(

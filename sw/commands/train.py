@@ -42,6 +42,14 @@ def command(
         float | None,
         typer.Option(metavar="SHARE", help="Train with this share of elements silent, e.g. 0.6."),
     ] = None,
+    fit: Annotated[
+        int,
+        typer.Option(
+            metavar="SENTENCES",
+            help="Before that, fit matrices to the float model on so many sentences, layer by "
+            "layer; then --aware-epochs may be 0.",
+        ),
+    ] = 0,
     rate: Annotated[float, typer.Option(help="Highest learning rate of the encoder.")] = 6e-5,
     code: options.Code = None,
     limit: Annotated[int | None, typer.Option(help="Sentences to train with at most.")] = None,
@@ -59,11 +67,16 @@ def command(
         raise UserError(f"--seed must be 0 or more, not {seed}")
     for name, value in (
         ("--epochs", epochs),
-        ("--aware-epochs", aware_epochs),
         ("--rate", rate),
     ):
         if not value > 0:
             raise UserError(f"{name} must be above 0, not {value}")
+    if fit < 0:
+        raise UserError(f"--fit must be 0 or more, not {fit}")
+    if fit and dead_zone is None and silence is None:
+        raise UserError("--fit needs --dead-zone K or --silence SHARE")
+    if not (aware_epochs > 0 or (fit and aware_epochs == 0)):
+        raise UserError(f"--aware-epochs must be above 0, or 0 with --fit, not {aware_epochs}")
     if not output.parent.is_dir():
         raise UserError(f"cannot write {output}: there is no folder {output.parent}")
     table = check_table(code, "companded")
@@ -82,6 +95,7 @@ def command(
         seed=seed,
         epochs=epochs,
         aware_epochs=aware_epochs,
+        fit=fit,
         rate=rate,
         table=table,
         dead_zone=dead_zone,

@@ -37,6 +37,9 @@ class Baseline:
         where codes other than integers are spikes of one bit.
     salient : bool
         The quantizers take a choice of channels.
+    crossbar : bool
+        Weights are in crossbars that lose nothing: the sums are those of the row with the same
+        code, bit for bit (``docs/crossbar.md``), and its run is taken. Energy differs.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Baseline:
     quantizers: Callable[..., RecordingQuantizers] | None = None
     dense_bits: int | None = None
     salient: bool = False
+    crossbar: bool = False
 
 
 def _golden(name: str, label: str, origin: str, **options) -> Baseline:
@@ -68,7 +72,7 @@ def _rate(steps: int) -> Baseline:
     )
 
 
-#: Every baseline, in the order of the report. A crossbar's rows go behind the last.
+#: Every baseline, in the order of the report; those with crossbars behind the last without.
 BASELINES: tuple[Baseline, ...] = (
     Baseline(
         name="float",
@@ -113,4 +117,19 @@ BASELINES: tuple[Baseline, ...] = (
     _golden("signed16", "signed, 16 steps", "ours", table="signed16"),
     _golden("companded", "signed, companded", "ours", table="companded"),
     _golden("fp4", "signed, ladder of FP4", "ours", table="fp4"),
+    _golden(
+        "mttfs-k1-crossbar",
+        "M-TTFS, dead zone k = 1, on ideal crossbars",
+        "Matterhorn, not trained for it; 32 rows of 4-bit weights, scales and integers ours",
+        table="mttfs",
+        dead_zone=1,
+        crossbar=True,
+    ),
+    _golden(
+        "companded-crossbar",
+        "signed, companded, on ideal crossbars",
+        "ours",
+        table="companded",
+        crossbar=True,
+    ),
 )

@@ -13,10 +13,11 @@ from sw.compare.baselines import BASELINES, Baseline
 from sw.compare.quantizers import Saliency, matrix_shapes
 from sw.convert.container import ConvertedModel
 from sw.convert.defaults import site_of
-from sw.energy.activity import Activity, layer_rows, totals, weight_activity
+from sw.energy.activity import Activity, layer_rows, on_crossbars, totals, weight_activity
+from sw.energy.macro import MacroEnergy
 from sw.energy.measure import golden_run
 from sw.energy.model import COUNTINGS, energy
-from sw.energy.technology import MissingConstantError, Technology
+from sw.energy.technology import MissingConstantError, Technology, load_technology
 from sw.errors import UserError
 from sw.golden.fake import FakeQuantizers
 from sw.golden.float_model import FloatLlama, Quantizers
@@ -95,6 +96,7 @@ class Comparison:
         self._network: FloatLlama | None = None
         self._weights: dict[str, Tensor] | None = None
         self._salient: dict[str, Tensor] | None = None
+        self._codes: dict[tuple[str | None, int], Measured] = {}
 
     def measure(self, baseline: Baseline) -> Measured:
         """Run one baseline."""
@@ -108,6 +110,9 @@ class Comparison:
         return self._fake(baseline, network)
 
     def _golden(self, baseline: Baseline) -> Measured:
+        code = baseline.table, baseline.dead_zone
+        if baseline.crossbar and code in self._codes:
+            return _on_crossbars(self._codes[code])
         model = self.model
         if baseline.dead_zone:
             model = with_dead_zone(model, str(baseline.table), baseline.dead_zone)
@@ -120,7 +125,9 @@ class Comparison:
             digest=baseline.name in MASKED,
         )
         self._matrices = run.matrices
-        return Measured(losses=run.losses, activities=run.activities, digests=run.digests)
+        measured = Measured(losses=run.losses, activities=run.activities, digests=run.digests)
+        self._codes[code] = measured
+        return _on_crossbars(measured) if baseline.crossbar else measured
 
     def _fake(self, baseline: Baseline, network: FloatLlama) -> Measured:
         assert baseline.quantizers is not None and self.checkpoint is not None
@@ -142,6 +149,12 @@ class Comparison:
         return self._weights
 
 
+def _on_crossbars(measured: Measured) -> Measured:
+    """Return what the same codes do on crossbars that lose nothing."""
+    on_arrays = {name: on_crossbars(record) for name, record in measured.activities.items()}
+    return dataclasses.replace(measured, activities=on_arrays)
+
+
 def with_dead_zone(model: ConvertedModel, table: str, k: int) -> ConvertedModel:
     """Silence the k levels on either side of the silent one, at the inputs of linear layers."""
     quantizers = {tensor: dict(tables) for tensor, tables in model.quantizers.items()}
@@ -157,6 +170,7 @@ def compare(
     *,
     baselines: Iterable[Baseline] = BASELINES,
     memory: str = "sram",
+    macro: MacroEnergy | None = None,
     report=lambda baseline: None,
 ) -> tuple[list[dict], dict | None]:
     """Measure baselines and make their rows.
@@ -171,6 +185,8 @@ def compare(
         What is measured; ``float``, the first, is what others are compared with.
     memory : str
         Where weights and caches are, for energy.
+    macro : MacroEnergy, optional
+        Of crossbars; that of Ye et al. if absent.
     report : callable
         Receives each row when it is there.
 
@@ -183,13 +199,15 @@ def compare(
         ``MASKED`` were measured.
     """
     technologies, rows, reference = list(technologies), list[dict](), None
+    macro = macro or MacroEnergy.of(load_technology("ye2023"))
     masked: dict[str, Measured] = {}
     for baseline in baselines:
         measured = comparison.measure(baseline)
         reference = measured.losses if reference is None else reference
         if measured.digests:
             masked[baseline.name] = measured
-        row = make_row(baseline, measured, reference, comparison, technologies, memory)
+        used = macro if baseline.crossbar else None
+        row = make_row(baseline, measured, reference, comparison, technologies, memory, used)
         report(row)
         rows.append(row)
     return rows, masking(masked) if len(masked) == len(MASKED) else None
@@ -221,6 +239,7 @@ def make_row(
     comparison: Comparison,
     technologies: list[Technology],
     memory: str,
+    macro: MacroEnergy | None,
 ) -> dict:
     """Return what JSON holds of a baseline; counts, bytes and joules are those of a mean token."""
     result = perplexity_of(measured.losses)
@@ -232,6 +251,7 @@ def make_row(
         "rung": baseline.rung,
         "origin": baseline.origin,
         "table": baseline.table,
+        "crossbar": macro.technology if macro else None,
         "perplexity": result.perplexity,
         "nll": result.nll,
         "nll_stderr": result.nll_stderr,
@@ -254,6 +274,7 @@ def make_row(
                     dense_bits=baseline.dense_bits,
                     counting=counting,
                     memory=memory,
+                    macro=macro,
                 ).as_json()
             except MissingConstantError as error:
                 entry[counting] = None

@@ -44,9 +44,10 @@ def watched(items: Sequence[_Item], what: str) -> Iterable[_Item]:
 class _Sums(EncoderQuantizers):
     """Adds up x x^T by ``blk.N.SITE``."""
 
-    def __init__(self) -> None:
+    def __init__(self, inner: EncoderQuantizers | None = None) -> None:
         self.sums: dict[str, Tensor] = {}
         self.mask: Tensor | None = None
+        self._inner = inner or EncoderQuantizers()
 
     def add(self, name: str, vectors: Tensor) -> None:
         x = vectors.double()
@@ -54,6 +55,7 @@ class _Sums(EncoderQuantizers):
 
     def linear_input(self, x: Tensor, site: str) -> Tensor:
         *prefix, name = site.split(".")
+        x = self._inner.linear_input(x, site)
         if name in READERS and self.mask is not None:
             self.add(f"blk.{prefix[1]}.{name}", x[self.mask])
         return x
@@ -124,10 +126,17 @@ def held_out_tokens(tokens: np.ndarray, window: int) -> tuple[np.ndarray, np.nda
 
 @torch.no_grad()
 def encoder_hessians(
-    checkpoint: EncoderCheckpoint, sentences: Sequence[list[int]], *, batch: int = 16
+    checkpoint: EncoderCheckpoint,
+    sentences: Sequence[list[int]],
+    *,
+    quantizers: EncoderQuantizers | None = None,
+    batch: int = 16,
 ) -> dict[str, Tensor]:
-    """Hessians of an encoder's matrices on sentences; as of `decoder_hessians`."""
-    model, sums = FloatEncoder.from_checkpoint(checkpoint), _Sums()
+    """Hessians of an encoder's matrices on sentences; as of `decoder_hessians`.
+
+    ``quantizers``, if given, code the inputs first.
+    """
+    model, sums = FloatEncoder.from_checkpoint(checkpoint), _Sums(quantizers)
     model.quantizers = sums
     starts = range(0, len(sentences), batch)
     for start in watched(starts, "compensating: reading"):

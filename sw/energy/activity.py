@@ -22,6 +22,9 @@ from sw.golden.sums import windows
 #: Kinds of products: by stored weights, by cached keys, by cached values.
 WEIGHTS, KEYS, VALUES = "weights", "keys", "values"
 
+#: Columns of a 4-bit weight on a crossbar: magnitudes of 3 bits, positive and negative.
+_COLUMNS = 2
+
 
 @dataclasses.dataclass(kw_only=True)
 class Activity:
@@ -108,6 +111,19 @@ class Activity:
         self.event_products += outputs * counts["events"]
         self.step_products += outputs * counts["steps"]
         self.group_products += outputs * groups
+
+
+def on_crossbars(record: Activity) -> Activity:
+    """Return what a matrix does on crossbars that lose nothing, from what its codes do.
+
+    Weights of 4 bits take two columns, of their positive and negative magnitudes, each converted in
+    every occupied time step; lines are raised by spikes and by digits of integers.
+    """
+    if record.kind != WEIGHTS or not record.steps:
+        return record
+    conversions = record.step_products * (record.weight_bits // 4) * _COLUMNS
+    raised = conversions * (record.events + record.digits) // record.steps
+    return dataclasses.replace(record, conversions=conversions, raised_lines=raised)
 
 
 def vector_counts(encoded: Encoded) -> dict[str, Tensor]:

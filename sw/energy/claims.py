@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from sw.energy.activity import WEIGHTS, Activity, totals
+from sw.energy.activity import WEIGHTS, Activity, on_crossbars, totals
 from sw.energy.macro import MacroEnergy
 from sw.energy.model import Energy, energy
 from sw.energy.technology import Technology
@@ -34,9 +34,6 @@ OTTERS = 14.21
 
 #: Kirin's abstract: energy and time steps saved.
 KIRIN_ENERGY, KIRIN_STEPS = 0.8466, 0.9375
-
-#: Columns of a 4-bit weight on the macro: magnitudes of 3 bits, positive and negative.
-_COLUMNS = 2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -212,11 +209,8 @@ def _macro(activities, technology, macro: Technology, tokens: int) -> tuple[floa
     for record in activities.values():
         if record.kind != WEIGHTS or not record.steps:
             continue
-        planes = record.weight_bits // 4
-        raised = (record.events + record.digits) / record.steps
-        outputs = record.step_products * planes * _COLUMNS
-        analog += per_output.picojoules(outputs, outputs * raised)
-        digital += (
-            planes * (record.event_products + record.digit_products) * technology["accumulate"]
-        )
+        arrays = on_crossbars(record)
+        analog += per_output.picojoules(arrays.conversions, arrays.raised_lines)
+        additions = (record.weight_bits // 4) * (record.event_products + record.digit_products)
+        digital += additions * technology["accumulate"]
     return 1e-12 * analog / tokens, 1e-12 * digital / tokens

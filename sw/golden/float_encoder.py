@@ -62,23 +62,26 @@ class EncoderBlock(nn.Module):
         weight = quantizers.weight(linear.weight, f"blk.{self.layer}.{name}.weight")
         return functional.linear(x, weight, linear.bias)
 
-    def forward(self, x: Tensor, mask: Tensor, quantizers: EncoderQuantizers) -> Tensor:
-        """Return the vectors after this layer, shape (batch, time, width)."""
-        site = f"layers.{self.layer}."
-        coded = quantizers.linear_input(x, f"{site}attn_q")
+    def attend(self, coded: Tensor, mask: Tensor, quantizers: EncoderQuantizers) -> Tensor:
+        """Return the mixed values of all heads from coded vectors, shape (batch, time, width)."""
         q, k, v = (
             self._apply_linear(quantizers, coded, name)
             .unflatten(-1, (-1, self.config.head_width))
             .transpose(1, 2)
             for name in ("attn_q", "attn_k", "attn_v")
         )
-        q = quantizers.linear_input(q, f"{site}query")
+        q = quantizers.linear_input(q, f"layers.{self.layer}.query")
         scores = q @ quantizers.key(k).transpose(-2, -1) / math.sqrt(q.shape[-1])
         scores = scores.masked_fill(~mask[:, None, None, :], -torch.inf)
         numerators = torch.exp(scores - scores.detach().amax(-1, keepdim=True))
         mixed = quantizers.probability(numerators, v) @ quantizers.value(v)
-        mixed = (mixed / numerators.sum(-1, keepdim=True)).transpose(1, 2).flatten(2)
-        mixed = quantizers.linear_input(mixed, f"{site}attn_output")
+        return (mixed / numerators.sum(-1, keepdim=True)).transpose(1, 2).flatten(2)
+
+    def forward(self, x: Tensor, mask: Tensor, quantizers: EncoderQuantizers) -> Tensor:
+        """Return the vectors after this layer, shape (batch, time, width)."""
+        site = f"layers.{self.layer}."
+        coded = quantizers.linear_input(x, f"{site}attn_q")
+        mixed = quantizers.linear_input(self.attend(coded, mask, quantizers), f"{site}attn_output")
         x = self.attn_output_norm(x + self._apply_linear(quantizers, mixed, "attn_output"))
 
         coded = quantizers.linear_input(x, f"{site}ffn_gate")
@@ -163,12 +166,16 @@ class FloatEncoder(nn.Module):
                 f"wanted at most {self.config.context} tokens (the model's positions), "
                 f"got {time}: shorten the text"
             )
-        x = self.quantizers.embedding(self.token_embd.weight, tokens, "token_embd.weight")
-        x = x + (self.position_embd.weight[:time] + self.token_types.weight[0])
-        x = self.token_embd_norm(x)
+        x = self.embed(tokens)
         for block in self.blk:
             x = block(x, mask, self.quantizers)
         return x
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Return the vectors before the first layer, shape (batch, time, width)."""
+        x = self.quantizers.embedding(self.token_embd.weight, tokens, "token_embd.weight")
+        x = x + (self.position_embd.weight[: tokens.shape[1]] + self.token_types.weight[0])
+        return self.token_embd_norm(x)
 
     def pool(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return one vector a sentence, shape (batch, width)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.hf_save import save_encoder
 from sw.load.polarity import Sentence
 from sw.train.encoder import Labelled, Phase, accuracy, teach, train
+from sw.train.reconstruct import Codes, reconstruct
 
 CLASSES = 2
 
@@ -40,6 +42,10 @@ _AWARE_HEAD_RATE = 5e-4
 
 #: Learning rate with quantization in the loop over that without.
 _AWARE_FACTOR = 2.0
+
+#: How much less of their variance vectors behind a norm may lose: all of a layer reads them.
+#: Chosen by the validation sentences of one seed.
+_PRICES = {"attn_q": 5.0, "ffn_gate": 5.0}
 
 #: Part of the steps over which a dead zone widens.
 _WIDENING = 0.4
@@ -59,7 +65,10 @@ class Plan:
     epochs : float
         Of fine-tuning in float, for a model that has no head yet.
     aware_epochs : float
-        With quantization in the loop.
+        With quantization in the loop; 0 for none behind a fit.
+    fit : int
+        Sentences that matrices are fitted to before, layer by layer, without gradients; thresholds
+        stay from there on. 0 for no fit.
     rate : float
         Highest learning rate of the encoder.
     table : str
@@ -73,6 +82,7 @@ class Plan:
     seed: int
     epochs: float = 2.0
     aware_epochs: float = 1.0
+    fit: int = 0
     rate: float = 6e-5
     table: str = DEFAULT_TABLE
     dead_zone: int | None = None
@@ -124,6 +134,7 @@ def train_polarity(
         model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
         training |= {
             "aware_epochs": plan.aware_epochs,
+            "fit": plan.fit,
             "table": plan.table,
             "dead_zone": plan.dead_zone,
             "silence": plan.silence,
@@ -176,10 +187,14 @@ def _train_aware(
     model: FloatEncoder, examples: list[Labelled], plan: Plan, console: Console
 ) -> Quantizers:
     """Train with fake quantization; the model before that is the teacher."""
-    teacher = teach(model, [example.ids for example in examples])
-    sample = [examples[i].ids for i in _sample(len(examples), plan.seed)]
-    layers = model.config.layers
-    quantizers = calibrated(layers, record(model, sample, seed=plan.seed))
+    sample = [examples[i].ids for i in _sample(len(examples), plan.seed, _FITTED)]
+    quantizers = calibrated(model.config.layers, record(model, sample, seed=plan.seed))
+    teacher = None
+    if plan.aware_epochs:
+        teacher = teach(model, [example.ids for example in examples])
+    if plan.fit:
+        chosen = [examples[i].ids for i in _sample(len(examples), plan.seed, plan.fit)]
+        quantizers = _fit(model, chosen, sample, quantizers, plan, console)
 
     def widen(step: int, steps: int) -> None:
         nonlocal quantizers
@@ -196,6 +211,8 @@ def _train_aware(
         model.quantizers = wider
 
     model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
+    if not plan.aware_epochs:
+        return quantizers
     phase = Phase(
         name="quantized",
         epochs=plan.aware_epochs,
@@ -203,13 +220,40 @@ def _train_aware(
         rate=_AWARE_FACTOR * plan.rate,
         head_rate=_AWARE_HEAD_RATE,
     )
-    train(model, examples, phase, teacher=teacher, before_step=widen, console=console)
+    step = None if plan.fit else widen
+    train(model, examples, phase, teacher=teacher, before_step=step, console=console)
     return quantizers
 
 
-def _sample(count: int, seed: int) -> list[int]:
+def _fit(
+    model: FloatEncoder,
+    sentences: list[list[int]],
+    sample: list[list[int]],
+    quantizers: Quantizers,
+    plan: Plan,
+    console: Console,
+) -> Quantizers:
+    """Fit to the model as it was, once to see what silence does, once with final thresholds."""
+    teacher = copy.deepcopy(model)
+    for final in (False, True):
+        seen = record(model, sample, seed=plan.seed, inner=Codes(model.quantizers))
+        if plan.silence is not None:
+            silence = plan.silence
+            quantizers = silencing(quantizers, plan.table, seen, silence, prices=_PRICES)
+        elif plan.dead_zone is not None:
+            quantizers = dead_zone(quantizers, plan.table, plan.dead_zone)
+        model.load_state_dict(teacher.state_dict())
+        model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
+        few = sentences if final else sample
+        distances = reconstruct(model, teacher, few, model.quantizers, console=console)
+    layers = ", ".join(f"{distance:.3f}" for distance in distances)
+    console.print(f"fitted to {len(sentences)} sentences; away from float by layer: {layers}")
+    return quantizers
+
+
+def _sample(count: int, seed: int, wanted: int) -> list[int]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randperm(count, generator=generator)[:_FITTED].tolist()
+    return torch.randperm(count, generator=generator)[:wanted].tolist()
 
 
 def _report(

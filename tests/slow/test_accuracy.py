@@ -55,6 +55,6 @@ def test_all_baselines_in_time(model, minutes, tmp_path):
     run("compare", model, "--from", 200000, "--tokens", 2048, "--json", result)
     measured = json.loads(result.read_text())
     assert [row["name"] for row in measured["rows"]] == [b.name for b in BASELINES]
-    assert len(measured["rows"]) == 16 and measured["seconds"] <= 60 * minutes
+    assert len(measured["rows"]) == 18 and measured["seconds"] <= 60 * minutes
     mask = measured["masking"]
     assert mask["equal"] and all(tensor["factor"] > 1 for tensor in mask["tensors"])

@@ -59,6 +59,20 @@ def test_from_training_to_evaluation(run, tmp_path):
         *train, "--model", "a.safetensors", "-o", "b.safetensors", "--dead-zone", "0"
     )
     assert code == 0 and (tmp_path / "b.safetensors").is_file()
+    fit = ["train", "polarity", "--limit", "64", "--fit", "64", "--aware-epochs", "0"]
+    code, _, err = run(*fit, "--model", "bert", "-o", "c.safetensors")
+    assert code == 2 and "--fit needs --dead-zone K or --silence SHARE" in err
+    train[-1] = "0"
+    code, _, err = run(*train, "--model", "bert", "-o", "c.safetensors", "--silence", "0.6")
+    assert code == 2 and "--aware-epochs must be above 0, or 0 with --fit, not 0.0" in err
+    fit += ["--epochs", "0.5", "--silence", "0.6"]
+    code, _, err = run(*fit, "--model", "bert", "-o", "c.safetensors")
+    assert code == 0 and "fitted to 64 sentences; away from float by layer: 0." in err
+    compensated = ["--compensate", "--calibrate", "polarity", "--tokens", "400"]
+    code, out, _ = run("convert", "c.safetensors", *compensated, "-o", "d.safetensors")
+    assert code == 0 and "quantizers: as trained" in out
+    result = evaluate(run, "d.safetensors", "--limit", "20", "--rungs", "golden")
+    assert abs(result["shares"]["elements"]["silent"] - 0.6) < 0.1
 
 
 def test_conversion_with_and_without_compensation(run, tmp_path):

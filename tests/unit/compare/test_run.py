@@ -5,11 +5,13 @@ import math
 import pytest
 import torch
 
+from hw.spec.crossbar import PRESETS
 from sw.compare.baselines import BASELINES
 from sw.compare.run import Comparison, Measured, compare, masking, with_dead_zone
 from sw.convert.convert import convert
 from sw.energy.technology import load_technology
 from sw.errors import UserError
+from sw.golden.decoder import GoldenModel
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
 
@@ -39,6 +41,7 @@ def test_no_row_is_missing(rows):
     wanted = {"float", "w4a8", "w4a4-naive", "w4a48-fixed", "rate8", "rate16", "ttfs256"}
     wanted |= {"ttfs16", "mttfs", "mttfs-k1", "mttfs-k2", "mttfs-k3"}
     wanted |= {"signed8", "signed16", "companded", "fp4"}
+    wanted |= {"mttfs-k1-crossbar", "companded-crossbar"}
     assert set(rows) == wanted == {baseline.name for baseline in BASELINES}
     assert {rows[name]["rung"] for name in ("w4a4-naive", "w4a48-fixed", "rate8")} == {"fake"}
     assert rows["float"]["rung"] == "float" and rows["w4a8"]["rung"] == "golden"
@@ -56,6 +59,30 @@ def test_shares_add_up_and_ratios_are_paired(rows):
         # A paired difference varies less than the losses do.
         assert 0 < row["difference_stderr"] < row["nll_stderr"]
         assert row["steps"] > 0 and row["bytes"] > 0 and row["layers"]
+
+
+@pytest.mark.parametrize("name", ["mttfs-k1", "companded"])
+def test_crossbars_change_energy_only(rows, name):
+    memory, crossbar = rows[name], rows[f"{name}-crossbar"]
+    assert crossbar["nll"] == memory["nll"] and crossbar["steps"] == memory["steps"]
+    assert memory["crossbar"] is None and crossbar["crossbar"] == "ye2023"
+    assert 0 < crossbar["bytes"] < 0.5 * memory["bytes"]
+    linear = [t for t in crossbar["layers"] if not t["tensor"].endswith(("query", "probability"))]
+    assert crossbar["bytes"] == pytest.approx(sum(layer["bytes"] for layer in linear))
+    for counting in ("synapse", "broadcast"):
+        digital, analog = (row["energy"]["22nm"][counting] for row in (memory, crossbar))
+        assert digital["adc"] == 0 < analog["adc"]
+        assert analog["weights"] < digital["weights"] and analog["compute"] < digital["compute"]
+        assert analog["movement"] == digital["movement"]
+
+
+def test_sums_on_ideal_crossbars_are_those_in_memory(comparison):
+    tokens = comparison.tokens[:3].tolist()
+    logits = [
+        GoldenModel(comparison.model, table="companded", **core).prefill(tokens)
+        for core in ({}, {"crossbar": PRESETS["ideal"], "lanes": 32})
+    ]
+    assert torch.equal(*logits)
 
 
 def test_the_mask_changes_no_sum_and_saves_spikes(result, rows):

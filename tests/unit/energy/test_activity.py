@@ -1,5 +1,7 @@
 """Counts against a count one element at a time, and against the hardware's counters."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -9,8 +11,10 @@ from hw.spec.formats import W4
 from sw.energy.activity import (
     KEYS,
     VALUES,
+    Activity,
     ActivityMeter,
     code_counts,
+    on_crossbars,
     totals,
     vector_counts,
     weight_activity,
@@ -132,3 +136,17 @@ def test_codes_of_no_table():
         "steps": 3 + 1,
         "window_steps": 16,
     }
+
+
+def test_on_crossbars_that_lose_nothing():
+    """Two columns an output and occupied step; 5 events and 2 digits raise lines in 4 steps."""
+    record = Activity(name="m", weight_bits=8, scale_bits=16)
+    counts = {"silent": 25, "spikes": 5, "integers": 2, "events": 5, "digits": 2, "steps": 4}
+    record.add(outputs=100, groups=1, window_steps=16, **counts)
+    arrays = on_crossbars(record)
+    assert (arrays.conversions, arrays.raised_lines) == (100 * 4 * 2 * 2, 100 * 2 * 2 * 7)
+    assert (record.conversions, record.read_bits) == (0, 100 * (7 * 8 + 16))
+    assert arrays.read_bits == 100 * 16
+    assert on_crossbars(Activity(name="none", weight_bits=4)).conversions == 0
+    cache = dataclasses.replace(record, kind="cache")
+    assert on_crossbars(cache) is cache

@@ -109,6 +109,23 @@ def test_a_trained_model_is_taken_further_with_a_dead_zone(trained, tmp_path):
     assert notes["quantizers"]["layers.0.ffn_down"]["companded"][1] == 4
 
 
+def test_a_fit_without_gradients_keeps_the_task(trained, tmp_path):
+    checkpoint, model, _ = trained
+    path = tmp_path / "trained.safetensors"
+    save_trained(path, model, checkpoint, {"task": "polarity"})
+    source = open_encoder(str(path))
+    fitted = {}
+    for fit in (0, 256):
+        plan = Plan(seed=2, aware_epochs=0.0 if fit else 0.01, silence=0.6, fit=fit)
+        made, notes = train_polarity(source, SPLITS, plan, console=QUIET)
+        fitted[fit] = notes["validation"]["fake"]
+        assert notes["fit"] == fit
+    assert fitted[256] > 0.9 and fitted[256] >= fitted[0]
+    thresholds = {t: q["companded"][1] for t, q in notes["quantizers"].items()}
+    assert thresholds["layers.0.ffn_down"] > thresholds["layers.0.attn_q"] > 4
+    assert not torch.equal(made.blk[0].ffn_up.weight, model.blk[0].ffn_up.weight)
+
+
 def test_a_teacher_takes_half_of_the_loss():
     checkpoint = encoder_checkpoint(seed=5)
     model = with_head(checkpoint, 0)

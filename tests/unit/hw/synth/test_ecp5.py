@@ -96,8 +96,9 @@ def test_names_are_kept_where_hiding_them_fails(tmp_path, monkeypatch):
         asked.append(arguments)
         if message := said[len(asked) - 1]:
             raise tools.ToolError(message)
-        empty = {"cells": {}, "ports": {}}
-        (tmp_path / "top.json").write_text(json.dumps({"modules": {"top": empty}}))
+        (tmp_path / "top.json").write_text(
+            json.dumps({"modules": {"top": {"cells": {}, "ports": {}}}})
+        )
 
     monkeypatch.setattr(tools, "run", run)
     assert ecp5.synthesize("", "top", tmp_path, ports={}, glue=["inner"]).cells == {}
