@@ -165,12 +165,12 @@ ENTRIES: dict[str, Entry] = {
 
 
 def load(name: str) -> Measured | None:
-    """Take what is kept of an engine; None if it was not placed."""
+    """Take what is kept of an engine; None if it was not measured."""
     path = PEERS / f"{name}.json"
     if path.exists():
         return Measured(**json.loads(path.read_text(encoding="utf-8")))
     job = Job(name.rstrip("0123456789"), int(name[-2:])) if name[-2:].isdigit() else None
-    if job is None or not job.load(OURS) or not job.clocks:
+    if job is None or not job.load(OURS):
         return None
     return Measured(dict(job.total), job.clocks, "this repository", job.measured)
 
@@ -181,11 +181,12 @@ def page() -> str:
     cells, rates, facts = [], [], []
     for name, kept in found.items():
         entry, counted = ENTRIES[name], Counter(kept.cells)
-        clock, equal = max(kept.clocks), equivalents(counted)
+        clock, equal = max(kept.clocks, default=None), equivalents(counted)
         seeds = ", ".join(f"{mhz:.1f}" for mhz in kept.clocks)
+        reached = "not placed yet" if clock is None else f"{clock:.1f} MHz"
         kinds = [f"{counted[kind]:,}" for kind in COLUMNS.values()]
-        cells.append([f"`{name}`", entry.title, *kinds, f"{equal:,}", f"{clock:.1f} MHz", seeds])
-        rate = entry.operations * clock / 1000
+        cells.append([f"`{name}`", entry.title, *kinds, f"{equal:,}", reached, seeds])
+        rate = entry.operations * clock / 1000 if clock else None
         shares = [equal / entry.operations, counted["TRELLIS_FF"] / entry.operations]
         rates.append(
             [
@@ -193,8 +194,8 @@ def page() -> str:
                 f"{entry.operations:g}",
                 *(f"{share:,.0f}" for share in shares),
                 f"{counted['MULT18X18D'] / entry.operations:.2f}",
-                f"{rate:.2f}",
-                f"{equal / rate:,.0f}",
+                f"{rate:.2f}" if rate else "",
+                f"{equal / rate:,.0f}" if rate else "",
             ]
         )
         facts.append([f"`{name}`", entry.precision, entry.does, entry.lacks])

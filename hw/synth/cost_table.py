@@ -21,21 +21,22 @@ FITTED = (
     "spike64",
     "spike64-axi",
     "spike8",
+    "spike8-encoder",
     "spike8-token",
     "ulx3s",
 )
 
 LUT = {
-    "one": 3178.44,
-    "mac lanes": 129.261,
-    "spike": 927.758,
-    "spike lanes": 168.465,
-    "external": 983.024,
-    "sub tiles": 221.553,
-    "token": 8356.34,
-    "vector width": 2471.264,
-    "encoder": 1165.82,
-    "encoder width": 1132.17,
+    "one": 3179.283,
+    "mac lanes": 129.24,
+    "spike": 924.354,
+    "spike lanes": 168.493,
+    "external": 983.698,
+    "sub tiles": 221.438,
+    "token": 8354.979,
+    "vector width": 2471.472,
+    "encoder": 1012.776,
+    "encoder width": 1151.172,
     "choices": 0.84,
 }
 
@@ -50,8 +51,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.49,
+    "one": 1.489,
     "vector width": 1.222,
-    "encoder": 2.756,
+    "encoder": 2.65,
     "memories": 1.023,
 }

@@ -48,7 +48,7 @@ def test_the_clock_from_outside_counts():
     assert peers.main_clock(clocks) == 19.5
 
 
-def test_the_page_has_engines_that_were_placed(tmp_path, monkeypatch):
+def test_the_page_has_engines_that_were_measured(tmp_path, monkeypatch):
     theirs, our = tmp_path / "peers", tmp_path / "area"
     theirs.mkdir()
     monkeypatch.setattr(peers_page, "PEERS", theirs)
@@ -62,8 +62,12 @@ def test_the_page_has_engines_that_were_placed(tmp_path, monkeypatch):
     (theirs / "odin.json").write_text(json.dumps(vars(kept)))
     ours = Job("mac", 32, measured="then")
     ours.save(our)
-    assert "`mac32` | this" not in peers_page.page()
-    ours.cells, ours.clocks = {"lanes": {"LUT4": 3200}}, [50.0]
+    ours.cells = {"lanes": {"LUT4": 3200}}
+    ours.save(our)
+    text = peers_page.page()
+    assert "| 3,200 | not placed yet |  |" in text
+    assert "| `mac32` | 32 | 100 | 0 | 0.00 |  |  |" in text
+    ours.clocks = [50.0]
     ours.save(our)
     text = peers_page.page()
     assert "| `odin` | some/engine @ 1 | now |" in text

@@ -14,6 +14,9 @@ from tools.cost import MEASURED, TABLE, counted, fit, table_text
 
 KEPT = json.loads(MEASURED.read_text())
 RECORDED = {name: counted(KEPT[name]["cells"]) for name in CONFIGS if name in KEPT}
+#: Configurations whose synthesis takes longest; they are predicted from the others.
+WAITING = {"mac128-token", "mac128-encoder"}
+
 ULX3S = BOARDS["ulx3s-85f"]
 
 
@@ -23,6 +26,11 @@ def test_within_a_tenth_of_synthesis(name):
     found = {"LUT": predicted.lut, "DSP": predicted.dsp, "BRAM": predicted.bram}
     for what, measured in RECORDED[name].items():
         assert abs(found[what] - measured) <= 0.1 * measured, (name, what, found[what], measured)
+
+
+def test_every_configuration_is_recorded():
+    """A configuration that is missing is synthesized by ``python -m tools.cost NAME``."""
+    assert set(CONFIGS) - set(KEPT) <= WAITING
 
 
 def test_table_is_that_of_the_record():
