@@ -11,6 +11,7 @@ from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from hw.synth.cost import core_cost
 from tools.cost import MEASURED, TABLE, counted, fit, table_text
+from tools.history import PAGE
 
 KEPT = json.loads(MEASURED.read_text())
 RECORDED = {name: counted(KEPT[name]["cells"]) for name in CONFIGS if name in KEPT}
@@ -45,6 +46,17 @@ def test_the_board_s_configuration_fits():
     cost = board_cost(CoreParams(CONFIGS["ulx3s"]))
     assert 170 <= cost.bram <= 190
     assert f", {cost.bram} BRAM of 208" in summary(ULX3S, "ulx3s")
+
+
+def test_within_a_tenth_of_the_latest_board():
+    """What was built last of the board's design, by the table of `docs/history.md`."""
+    lines = PAGE.read_text("utf-8").splitlines()
+    row = [cell.strip() for cell in lines[-1].strip("|").split("|")]
+    assert row[2:4] == ["`ulx3s`", "ulx3s-85f"]
+    lut4, carry, _, dsp, bram = (int(cell.replace(",", "")) for cell in row[4:9])
+    cost = board_cost(CoreParams(CONFIGS["ulx3s"]))
+    for predicted, found in ((cost.lut, lut4 + 2 * carry), (cost.dsp, dsp), (cost.bram, bram)):
+        assert abs(predicted - found) <= 0.1 * found, (predicted, found)
 
 
 def test_a_prediction_beyond_the_record_says_so(monkeypatch):
