@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.axi4 import INCR, NORMAL
-from hw.bus.forget import forget
+from hw.bus.forget import forget, forgetful
 from hw.spec.params import CoreParams
 from hw.synapse.external import axi_signature
 
@@ -78,7 +78,7 @@ class BurstReader(wiring.Component):
         axi, depth = self.axi, self._depth
         # One place is its output register, which a beat reaches a cycle too late to count on it.
         kept = SyncFIFOBuffered(width=self._params.axi_data_width + 2, depth=depth + 1)
-        m.submodules.kept = DomainRenamer(self._domain)(ResetInserter(self.draining)(kept))
+        m.submodules.kept = forgetful(kept, self.draining, self._domain)
         error, refused = kept.r_data[-1], Signal()
         m.d.comb += [
             axi.rready.eq(1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, ResetSignal, Signal, Value
+from amaranth.hdl import DomainRenamer, Module, ResetInserter, ResetSignal, Signal, Value
 
 
 def forget(m: Module, manager, *, refused: Value, quiet: Value, domain: str = "sync") -> None:
@@ -37,3 +37,8 @@ def forget(m: Module, manager, *, refused: Value, quiet: Value, domain: str = "s
         m.d.sync += failing.eq(0)
     with m.If(ResetSignal("sync", allow_reset_less=True)):
         m.d[domain] += manager.draining.eq(1)
+
+
+def forgetful(part, draining: Value, domain: str):
+    """Return a part of a manager that is reset while it drains, in the domain of ``draining``."""
+    return DomainRenamer(domain)(ResetInserter(draining)(part))

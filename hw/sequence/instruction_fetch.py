@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import DomainRenamer, Module, ResetInserter, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from hw.bus.burst_reader import BurstReader
+from hw.bus.forget import forgetful
 from hw.register import plain_register
 from hw.sequence.layout import instruction_layout
 from hw.spec.params import CoreParams
@@ -73,7 +74,7 @@ class InstructionFetch(wiring.Component):
         gearbox = Gearbox(source=width, target=8 * INSTRUCTION_BYTES)
         m.submodules.reader, m.submodules.gearbox = (
             reader,
-            DomainRenamer(self._domain)(ResetInserter(self.draining)(gearbox)),
+            forgetful(gearbox, self.draining, self._domain),
         )
         connect(m, flipped(self.axi), reader.axi)
         beats, parts, offered = reader.beats, gearbox.target, self.instruction

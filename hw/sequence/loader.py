@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.burst_reader import BurstReader
+from hw.bus.forget import forgetful
 from hw.encode.slice import Slice
 from hw.sequence.load_bursts import LoadBursts, block_beats, place_layout
 from hw.spec.axi4 import LOAD_DEPTH
@@ -113,7 +114,7 @@ class Loader(wiring.Component):
         return m
 
     def _forgets(self, part):
-        return DomainRenamer(self._domain)(ResetInserter(self.draining)(part))
+        return forgetful(part, self.draining, self._domain)
 
     def _take_apart(self, m, beats, places, ready):
         """Find the next number's place in the beat; keep the pair of bytes that it is in."""

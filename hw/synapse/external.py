@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, DomainRenamer, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.axi4 import INCR, NORMAL, AXI4ReadSignature
-from hw.bus.forget import forget
+from hw.bus.forget import forget, forgetful
 from hw.encode.classifier import code_layout
 from hw.spec.params import CoreParams
 from hw.synapse.fetch import Fetcher, burst_layout
@@ -107,9 +107,8 @@ class ExternalMemory(wiring.Component):
         params = self._params
         m.submodules.masks = masks = RowMasks(params)
         fetcher, ring = self.fetcher(params), Ring(params)
-        forgets = DomainRenamer(self._domain)
-        m.submodules.fetcher = forgets(ResetInserter(self.draining)(fetcher))
-        m.submodules.ring = forgets(ResetInserter(self.draining | self.start)(ring))
+        m.submodules.fetcher = forgetful(fetcher, self.draining, self._domain)
+        m.submodules.ring = forgetful(ring, self.draining | self.start, self._domain)
         connect(m, flipped(self.classified), masks.classified)
         connect(m, flipped(self.read), ring.read)
         m.d.comb += [

