@@ -1,9 +1,10 @@
 """Slow paths of a placed core, by the delays of nextpnr: `python -m tools.placed_paths FOLDER`.
 
-FOLDER has the `harness.json` of a core, e.g. `build/area/mac16-token-placed`; it is placed, not
-routed (five minutes), and nextpnr's file of delays, `placed.sdf`, is read: every path above a limit
-is listed by its two ends, where nextpnr itself names the slowest one. With `--keep` the file that
-is there is read.
+FOLDER has the `harness.json` of a core, e.g. `build/area/mac16-token-placed`; it is placed (five
+minutes), with `--route` routed too (a quarter of an hour: guesses of the delays before are often
+too long), and nextpnr's file of delays, `placed.sdf`, is read: every path above a limit is listed
+by its two ends, where nextpnr itself names the slowest one. With `--keep` the file that is there is
+read.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--limit", type=float, default=10, help="in ns")
     parser.add_argument("--seed", type=int, default=1, help="of the placer")
+    parser.add_argument("--route", action="store_true", help="route it, too")
     parser.add_argument("--keep", action="store_true", help="read the delays that are there")
     options = parser.parse_args(arguments)
     netlist, delays = options.folder / f"{harness.TOP}.json", options.folder / SDF
@@ -111,7 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         if not options.keep:
-            ecp5.place(netlist, delays=SDF, frequency=FREQUENCY, seed=options.seed)
+            ecp5.place(
+                netlist,
+                delays=SDF,
+                frequency=FREQUENCY,
+                seed=options.seed,
+                route=options.route,
+            )
         with delays.open(encoding="utf-8") as lines:
             paths = Delays(lines).slow(options.limit)
     except tools.ToolError as error:

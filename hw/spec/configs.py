@@ -25,7 +25,7 @@ def _token(*, lanes: int, **changes) -> CoreConfig:
     return _outside(lanes=lanes, max_outputs=7040, vector_width=8, **changes)
 
 
-_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=21504)
+_TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=16384)
 
 _SMALL_TOKEN = CoreConfig(
     lanes=8,

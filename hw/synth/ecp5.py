@@ -254,8 +254,10 @@ def place_and_route(
     return Placement.load(netlist.parent / report)
 
 
-def place(netlist: Path, *, delays: str, frequency: float, seed: int = 1) -> None:
-    """Place a design on an LFE5U-85F without routing it, and write its delays as they are guessed.
+def place(
+    netlist: Path, *, delays: str, frequency: float, seed: int = 1, route: bool = False
+) -> None:
+    """Place a design on an LFE5U-85F and write its delays; if it is not routed, guessed ones.
 
     Parameters
     ----------
@@ -265,14 +267,17 @@ def place(netlist: Path, *, delays: str, frequency: float, seed: int = 1) -> Non
         File beside it for the delays, SDF.
     frequency, seed
         See :func:`place_and_route`.
+    route : bool
+        Also route it.
 
     Raises
     ------
     ToolError
         If nextpnr is missing or the design does not fit.
     """
+    flags = ["--85k", _UNCONSTRAINED, *([] if route else ["--no-route"])]
     options = {"--freq": frequency, "--seed": seed, "--sdf": delays}
-    _nextpnr(netlist, ["--85k", _UNCONSTRAINED, "--no-route"], options, log="placed.log")
+    _nextpnr(netlist, flags, options, log="placed.log")
 
 
 def _nextpnr(

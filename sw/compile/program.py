@@ -16,7 +16,7 @@ from sw.compile.device_memory import DeviceMemory
 from sw.compile.limits import check_core, check_memory, check_vectors, longest_context
 from sw.compile.tables import Tables, place_layer, place_shared
 from sw.compile.token_program import write_embedding, write_rest, write_token
-from sw.compile.vector_layout import lay_out_most
+from sw.compile.vector_layout import fitting_context, lay_out_most
 from sw.compile.writer import Writer
 from sw.convert.container import ConvertedModel
 
@@ -196,7 +196,7 @@ def start(
     """
     table = check_table(table, model.table)
     check_core(model, params, name=name)
-    context = longest_context(model, params, context)
+    context = fitting_context(model, params, longest_context(model, params, context))
     vectors = lay_out_most(model, params, context=context)
     check_vectors(params, vectors, name=name, context=context)
     return Writer(model, params, table=table, vectors=vectors, context=context), context

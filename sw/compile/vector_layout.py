@@ -27,7 +27,7 @@ class VectorLayout:
     work_exponents, residual_exponents : int
         Row exponents of a layer's matrices, by where their results go.
     head_exponents : tuple of int
-        Row exponents of chunks of the head, in the work region.
+        Row exponents of chunks of the head, behind its gains: no layer needs anything there then.
     rotary, rotary_stride : int
         Cosines of the first token's position, and from there to its sines, and so on.
     scores, key_scales, value_scales : tuple of int
@@ -97,17 +97,17 @@ def lay_out_vectors(
         "score_stride": places.round(context),
     }
     residual = places.take(tokens * strides["residual_stride"])
+    rotary = places.take(2 * tokens * strides["rotary_stride"])
     gains = places.take(c.width)
+    head = Places(params.vector_width, places.end)
     work_exponents = places.take(max(rows["qkv"], rows["gate_up"]))
     residual_exponents = places.take(max(rows["attn_output"], rows["ffn_down"]))
-    rotary = places.take(2 * tokens * strides["rotary_stride"])
     work = places.end
     attention = Places(params.vector_width, work + tokens * strides["qkv_stride"])
     shared = min(c.heads // c.kv_heads, params.batch)
     scores = attention.pair(shared * strides["score_stride"])
     key_scales, value_scales = attention.pair(context), attention.pair(context)
-    head = Places(params.vector_width, work)
-    head_exponents = head.pair(min(c.vocabulary, params.max_outputs))
+    later, first = head.pair(min(c.vocabulary, params.max_outputs))
     hidden = work + tokens * strides["hidden_stride"]
     embedding = work + places.round(c.width)
     return VectorLayout(
@@ -117,7 +117,7 @@ def lay_out_vectors(
         gains=gains,
         work_exponents=work_exponents,
         residual_exponents=residual_exponents,
-        head_exponents=head_exponents,
+        head_exponents=(first, later),
         rotary=rotary,
         scores=scores,
         key_scales=key_scales,
@@ -125,6 +125,16 @@ def lay_out_vectors(
         words=max(attention.end, head.end, hidden, embedding),
         **strides,
     )
+
+
+def fitting_context(model: ConvertedModel, params: CoreParams, context: int) -> int:
+    """Shorten a context, tile by tile but not below one, until vector memory holds a token."""
+    tile = params.tile_lanes // 2
+    while lay_out_vectors(model, params, context=context).words > params.vector_words:
+        if context <= tile:
+            break
+        context = (context - 1) // tile * tile
+    return context
 
 
 def lay_out_most(model: ConvertedModel, params: CoreParams, *, context: int) -> VectorLayout:

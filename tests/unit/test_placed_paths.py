@@ -65,6 +65,9 @@ def test_command(tmp_path, capsys, monkeypatch):
     assert "--no-route" in asked and asked[asked.index("--placer") + 1] == ecp5.PLACER
     assert asked[asked.index("--seed") + 1] == "3"
     asked.clear()
+    assert placed_paths.main([str(tmp_path), "--route"]) == 0
+    assert capsys.readouterr().out == "" and "--no-route" not in asked
+    asked.clear()
     assert placed_paths.main([str(tmp_path), "--keep", "--limit", "4"]) == 0
     assert capsys.readouterr().out == "" and not asked
 

@@ -138,7 +138,15 @@ def test_a_tied_head_is_laid_out_once():
 
 @pytest.mark.parametrize(
     ("core", "context", "expected"),
-    [({}, None, 41), ({}, 9, 9), ({}, 99, 41), ({"max_inputs": 128, "max_outputs": 47}, None, 32)],
+    [
+        ({}, None, 41),
+        ({}, 9, 9),
+        ({}, 99, 41),
+        ({"max_inputs": 128, "max_outputs": 47}, None, 32),
+        ({"vector_words": 1024}, None, 41),
+        ({"vector_words": 768}, None, 32),
+        ({"vector_words": 768}, 11, 11),
+    ],
 )
 def test_context_is_the_least_that_all_allow(core, context, expected):
     params = small_core(**core)
@@ -210,12 +218,12 @@ def test_smollm2_fits_its_configurations():
         "context": 2048,
     }
     model = small_model(0, **shape)
-    for name, batch in (("mac32-token", 1), ("mac128-token", 16)):
+    for name, context, batch in (("mac32-token", 1056, 1), ("mac128-token", 1536, 16)):
         program = compile_program(model, CoreParams(CONFIGS[name]), name=name)
-        assert (program.context, program.batch) == (1536, batch)
+        assert (program.context, program.batch) == (context, batch)
     # Shorter texts leave room for more tokens at once.
     program = compile_program(model, CoreParams(CONFIGS["mac32-token"]), name="x", context=500)
-    assert program.batch == 4
+    assert program.batch == 3
 
 
 def test_memory_that_is_just_enough():
