@@ -96,8 +96,10 @@ class InstructionFetch(wiring.Component):
         ]
         with m.If(offered.ready):
             m.d.sync += offered.valid.eq(0)
+        with m.If(parts.ready):  # what is not valid does not matter, and so much waits for this
+            m.d.sync += instruction.eq(parts.p.data)
         with m.If(parts.valid & parts.ready):
-            m.d.sync += [offered.valid.eq(~skip), instruction.eq(parts.p.data)]
+            m.d.sync += offered.valid.eq(~skip)
         with m.If(reader.failed):  # behind what is offered that does not matter yet
             m.d.sync += failing.eq(1)
         with m.Elif(self.failed):

@@ -106,10 +106,9 @@ class CacheBytes(wiring.Component):
         remaining, place, runs = (
             Signal.like(self.count, name=name) for name in ("remaining", "place", "runs")
         )
-        final_place = Signal.like(place)
-        run_ends = Signal()
-        m.d.sync += final_place.eq(instruction.inner - 1)
-        m.d.comb += run_ends.eq(place == final_place)
+        most = Signal.like(place)  # elements of a run that follow its first
+        run_ends, ends = Signal(), Signal()  # registers: so much waits for them
+        m.d.sync += most.eq(instruction.inner - 1)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -117,7 +116,9 @@ class CacheBytes(wiring.Component):
                     address.eq(self.origin),
                     run.eq(self.origin),
                     remaining.eq(self.count),
-                    place.eq(0),
+                    ends.eq(self.count == 1),
+                    place.eq(instruction.inner - 1),
+                    run_ends.eq(instruction.inner == 1),
                     runs.eq(0),
                 ]
                 with m.If(self.start):
@@ -132,17 +133,20 @@ class CacheBytes(wiring.Component):
                 with m.If(taken):
                     m.d.sync += [
                         remaining.eq(remaining - 1),
-                        place.eq(place + 1),
+                        ends.eq(remaining == 2),
+                        place.eq(place - 1),
+                        run_ends.eq(place == 1),
                         address.eq(next_element),
                     ]
                     with m.If(run_ends):
                         m.d.sync += [
-                            place.eq(0),
+                            place.eq(most),
+                            run_ends.eq(most == 0),
                             address.eq(next_run),
                             run.eq(next_run),
                             runs.eq(runs + 1),
                         ]
-                    with m.If(remaining == 1):
+                    with m.If(ends):
                         m.d.sync += [
                             address.eq(self.scale_address),
                             run.eq(self.mantissa_origin),

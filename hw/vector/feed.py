@@ -134,10 +134,10 @@ class Feed(wiring.Component):
         m.submodules.walk = walk = Walk(width=width)
         m.d.comb += [walk.begin.eq(begin), walk.count.eq(self.count)]
         for port, first in ((self.a, self.instruction.a), (self.b, self.instruction.b)):
-            address = Signal(ADDRESS_BITS)
+            address = Signal(ADDRESS_BITS)  # 0 between walks, so that nothing chooses on the way
+            m.d.comb += port.address.eq(address)
             with m.If(walk.places.valid):
-                m.d.comb += port.address.eq(address)
-                m.d.sync += address.eq(address + width)
+                m.d.sync += address.eq(Mux(walk.places.p.last, 0, address + width))
             with m.If(begin):
                 m.d.sync += address.eq(first)
         tags = delay(m, walk.places, _FETCH)

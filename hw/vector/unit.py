@@ -63,7 +63,8 @@ class VectorUnit(wiring.Component):
     octets, stored : Out(stream), In(1)
         Bytes for device memory; see :class:`hw.sequence.storer.Storer`.
     input : Out
-        Input buffer of the encoder; see :func:`hw.encode.input_buffer.input_signature`.
+        Input buffer of the encoder; see :func:`hw.encode.input_buffer.input_signature`. The last
+        write may come with ``executed``: the encoder may be started 5 cycles after it.
     bases : In(ArrayLayout(4, batch))
         Base exponents of the encoded vectors.
     tile_done, output, accumulator : In(1), Out, In
@@ -142,9 +143,10 @@ class VectorUnit(wiring.Component):
                 unit.instruction.eq(task.instruction),
                 unit.count.eq(task.instruction.count),
             ]
+        # The encoder is far, hence a register: an instruction takes longer to begin.
         for name in self.input.signature.members:
             fed = [Value.cast(getattr(unit.input, name)) for unit in (feed, softmax)]
-            m.d.comb += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
+            m.d.sync += Value.cast(getattr(self.input, name)).eq(reduce(or_, fed))
         return m
 
     def _combine(self, m) -> Combine:
