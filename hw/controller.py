@@ -77,7 +77,7 @@ class Controller(wiring.Component):
         runs |= self.busy & ~self.beside
         taken = asked & ~checking & ~runs & ~self.draining
         m.d.comb += [
-            self.checks_product.eq(self.start | (product & ~self.encode)),
+            self.checks_product.eq(product),
             self.busy.eq(~self.encoded | ~self.multiplied),
         ]
         m.d.sync += [self.begin_encode.eq(0), self.begin_product.eq(0)]

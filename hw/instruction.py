@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -64,32 +64,25 @@ class InstructionCheck(wiring.Component):
     params : CoreParams
         The core's parameters.
 
-    Attributes
-    ----------
-    inputs, tiles, weight_base, table, wide, codes, fixed, sums, vector, silent_level
-        Fields of the instruction's registers.
-    more : In
-        Vectors that are multiplied beside that one. Both only where ``batch`` is above 1.
+    Members
+    -------
+    encoding, command : In(struct)
+        See :func:`encoding_layout` and :func:`command_layout`; stable from the start on.
+    product : In(1)
+        Which of both is meant: the command; as stable, from the cycle after the start on.
     error : Out(8)
         The :class:`hw.spec.registers.Error`.
     silent : Out(signed(8))
-        Value m - z that silent codes stand for, one cycle later.
+        Value m - z that silent codes of the command stand for, one cycle later.
     """
 
     def __init__(self, params: CoreParams):
         self._params = params
         super().__init__(
             {
-                "inputs": In(16),
-                "tiles": In(16),
-                "weight_base": In(WORD),
-                "table": In(4),
-                "wide": In(1),
-                "codes": In(1),
-                "fixed": In(1),
-                "sums": In(1),
-                **(dict.fromkeys(("vector", "more"), In(VECTOR_BITS)) if params.batch > 1 else {}),
-                "silent_level": In(8),
+                "encoding": In(encoding_layout()),
+                "command": In(command_layout()),
+                "product": In(1),
                 "error": Out(8),
                 "silent": Out(signed(8)),
             }
@@ -98,73 +91,94 @@ class InstructionCheck(wiring.Component):
     def elaborate(self, platform):
         """Compare the fields with the limits, behind three registers."""
         m = Module()
-        params = self._params
+        params, command, product = self._params, self.command, self.product
+        # Both are measured, as which is meant would come late, and to so much.
+        encoded = self._measure(m, "encoding", self.encoding, self.encoding.vector)
+        multiplied = self._measure(m, "command", command, command.last)
+        chosen = Signal.like(encoded)
+        m.d.comb += chosen.eq(Mux(product, multiplied, encoded))
+
+        # Both factors fit, or the instruction is refused for its inputs or outputs.
+        span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         most_tiles = params.max_outputs // W4.outputs(params.tile_lanes)
         most_wide_tiles = 0
         if params.lanes % W8.lanes_per_output == 0:
             most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
-
-        known_format = ~self.wide if most_wide_tiles == 0 else 1
-        known = Signal()
-        m.d.sync += known.eq(self._judge_table(m) & known_format)
-        head = Mux(self.wide, W8.scale_beats, W4.scale_beats) + Mux(self.sums, SUM_BEATS, 0)
-
-        # Both factors fit, or the instruction is refused for its inputs or outputs.
-        blocks = Signal(range(params.max_blocks + 1))
-        span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
-        beats = Signal(range(W4.group_beats(sums=True) + 1))
         room = Signal(signed(WORD + 1))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
-        most, many = Signal(16), Signal()
-        unfit, misplaced = Signal(), Signal()
+        most, many, misplaced = Signal(16), Signal(), Signal()
         m.d.sync += [
-            blocks.eq((self.inputs + BLOCK - 1) >> 5),
-            tiles.eq(self.tiles),
-            beats.eq(head + BLOCK),
-            room.eq(params.memory_beats - self.weight_base),
-            span.eq(blocks * beats),
-            needed.eq(span * tiles * params.sub_tiles),
-            most.eq(Mux(self.wide, most_wide_tiles, most_tiles)),
-            many.eq((self.tiles == 0) | (self.tiles > most)),
-            unfit.eq((self.inputs == 0) | (self.inputs > params.max_inputs)),
-            misplaced.eq(self.weight_base % params.alignment != 0),
+            tiles.eq(command.tiles),
+            room.eq(params.memory_beats - command.weight_base),
+            span.eq(chosen.blocks * chosen.beats),
+            needed.eq(span * Mux(product, tiles, 1) * params.sub_tiles),
+            most.eq(Mux(command.mode.format, most_wide_tiles, most_tiles)),
+            many.eq((command.tiles == 0) | (command.tiles > most)),
+            misplaced.eq(command.weight_base % params.alignment != 0),
         ]
-
-        several = Const(1)
         if params.batch > 1:
-            encodable, more = Signal(), Signal.like(self.more)
+            more = Signal(VECTOR_BITS)
             wanted = Signal(len(tiles) + VECTOR_BITS + 1)
-            m.d.sync += [
-                encodable.eq(self.vector < params.batch),
-                more.eq(self.more),
-                wanted.eq(tiles * (more + 1)),
-            ]
-            several = encodable
+            m.d.sync += [more.eq(command.last - command.first), wanted.eq(tiles * (more + 1))]
             many |= wanted > most
-        with m.If(~(known & several)):
+
+        with m.If(~chosen.known):
             m.d.sync += self.error.eq(Error.MODE)
-        with m.Elif(unfit):
+        with m.Elif(chosen.unfit):
             m.d.sync += self.error.eq(Error.INPUTS)
-        with m.Elif(many):
+        with m.Elif(product & many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif(misplaced | (needed > room)):
+        with m.Elif((product & misplaced) | (needed > Mux(product, room, params.memory_beats))):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)
         return m
 
-    def _judge_table(self, m):
+    def _measure(self, m, name, fields, vector) -> Signal:
+        """Return a register: is the mode known; do the inputs not fit; blocks, beats of each."""
+        params, mode = self._params, fields.mode
+        measured = Signal(
+            data.StructLayout(
+                {
+                    "known": 1,
+                    "unfit": 1,
+                    "blocks": range(params.max_blocks + 1),
+                    "beats": range(W4.group_beats(sums=True) + 1),
+                }
+            ),
+            name=f"{name}_measured",
+        )
+        known = self._judge_table(m, fields, silent=self.silent if name == "command" else None)
+        if params.lanes % W8.lanes_per_output or (
+            params.max_outputs < W8.outputs(params.tile_lanes)
+        ):
+            known &= ~mode.format
+        if params.batch > 1:
+            known &= vector < params.batch
+        head = Mux(mode.format, W8.scale_beats, W4.scale_beats) + Mux(mode.sums, SUM_BEATS, 0)
+        m.d.sync += [
+            measured.known.eq(known),
+            measured.unfit.eq((fields.inputs == 0) | (fields.inputs > params.max_inputs)),
+            measured.blocks.eq((fields.inputs + BLOCK - 1) // BLOCK),
+            measured.beats.eq(head + BLOCK),
+        ]
+        return measured
+
+    def _judge_table(self, m, fields, *, silent):
         """Tell whether there is such a table, and whether mode and silent level suit it."""
-        suits = Signal()
-        with m.Switch(self.table):
+        suits, value = Signal(), Signal(signed(8))
+        mode, silent_level = fields.mode, fields.quantizer.silent
+        with m.Switch(mode.table):
             for table in (TABLES[name] for name in SUPPORTED_TABLES):
-                level = self.silent_level == table.silent_level
+                level = silent_level == table.silent_level
                 if table.masked:
-                    level = self.silent_level <= table.highest
-                unscaled = self.codes | self.fixed
-                mode = ~unscaled if table.zero else 1 if table.linear else unscaled
+                    level = silent_level <= table.highest
+                unscaled = mode.codes | mode.fixed
+                suitable = ~unscaled if table.zero else 1 if table.linear else unscaled
                 with m.Case(table.number):
-                    m.d.comb += suits.eq(level & mode)
-                    m.d.sync += self.silent.eq(self.silent_level - table.zero)
-        return suits & (self.sums | (self.silent == 0))
+                    m.d.comb += suits.eq(level & suitable)
+                    m.d.sync += value.eq(silent_level - table.zero)
+        if silent is not None:
+            m.d.comb += silent.eq(value)
+        return suits & (mode.sums | (value == 0))

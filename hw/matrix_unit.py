@@ -151,7 +151,6 @@ class MatrixUnit(wiring.Component):
         connect(m, flipped(self.input), encoder.input)
         connect(m, flipped(self.memory), synapse.axi if params.external else synapse.window)
         self._connect_data(m, engine, encoder, synapse, lanes, scaler, outputs)
-        self._connect_check(m, controller, check)
         self._connect_encoding(m, encoder)
         self._connect_command(m, check, controller, encoder, engine, scaler, outputs)
         m.d.comb += [
@@ -159,6 +158,9 @@ class MatrixUnit(wiring.Component):
                 getattr(controller, name).eq(getattr(self, name))
                 for name in ("encode", "start", "beside")
             ),
+            check.encoding.eq(self.encoding),
+            check.command.eq(self.command),
+            check.product.eq(controller.checks_product),
             controller.refused.eq(check.error),
             controller.stored.eq(encoder.encoded),
             encoder.start.eq(controller.begin_encode),
@@ -257,29 +259,6 @@ class MatrixUnit(wiring.Component):
             outputs.valid.eq(scaler.valid),
             outputs.last.eq(scaler.last),
         ]
-
-    def _connect_check(self, m, controller, check):
-        """Let the check judge what was asked for last."""
-        m.d.comb += [check.tiles.eq(1), check.weight_base.eq(0)]
-        fields = {"table": "table", "wide": "format"}
-        fields |= {name: name for name in ("codes", "fixed", "sums")}
-        for product in (False, True):
-            source = self.command if product else self.encoding
-            with m.If(controller.checks_product == product):
-                m.d.comb += [
-                    check.inputs.eq(source.inputs),
-                    *(getattr(check, port).eq(source.mode[f]) for port, f in fields.items()),
-                    check.silent_level.eq(source.quantizer.silent),
-                ]
-                if self._params.batch > 1:
-                    m.d.comb += check.vector.eq(source.last if product else source.vector)
-        with m.If(controller.checks_product):
-            m.d.comb += [
-                check.tiles.eq(self.command.tiles),
-                check.weight_base.eq(self.command.weight_base),
-            ]
-            if self._params.batch > 1:
-                m.d.comb += check.more.eq(self.command.last - self.command.first)
 
     def _connect_encoding(self, m, encoder):
         mode, quantizer = self.encoding.mode, self.encoding.quantizer

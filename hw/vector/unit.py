@@ -241,15 +241,17 @@ class VectorUnit(wiring.Component):
         with m.If(drain.best.valid):
             m.d.sync += kept.eq(drain.best.payload)
         # To index the view itself would take a multiplier.
-        candidate = Array(kept[i] for i in range(self.params.best))[self.best.address[1:]]
-        words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 1)]
+        asked = Signal.like(self.best.address)
+        candidate = Array(kept[i] for i in range(self.params.best))[asked[1:]]
+        words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 2)]
         inside = Signal()  # the address moves on by itself by one at most
         count = 2 * self.params.best
         m.d.sync += inside.eq(self.best.address < count)
         behind = self.best.address[: count.bit_length()] == count
         m.d.comb += self.best.readable.eq(inside & ~behind)
         m.d.sync += [
-            words[0].eq(Mux(self.best.address[0], candidate.logit, candidate.id)),
+            asked.eq(self.best.address),
+            words[0].eq(Mux(asked[0], candidate.logit, candidate.id)),
             *(after.eq(before) for before, after in zip(words, words[1:], strict=False)),
             self.best.read_data.eq(words[-1]),
         ]

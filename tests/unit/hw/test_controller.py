@@ -18,6 +18,17 @@ def _run(dut, bench):
     simulator.run()
 
 
+def _give(ctx, dut, instruction, fields):
+    """Set fields of what is to be multiplied or encoded, by the names of the tables below."""
+    places = {"wide": "mode.format", "silent_level": "quantizer.silent"}
+    places |= {name: f"mode.{name}" for name in ("table", "codes", "fixed", "sums")}
+    for name, value in fields.items():
+        place = getattr(dut, instruction)
+        for part in places.get(name, name).split("."):
+            place = place[part]
+        ctx.set(place, value)
+
+
 def test_phases():
     """Both begin once, done with the last tile; cycles count exactly while busy."""
     dut = Controller()
@@ -168,8 +179,40 @@ def test_check(changes, error):
     dut = InstructionCheck(CoreParams(config))
 
     async def bench(ctx):
-        for name, value in {"inputs": 32, "tiles": 1, **changes}.items():
-            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.product, 1)
+        ctx.set(dut.encoding.as_value(), ~0)  # does not matter
+        _give(ctx, dut, "command", {"inputs": 32, "tiles": 1, **changes})
+        await ctx.tick().repeat(CHECK)
+        assert ctx.get(dut.error) == error
+
+    _run(dut, bench)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({}, Error.NONE),
+        ({"inputs": 96, "wide": 1}, Error.NONE),
+        ({"inputs": 97}, Error.INPUTS),
+        ({"inputs": 0}, Error.INPUTS),
+        ({"inputs": 96, "wide": 1, "sums": 1}, Error.MEMORY),
+        ({"table": TABLES["ttfs"].number}, Error.MODE),
+        ({"table": TABLES["mttfs"].number, "silent_level": 8}, Error.NONE),
+        ({"vector": 3}, Error.NONE),
+        ({"vector": 4}, Error.MODE),
+    ],
+)
+@pytest.mark.parametrize("beside", [0, ~0])
+def test_check_of_an_encoding(changes, error, beside):
+    """What is to be multiplied does not matter; a tile of its inputs must fit 108 beats."""
+    config = CoreConfig(
+        lanes=8, memory_beats=108, max_inputs=96, max_outputs=32, batch=4, memory="axi"
+    )
+    dut = InstructionCheck(CoreParams(config))
+
+    async def bench(ctx):
+        ctx.set(dut.command.as_value(), beside)
+        _give(ctx, dut, "encoding", {"inputs": 32, **changes})
         await ctx.tick().repeat(CHECK)
         assert ctx.get(dut.error) == error
 
@@ -182,8 +225,8 @@ def test_weights_begin_with_a_bus_beat(base):
     dut = InstructionCheck(CoreParams(config))
 
     async def bench(ctx):
-        for name, value in {"inputs": 32, "tiles": 1, "weight_base": base}.items():
-            ctx.set(getattr(dut, name), value)
+        ctx.set(dut.product, 1)
+        _give(ctx, dut, "command", {"inputs": 32, "tiles": 1, "weight_base": base})
         await ctx.tick().repeat(CHECK)
         assert ctx.get(dut.error) == (Error.MEMORY if base % 4 else Error.NONE)
 
@@ -198,8 +241,7 @@ def test_silent_value(table, level, silent):
     dut = InstructionCheck(CoreParams(CoreConfig()))
 
     async def bench(ctx):
-        ctx.set(dut.table, TABLES[table].number)
-        ctx.set(dut.silent_level, level)
+        _give(ctx, dut, "command", {"table": TABLES[table].number, "silent_level": level})
         await ctx.tick()
         assert ctx.get(dut.silent) == silent
 
@@ -210,8 +252,8 @@ def test_odd_lanes_refuse_bytes():
     dut = InstructionCheck(CoreParams(CoreConfig(lanes=3)))
 
     async def bench(ctx):
-        for name in ("inputs", "tiles", "wide"):
-            ctx.set(getattr(dut, name), 1)
+        ctx.set(dut.product, 1)
+        _give(ctx, dut, "command", dict.fromkeys(("inputs", "tiles", "wide"), 1))
         await ctx.tick().repeat(CHECK)
         assert ctx.get(dut.error) == Error.MODE
 
