@@ -95,8 +95,9 @@ class InstructionCheck(wiring.Component):
         # Both are measured, as which is meant would come late, and to so much.
         encoded = self._measure(m, "encoding", self.encoding, self.encoding.vector)
         multiplied = self._measure(m, "command", command, command.last)
-        chosen = Signal.like(encoded)
+        chosen, judged = Signal.like(encoded), Signal.like(encoded)
         m.d.comb += chosen.eq(Mux(product, multiplied, encoded))
+        m.d.sync += judged.eq(chosen)
 
         # Both factors fit, or the instruction is refused for its inputs or outputs.
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
@@ -105,12 +106,13 @@ class InstructionCheck(wiring.Component):
         if params.lanes % W8.lanes_per_output == 0:
             most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
         tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
-        room = Signal(signed(WORD + 1))
+        behind, room = (Signal(signed(WORD + 1), name=name) for name in ("behind", "room"))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         most, many, misplaced = Signal(16), Signal(), Signal()
         m.d.sync += [
             tiles.eq(command.tiles),
-            room.eq(params.memory_beats - command.weight_base),
+            behind.eq(params.memory_beats - command.weight_base),
+            room.eq(Mux(product, behind, params.memory_beats)),
             span.eq(chosen.blocks * chosen.beats),
             needed.eq(span * Mux(product, tiles, 1) * params.sub_tiles),
             most.eq(Mux(command.mode.format, most_wide_tiles, most_tiles)),
@@ -123,13 +125,13 @@ class InstructionCheck(wiring.Component):
             m.d.sync += [more.eq(command.last - command.first), wanted.eq(tiles * (more + 1))]
             many |= wanted > most
 
-        with m.If(~chosen.known):
+        with m.If(~judged.known):
             m.d.sync += self.error.eq(Error.MODE)
-        with m.Elif(chosen.unfit):
+        with m.Elif(judged.unfit):
             m.d.sync += self.error.eq(Error.INPUTS)
         with m.Elif(product & many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif((product & misplaced) | (needed > Mux(product, room, params.memory_beats))):
+        with m.Elif((product & misplaced) | (needed > room)):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

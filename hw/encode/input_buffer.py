@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -46,10 +46,13 @@ class InputBuffer(wiring.Component):
     -------
     input : In
         See :func:`input_signature`.
+    first : In(1)
+        Elements are about to be asked for, from the first one on, which two cycles ago had been
+        written.
     position : In
-        Number of an element.
+        Number of an element; 0 behind ``first``, then each in turn.
     en : In(1)
-        ``position`` counts; else ``element`` stays.
+        ``position`` counts; else ``element`` stays. It does not matter with ``first``.
     element : Out(signed(16))
         That element, one cycle later.
     """
@@ -59,6 +62,7 @@ class InputBuffer(wiring.Component):
         super().__init__(
             {
                 "input": In(input_signature(params)),
+                "first": In(1),
                 "position": In(range(params.max_inputs)),
                 "en": In(1, init=1),
                 "element": Out(signed(16)),
@@ -66,7 +70,7 @@ class InputBuffer(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Read a beat; choose its element."""
+        """Read a beat, if it has several elements while the one before is used; choose one."""
         m = Module()
         width = self.params.input_width
         low = exact_log2(width)
@@ -77,15 +81,27 @@ class InputBuffer(wiring.Component):
             attrs=NO_COLLISIONS,
         )
         write, read = elements.write_port(granularity=1), elements.read_port()
-        place = Signal(range(max(width, 2)))
         m.d.comb += [
             write.addr.eq(self.input.address >> low),
             write.data.eq(self.input.data),
             write.en.eq(self.input.en),
-            read.addr.eq(self.position >> low),
-            read.en.eq(self.en),
-            self.element.eq(read.data[place]),
+        ]
+        if width == 1:
+            m.d.comb += [
+                read.addr.eq(self.position),
+                read.en.eq(self.en),
+                self.element.eq(read.data[0]),
+            ]
+            return m
+
+        beat, place = Signal.like(read.data), Signal(range(width))
+        m.d.comb += [
+            read.addr.eq(Mux(self.first, 0, (self.position >> low) + 1)),
+            read.en.eq(self.en | self.first),
+            self.element.eq(beat[place]),
         ]
         with m.If(self.en):
-            m.d.sync += place.eq(self.position & (width - 1))
+            m.d.sync += place.eq(self.position)
+        with m.If(self.first | (self.en & (place == width - 1))):
+            m.d.sync += beat.eq(read.data)
         return m

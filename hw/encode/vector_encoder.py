@@ -172,10 +172,11 @@ class VectorEncoder(wiring.Component):
                 m.d.sync += self.bases[self.vector].eq(scales.base)
 
         position = Signal(range(params.max_inputs))
-        final = Signal()
+        encode, final = Signal(), Signal()
         blocks = Signal(range(params.max_blocks + 1))
         m.d.comb += [
             final.eq(position + 1 == self.inputs),
+            buffer.first.eq(~encode),
             buffer.position.eq(position),
             buffer.en.eq(go),
             scales.block.eq(position // BLOCK),
@@ -185,7 +186,7 @@ class VectorEncoder(wiring.Component):
             memory.blocks.eq((self.streamed + BLOCK - 1) // BLOCK),
         ]
 
-        scan, encode = Signal(), Signal()
+        scan = Signal()
         unscaled = self.codes | self.fixed
         scanned = Signal(range(params.max_blocks + 1))
         m.d.comb += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -158,9 +158,9 @@ class Decode(wiring.Component):
         words = self.params.vector_words
         opcode = held.opcode
         rotates, multiplies = opcode == Opcode.ROTATE, opcode == Opcode.MATVEC
-        # The ends where one head has no words, and one vector is multiplied.
-        ends = {
-            name: Signal(17, name=f"end_{name}", reset_less=True)
+        # Words behind the ends, where one head has no words, and one vector is multiplied.
+        rest = {
+            name: Signal(signed(18), name=f"rest_{name}", reset_less=True)
             for name in ("a", "b", "c", "target")
         }
         second, third = Signal(16), Signal(16)
@@ -176,10 +176,10 @@ class Decode(wiring.Component):
             with m.If(opcode == Opcode.LAYER_NORM):
                 m.d.comb += third.eq(held.count)
         m.d.sync += [
-            ends["a"].eq(held.a + Mux(rotates, 0, held.count)),
-            ends["b"].eq(held.b + second),
-            ends["c"].eq(Mux(opcode.matches(*WITH_THIRD), held.c, 0) + third),
-            ends["target"].eq(held.target + Mux(rotates, 1, held.count)),
+            rest["a"].eq(words - held.a - Mux(rotates, 0, held.count)),
+            rest["b"].eq(words - held.b - second),
+            rest["c"].eq(words - Mux(opcode.matches(*WITH_THIRD), held.c, 0) - third),
+            rest["target"].eq(words - held.target - Mux(rotates, 1, held.count)),
         ]
         turns, targets, adds = Signal(), Signal(), Signal()  # as early as the product
         added = multiplies & (held.drain == Drain.RESIDUAL)
@@ -191,10 +191,10 @@ class Decode(wiring.Component):
         fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(
-                ends["a"] + more <= words,
-                ends["b"] <= words,
-                ends["c"] <= words,
-                ends["target"] + several <= words,
+                more <= rest["a"],
+                rest["b"] >= 0,
+                rest["c"] >= 0,
+                several <= rest["target"],
             )
         )
         return fits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Const, Module, Mux, ResetInserter, Signal, signed
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -154,7 +154,8 @@ class Drain(wiring.Component):
         self._choose(m, rescaled.words, is_logits)
         word_at = latency(self.params) - residual.LATENCY
         added = rescaled.words.p.elements[0]
-        word = self._sum(m, tags[word_at - READ_LATENCY], added, tags[-2].valid & ~is_logits)
+        asks = tags[word_at - READ_LATENCY - 1]
+        word = self._sum(m, asks, added, tags[-2].valid & ~is_logits)
         self._write(m, tags[-2], word, writes=~is_logits)
         m.d.sync += self.done.eq(tags[-1].valid & tags[-1].last)
         return m
@@ -230,7 +231,8 @@ class Drain(wiring.Component):
         address = self._address(m, "a", tag, stride=stride)
         with m.If(tag.valid & is_residual):
             m.d.comb += self.a.address.eq(address)
-        h = Mux(is_residual, read_word(m, self.a), Const(0, signed(WORD_BITS)))
+        h = Signal(signed(WORD_BITS), reset_less=True)  # from far, hence held
+        m.d.sync += h.eq(Mux(is_residual, read_word(m, self.a), 0))
         total = Signal(signed(WORD_BITS + 1), reset_less=True)
         summed = Signal(signed(WORD_BITS), reset_less=True)
         m.d.sync += [total.eq(h + word), summed.eq(Mux(written, saturated(total), 0))]

@@ -15,7 +15,6 @@ from hw.vector.rescale import MULTIPLIER, SHIFT
 from hw.vector.residual import ONE
 from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.weight import EXPONENT_AT
-from hw.vector.word import saturated
 
 #: Cycles from an output's scalars, while its word of b is read, to its multiplier and shift.
 LATENCY = READ_LATENCY + 2
@@ -82,19 +81,24 @@ class DrainShift(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Sum of what a vector's outputs share, in two cycles; difference; saturation."""
+        """Sum of what a vector's outputs share, in two cycles; difference, saturated."""
         m = Module()
         instruction, scalars = self.instruction, self.scalars
         constant = instruction.constant
         vector = Signal(signed(SHIFT_BITS + 1))
         fixed = Signal(signed(len(constant) + 1))
-        shared = Signal(signed(len(fixed) + 1))
-        exponent = Signal(signed(WORD_BITS), reset_less=True)
+        shared, later = (Signal(signed(len(fixed) + 1), name=name) for name in ("shared", "later"))
+        # The word comes from far, so that nothing is done with it before it is held.
+        word, exponent = Signal(signed(WORD_BITS), reset_less=True), Signal(signed(WORD_BITS))
         factors = [
             Signal(MULTIPLIER, name=f"factor_{stage}", reset_less=True) for stage in range(LATENCY)
         ]
-        m.d.sync += [fixed.eq(constant - scalars.base), vector.eq(-scalars.shift)]
-        m.d.comb += exponent.eq(self.word)
+        m.d.sync += [
+            fixed.eq(constant - scalars.base),
+            vector.eq(-scalars.shift),
+            word.eq(self.word),
+        ]
+        m.d.comb += exponent.eq(word)
         with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
                 m.d.comb += factors[0].eq(scalars.multiplier)
@@ -103,20 +107,27 @@ class DrainShift(wiring.Component):
                 m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.comb += factors[0].eq(instruction.multiplier)
-                m.d.comb += exponent.eq(self.word >> EXPONENT_AT)
+                m.d.comb += exponent.eq(word >> EXPONENT_AT)
             with m.Case(Drain.CONTEXT):
                 m.d.comb += factors[0].eq(scalars.gain)
                 m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
                 m.d.comb += exponent.eq(0)
 
-        difference = Signal(signed(WORD_BITS + 1), reset_less=True)
+        # Beside the difference: from which exponents on it saturates.
+        least, most = (Signal(signed(len(shared) + 1), name=name) for name in ("least", "most"))
         m.d.sync += [
             shared.eq(fixed + vector),
-            difference.eq(shared - exponent),
-            self.k.eq(saturated(difference, _MOST)),
+            later.eq(shared),
+            least.eq(shared - _MOST),
+            most.eq(shared + _MOST),
+            self.k.eq((later - exponent)[: SHIFT.width].as_signed()),
             *(
                 after.eq(before)
                 for before, after in zip(factors, [*factors[1:], self.factor], strict=True)
             ),
         ]
+        with m.If(exponent < least):
+            m.d.sync += self.k.eq(_MOST)
+        with m.Elif(exponent > most):
+            m.d.sync += self.k.eq(-_MOST)
         return m
