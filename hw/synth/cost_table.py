@@ -3,6 +3,7 @@
 #: Configurations whose synthesis they are fitted to.
 FITTED = (
     "mac128-axi",
+    "mac128-encoder",
     "mac16-token",
     "mac32-axi",
     "mac32-encoder",
@@ -27,17 +28,16 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3179.283,
-    "mac lanes": 129.24,
-    "spike": 924.354,
-    "spike lanes": 168.493,
-    "external": 983.698,
-    "sub tiles": 221.438,
-    "token": 8354.979,
-    "vector width": 2471.472,
-    "encoder": 1012.776,
-    "encoder width": 1151.172,
-    "choices": 0.84,
+    "one": 3159.313,
+    "mac lanes": 131.546,
+    "spike": 941.082,
+    "spike lanes": 169.999,
+    "external": 869.709,
+    "sub tiles": 263.326,
+    "token": 8442.612,
+    "vector width": 2465.874,
+    "encoder width": 1406.912,
+    "choices": 0.825,
 }
 
 DSP = {
@@ -46,13 +46,13 @@ DSP = {
     "streams": 4.0,
     "token": 8.491,
     "vector width": 13.332,
-    "encoder": 1.507,
+    "encoder": 1.504,
     "encoder width": 6.919,
 }
 
 BRAM = {
-    "one": 1.489,
-    "vector width": 1.222,
-    "encoder": 2.65,
-    "memories": 1.023,
+    "one": 1.426,
+    "vector width": 1.208,
+    "encoder": 2.721,
+    "memories": 1.026,
 }

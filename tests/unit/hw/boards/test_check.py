@@ -18,7 +18,7 @@ from tools.history import PAGE
 KEPT = json.loads(MEASURED.read_text())
 RECORDED = {name: counted(KEPT[name]["cells"]) for name in CONFIGS if name in KEPT}
 #: Configurations whose synthesis takes longest; they are predicted from the others.
-WAITING = {"mac128-token", "mac128-encoder"}
+WAITING = {"mac128-token"}
 
 ULX3S = BOARDS["ulx3s-85f"]
 
