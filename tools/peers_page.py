@@ -51,7 +51,8 @@ never waits, times its best clock.
 
 {rates}
 *Lanes alone* are the adders and multipliers, with their registers, of ours; the rest reads memory,
-codes inputs, and scales and keeps sums. The systolic array without `-axi` is nothing but lanes.
+codes inputs, and scales and keeps sums ([area.md](area.md) has each block). The systolic array
+without `-axi` is nothing but lanes.
 
 Zeros count as work for the systolic array and `dense32`, which have to read and multiply them;
 `mac32`, `spike32` and ODIN do nothing for a value that makes no event.

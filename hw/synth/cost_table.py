@@ -4,6 +4,7 @@
 FITTED = (
     "mac128-axi",
     "mac128-encoder",
+    "mac128-token",
     "mac16-token",
     "mac32-axi",
     "mac32-encoder",
@@ -28,31 +29,32 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3159.313,
-    "mac lanes": 131.546,
-    "spike": 941.082,
-    "spike lanes": 169.999,
-    "external": 869.709,
-    "sub tiles": 263.326,
-    "token": 8442.612,
-    "vector width": 2465.874,
-    "encoder width": 1406.912,
-    "choices": 0.825,
+    "one": 3132.701,
+    "mac lanes": 134.857,
+    "spike": 955.348,
+    "spike lanes": 172.236,
+    "external": 697.069,
+    "sub tiles": 338.567,
+    "token": 8448.85,
+    "vector width": 2495.451,
+    "encoder": 228.972,
+    "encoder width": 1340.535,
+    "choices": 0.805,
 }
 
 DSP = {
     "one": 5.001,
     "mac lanes": 0.5,
     "streams": 4.0,
-    "token": 8.491,
-    "vector width": 13.332,
-    "encoder": 1.504,
-    "encoder width": 6.919,
+    "token": 8.497,
+    "vector width": 13.33,
+    "encoder": 1.495,
+    "encoder width": 6.922,
 }
 
 BRAM = {
-    "one": 1.426,
-    "vector width": 1.208,
-    "encoder": 2.721,
-    "memories": 1.026,
+    "one": 1.38,
+    "vector width": 1.204,
+    "encoder": 2.667,
+    "memories": 1.028,
 }

@@ -17,8 +17,6 @@ from tools.history import PAGE
 
 KEPT = json.loads(MEASURED.read_text())
 RECORDED = {name: counted(KEPT[name]["cells"]) for name in CONFIGS if name in KEPT}
-#: Configurations whose synthesis takes longest; they are predicted from the others.
-WAITING = {"mac128-token"}
 
 ULX3S = BOARDS["ulx3s-85f"]
 
@@ -33,7 +31,7 @@ def test_within_a_tenth_of_synthesis(name):
 
 def test_every_configuration_is_recorded():
     """A configuration that is missing is synthesized by ``python -m tools.cost NAME``."""
-    assert set(CONFIGS) - set(KEPT) <= WAITING
+    assert set(CONFIGS) <= set(KEPT)
 
 
 def test_table_is_that_of_the_record():
