@@ -177,7 +177,7 @@ def measure(
 ) -> Iterator[Measured]:
     """Synthesize a peer, alone and in the shell; place and route it there.
 
-    What is known is given again after each of the seeds.
+    What is known is given after synthesis, and again after each of the seeds.
     """
     peer = PEERS[name]
     say("reads")
@@ -194,6 +194,7 @@ def measure(
         source=f"{peer.repository} @ {commit(clone)}",
         measured=f"{datetime.date.today()}, {versions}",
     )
+    yield found
     for seed in seeds:
         say(f"places from seed {seed}")
         placed = ecp5.place_and_route(shell.path, frequency=FREQUENCY, seed=seed)

@@ -65,8 +65,7 @@ Zeros count as work for the systolic array and `dense32`, which have to read and
 - A matrix times a vector is what decoding a token needs. A 4 × 8 array, each of whose rows is
   another vector, then does 8 of its 32 products; batches of four fill it. 1 × 32 is the same
   source as an engine for vectors.
-- The array's figures alone leave out what feeds it. The row with `-axi` has its three readers and
-  its writer, which move whole matrices, between AXI4 buses of 128 bits, the width of ours.
+- The array's figures alone leave out what feeds it. {fed}
 - The accuracy that a model keeps is not on this page: the array multiplies integers and knows no
   scales, which its host must apply; ours have one for each 32 weights and each 32 activations.
 - Others of the field are not here, because Yosys cannot read them: FireFly v1 is built of
@@ -74,6 +73,15 @@ Zeros count as work for the systolic array and `dense32`, which have to read and
   own compiler first, ternip is parameterized by SystemVerilog classes, and of Hummingbird and
   TeLLMe no sources were found.
 """
+
+
+#: What is told of the array with its own access to memory, if it was measured, and if not.
+FED = {
+    True: "The row with `-axi` has its three readers and its\n  writer, which move whole matrices, "
+    "between AXI4 buses of 128 bits, the width of ours.",
+    False: "Its design with three readers and a\n  writer between AXI4 buses (`systolic-4x8-axi` "
+    "in `tools/peers.py`) is not measured yet.",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,6 +278,7 @@ def page() -> str:
         )
         facts.append([f"`{name}`", entry.precision, entry.does, entry.lacks])
     return TEXT.format(
+        fed=FED["systolic-4x8-axi" in found],
         origin=table(
             ["engine", "source", "measured"],
             [[f"`{name}`", kept.source, kept.measured] for name, kept in found.items()],

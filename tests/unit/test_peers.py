@@ -63,7 +63,8 @@ def test_the_limit_is_that_of_the_best_seed(tmp_path, monkeypatch):
     netlist = Netlist(tmp_path, {"a": "LUT4"}, frozenset(), {})
     monkeypatch.setattr(peers.ecp5, "synthesize", lambda *_, **__: netlist)
     monkeypatch.setattr(peers.ecp5, "place_and_route", place_and_route)
-    *_, found = peers.measure("odin", tmp_path, tmp_path, lambda _: None, [1, 2, 3])
+    first, *_, found = peers.measure("odin", tmp_path, tmp_path, lambda _: None, [1, 2, 3])
+    assert first.cells == {"LUT4": 1}
     assert found.clocks == [40.0, 50.0, 45.0]
     assert found.limit == Limit(20.0, 0, 0, ["x2", "x2"])
 
