@@ -162,7 +162,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     boards.add_options(parser)
     options = parser.parse_args(arguments)
     if options.list:
-        print("\n".join(map(_summary, CONFIGS)))
+        for name in CONFIGS:
+            fits = boards.fitting(name)
+            print(_summary(name) + f"; fits {', '.join(fits)}" * bool(fits))
         return 0
     if options.list_boards:
         return boards.list_boards()
@@ -177,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         known = " or ".join(INTEGRATORS)
         print(f"There is no integrator {options.integrator!r}; choose {known}.", file=sys.stderr)
         return 2
-    if options.check:
-        print("Name a board to check with --board; --list-boards shows them.", file=sys.stderr)
+    if why := boards.without_board(options):
+        print(why, file=sys.stderr)
         return 2
     if options.out is None:
         print("Name a folder for the generated files with --out.", file=sys.stderr)

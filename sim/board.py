@@ -18,6 +18,7 @@ from hw.spec.params import CoreParams
 from sim.damage import FrameDamage
 from sim.pty_board import PtyBoard
 from sim.verilator import BOARD_SHIM, build
+from sw.errors import UserError
 
 #: Clock cycles of a bit on the simulated line: few, as every cycle costs time.
 DIVISOR = 4
@@ -62,10 +63,18 @@ class SimulatedBoard:
     ----------
     build_seconds : float
         Time that generating and building took.
+
+    Raises
+    ------
+    UserError
+        If there is no such board.
     """
 
     def __init__(self, params: CoreParams, *, board: str = "ulx3s-85f", divisor: int = DIVISOR):
-        chosen = BOARDS[board]
+        chosen = BOARDS.get(board)
+        if chosen is None or not chosen.device:
+            known = ", ".join(b.name for b in BOARDS.values() if b.device)
+            raise UserError(f"there is no board {board!r} to simulate; choose one of {known}")
         started = time.monotonic()
         design = BoardDesign(
             params,

@@ -100,10 +100,7 @@ class Job:
     @property
     def ends(self) -> list[str]:
         """Signals at which the slowest path begins and ends."""
-        if not self.placement or not self.placement.path:
-            return []
-        path = self.placement.path
-        return [signal(path[i].cell.removeprefix(f"{harness.INSTANCE}.")) for i in (0, -1)]
+        return ends(self.placement.path) if self.placement else []
 
     def measure(
         self,
@@ -191,6 +188,12 @@ def plain(instance: str) -> str:
 def signal(cell: str) -> str:
     """Name of the signal that a cell drives."""
     return _CELL.sub("", plain(cell))
+
+
+def ends(path: Sequence[ecp5.Step]) -> list[str]:
+    """Signals at which a path in the shell begins and ends."""
+    cells = [path[i].cell.removeprefix(f"{harness.INSTANCE}.") for i in (0, -1)] if path else []
+    return [signal(cell) for cell in cells]
 
 
 def row(instance: str) -> str:

@@ -13,6 +13,7 @@ from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import DEFAULT_TABLE, TABLES, CodeTable
 from hw.spec.formats import FORMATS, VERSION
 from hw.spec.registers import COUNTERS, MAGIC, REGISTERS, SPAN, Access, Error
+from tools.docs_boards import boards_page
 from tools.docs_interface import events_page, instantiation_page
 from tools.docs_program import instructions_page
 from tools.markdown import bits, meanings, ranges, table
@@ -158,6 +159,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "instantiation.md": instantiation_page,
     "instructions.md": instructions_page,
     "events.md": events_page,
+    "boards.md": boards_page,
     "firstspike_registers.h": header_page,
 }
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from hw.synth import ecp5, harness, tools
 from sw.convert.container import write_whole
-from tools.area_job import FREQUENCY, SEEDS
-from tools.peers_page import Measured, page
+from tools.area_job import FREQUENCY, SEEDS, ends
+from tools.peers_page import Limit, Measured, page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "peers.md"
@@ -50,6 +50,8 @@ class Peer:
         Values of the top module's parameters, and macros that the sources want.
     empty : tuple of str
         Files that the sources include and that the macros replace.
+    multipliers : bool
+        Whether synthesis may use the device's.
     """
 
     repository: str
@@ -60,6 +62,7 @@ class Peer:
     parameters: Mapping[str, int] = dataclasses.field(default_factory=dict)
     defines: Mapping[str, str] = dataclasses.field(default_factory=dict)
     empty: tuple[str, ...] = ()
+    multipliers: bool = True
 
     @property
     def folder(self) -> str:
@@ -80,6 +83,15 @@ PEERS: dict[str, Peer] = {
         clock="clk",
         reset="rstn",
         parameters={"R": 4, "C": 8, **_WIDTHS},
+    ),
+    "systolic-4x8-nodsp": Peer(
+        repository=_ARRAY,
+        sources=("rtl/sa/*.sv",),
+        top="axis_sa",
+        clock="clk",
+        reset="rstn",
+        parameters={"R": 4, "C": 8, **_WIDTHS},
+        multipliers=False,
     ),
     "systolic-1x32": Peer(
         repository=_ARRAY,
@@ -165,16 +177,16 @@ def measure(
 ) -> Iterator[Measured]:
     """Synthesize a peer, alone and in the shell; place and route it there.
 
-    What is known is given again after each of the seeds.
+    What is known is given after synthesis, and again after each of the seeds.
     """
     peer = PEERS[name]
     say("reads")
     text, ports = read(peer, clone, folder)
     say("synthesizes")
-    alone = ecp5.synthesize(text, ADAPTER, folder / "alone", ports={})
-    shell = ecp5.synthesize(
-        harness.wrap(text, ADAPTER, ports), harness.TOP, folder / "shell", ports={}, glue=[ADAPTER]
-    )
+    synthesize = functools.partial(ecp5.synthesize, ports={}, multipliers=peer.multipliers)
+    alone = synthesize(text, ADAPTER, folder / "alone")
+    wrapped = harness.wrap(text, ADAPTER, ports)
+    shell = synthesize(wrapped, harness.TOP, folder / "shell", glue=[ADAPTER])
     versions = ", ".join(map(tools.version, tools.PACKAGES))
     found = Measured(
         cells=dict(sorted(Counter(alone.cells.values()).items())),
@@ -182,10 +194,14 @@ def measure(
         source=f"{peer.repository} @ {commit(clone)}",
         measured=f"{datetime.date.today()}, {versions}",
     )
+    yield found
     for seed in seeds:
         say(f"places from seed {seed}")
         placed = ecp5.place_and_route(shell.path, frequency=FREQUENCY, seed=seed)
         found.clocks.append(main_clock(placed.clocks))
+        if found.clocks[-1] == max(found.clocks):
+            names = [end.removeprefix("inner.") for end in ends(placed.path)]
+            found.limit = Limit.of(placed.path, names)
         yield found
 
 

@@ -25,6 +25,9 @@ _BESIDE = Cost(lut=2_040, dsp=0, bram=3)
 #: LUT sites that place and route uses for each LUT that synthesis counts.
 _PLACED = 1.12
 
+#: Bytes of device memory that the bundled model takes with its whole context.
+BUNDLED = 300_000
+
 #: Bits of a block RAM in its narrowest forms, which leave out the parity.
 _BLOCK = 1 << 14
 
@@ -57,6 +60,17 @@ def summary(board: Board, config: str) -> str:
     )
 
 
+def warning(config: str) -> str | None:
+    """Tell in one sentence that a configuration cannot hold the bundled model; None if it can."""
+    octets = _octets(CoreParams(CONFIGS[config]))
+    if octets >= BUNDLED:
+        return None
+    return (
+        f"the {octets:,} bytes of device memory of {config} do not hold the bundled model, which "
+        f"takes {BUNDLED:,} with its whole context"
+    )
+
+
 def refusal(board: Board, config: str) -> str | None:
     """Tell in one sentence why a configuration cannot be built for a board; None if it can."""
     why = _lack(board, CoreParams(CONFIGS[config]))
@@ -69,7 +83,10 @@ def refusal(board: Board, config: str) -> str | None:
 
 
 def nearest(board: Board, config: str) -> str | None:
-    """Name the configuration that fits a board and is most like another; None if none does."""
+    """Name the configuration that fits a board and is most like another; None if none does.
+
+    One that holds the bundled model is preferred.
+    """
     wanted = CONFIGS[config]
     best, least = None, math.inf
     for name, other in CONFIGS.items():
@@ -77,9 +94,14 @@ def nearest(board: Board, config: str) -> str | None:
             distance = abs(math.log2(other.lanes / wanted.lanes))
             distance += abs(math.log2(other.memory_beats / wanted.memory_beats)) / 8
             distance += other.integrator != wanted.integrator
+            distance += warning(name) is not None
             if distance < least:
                 best, least = name, distance
     return best
+
+
+def _octets(params: CoreParams) -> int:
+    return params.memory_beats * params.beat_bits // 8
 
 
 def _sites(cost: Cost) -> int:
@@ -92,7 +114,7 @@ def _lack(board: Board, params: CoreParams) -> str | None:
     device, memory = DEVICES[board.device], memory_blocks(params)
     if memory > device.bram:
         return (
-            f"keeps weights and caches in {params.memory_beats * params.beat_bits // 8:,} bytes of "
+            f"keeps weights and caches in {_octets(params):,} bytes of "
             f"device memory, which take {memory:,} block RAMs of the {device.bram} of "
             f"{board.name}"
         )

@@ -10,12 +10,15 @@ from rich.console import Console
 
 from hw.boards.board import Board
 from hw.boards.catalog import BOARDS
-from hw.boards.check import nearest, refusal, summary
+from hw.boards.check import nearest, refusal, summary, warning
 from hw.boards.constraints import constraints, file_name
 from hw.boards.design import BAUD
 from hw.boards.flow import FlowError, build_board, check_clock
 from hw.spec.configs import CONFIGS
 from hw.synth.tools import ToolError
+
+#: Options that mean nothing without a board, and their values if not given.
+_OF_BOARDS = {"check": False, "mhz": None, "baud": BAUD, "seed": 1}
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -37,6 +40,19 @@ def _megahertz(text: str) -> Fraction:
         return Fraction(text)
     except (ValueError, ZeroDivisionError):
         raise ArgumentTypeError(f"wanted a number such as 50 or 62.5, not {text!r}") from None
+
+
+def without_board(options: Namespace) -> str | None:
+    """Tell in one sentence that an option is of a board, and there is none; None if all is well."""
+    for name, absent in _OF_BOARDS.items():
+        if getattr(options, name) != absent:
+            return f"--{name} is of a board; name it with --board; --list-boards shows them."
+    return None
+
+
+def fitting(config: str) -> list[str]:
+    """Names of the boards that a configuration fits."""
+    return [b.name for b in BOARDS.values() if b.device and not refusal(b, config)]
 
 
 def list_boards() -> int:
@@ -89,6 +105,8 @@ def _run(options: Namespace) -> int:
     if why:
         raise FlowError(why)
     check_clock(board, megahertz=megahertz, baud=options.baud)
+    if limited := warning(config):
+        print(f"Mind that {limited}.")
     if options.check:
         print(f"It fits; place and route tells whether it reaches {float(megahertz):g} MHz.")
         return 0
@@ -114,7 +132,12 @@ def _run(options: Namespace) -> int:
 
 def _only_constraints(board: Board, options: Namespace) -> int:
     """Write what there is for a board without open tools."""
-    if options.check or options.out is None:
+    if options.check:
+        raise FlowError(
+            f"nothing predicts cells of board {board.name}, for which there are only constraints; "
+            "choose a board with an ECP5"
+        )
+    if options.out is None:
         raise FlowError(
             f"board {board.name} has no bitstream here, only constraints for its vendor's tool; "
             "name a folder for them with --out, or choose a board with an ECP5"

@@ -74,11 +74,13 @@ def dividers(source: Fraction | int, wanted: Fraction | int) -> Dividers:
                     frequency = compared * feedback / output
                     possible.setdefault(frequency, Dividers(by, feedback, output))
     if wanted not in possible:
-        below = max((f for f in possible if f < wanted), default=min(possible))
-        above = min((f for f in possible if f > wanted), default=max(possible))
+        below = max((f for f in possible if f < wanted), default=None)
+        above = min((f for f in possible if f > wanted), default=None)
+        near = [f"{float(f):g}" for f in (below, above) if f is not None]
+        verb = "nearest are" if len(near) > 1 else "nearest is"
         raise ValueError(
             f"no clock of {float(wanted):g} MHz can be made from {float(source):g} MHz; the "
-            f"nearest are {float(below):g} and {float(above):g} MHz"
+            f"{verb} {' and '.join(near)} MHz"
         )
     return possible[wanted]
 

@@ -3,6 +3,8 @@
 #: Configurations whose synthesis they are fitted to.
 FITTED = (
     "mac128-axi",
+    "mac128-encoder",
+    "mac128-token",
     "mac16-token",
     "mac32-axi",
     "mac32-encoder",
@@ -27,32 +29,32 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3179.283,
-    "mac lanes": 129.24,
-    "spike": 924.354,
-    "spike lanes": 168.493,
-    "external": 983.698,
-    "sub tiles": 221.438,
-    "token": 8354.979,
-    "vector width": 2471.472,
-    "encoder": 1012.776,
-    "encoder width": 1151.172,
-    "choices": 0.84,
+    "one": 3132.701,
+    "mac lanes": 134.857,
+    "spike": 955.348,
+    "spike lanes": 172.236,
+    "external": 697.069,
+    "sub tiles": 338.567,
+    "token": 8448.85,
+    "vector width": 2495.451,
+    "encoder": 228.972,
+    "encoder width": 1340.535,
+    "choices": 0.805,
 }
 
 DSP = {
     "one": 5.001,
     "mac lanes": 0.5,
     "streams": 4.0,
-    "token": 8.491,
-    "vector width": 13.332,
-    "encoder": 1.507,
-    "encoder width": 6.919,
+    "token": 8.497,
+    "vector width": 13.33,
+    "encoder": 1.495,
+    "encoder width": 6.922,
 }
 
 BRAM = {
-    "one": 1.489,
-    "vector width": 1.222,
-    "encoder": 2.65,
-    "memories": 1.023,
+    "one": 1.38,
+    "vector width": 1.204,
+    "encoder": 2.667,
+    "memories": 1.028,
 }

@@ -156,6 +156,7 @@ def synthesize(
     *,
     ports: Mapping[str, str],
     glue: Sequence[str] = (),
+    multipliers: bool = True,
     progress: Progress | None = None,
 ) -> Netlist:
     """Map Verilog to the cells of an ECP5, flattened, registers moved into its blocks.
@@ -172,6 +173,8 @@ def synthesize(
         See :class:`Netlist`.
     glue : sequence of str
         Modules that, like the top, only join others: their wires give no cell a name.
+    multipliers : bool
+        Whether products may take the device's multipliers; else they are logic.
     progress : callable, optional
         Gets every line that Yosys prints.
 
@@ -189,7 +192,7 @@ def synthesize(
             f"read_verilog {top}.v",
             f"hierarchy -top {top}",
             *between,
-            f"synth_ecp5 -top {top} -json {top}.json",
+            f"synth_ecp5 -top {top} -json {top}.json" + " -nodsp" * (not multipliers),
         ]
         try:
             tools.run("pyosys", YOSYS, commands, folder=folder, log="yosys.log", progress=progress)

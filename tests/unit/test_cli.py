@@ -62,6 +62,8 @@ BAD = {
         "a board makes whole tokens from its own memory; leave --vector and --stream out, and",
     ),
     "board of products, simulated": (["board-sim", "--config", "mac8"], "runs no tokens by itself"),
+    "board of no name": (["board-sim", "--board", "de1"], "no board 'de1' to simulate; choose one"),
+    "board of a vendor": (["board-sim", "--board", "arty-a7-100t"], "'arty-a7-100t' to simulate"),
     "too much damage": (["board-sim", "--damage", "2"], "must be a share from 0 to 1, not 2"),
     "memory of a model": (["generate", "--memory", "dram"], "of a memory in RTL, not of golden"),
     "memory on chip": (["verify", "--memory", "dram"], "this configuration has none of"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hw.boards.catalog import BOARDS
 from hw.build import ports
 from hw.core import core_signature
 from hw.encode.event import event_layout
@@ -50,6 +51,14 @@ def test_references_are_found():
 
 def test_generated_pages_are_fresh():
     assert not docs.stale(), "run `make docs`"
+
+
+def test_the_page_of_boards_has_all():
+    page = docs.PAGES["boards.md"]()
+    assert all(f"| `{name}` | {board.title} |" in page for name, board in BOARDS.items())
+    assert all(f"| `{name}` |" in page for name, config in CONFIGS.items() if config.vector_words)
+    assert "| `rx` | M1 | M1 | R26 | A9 |" in page
+    assert "takes 152, an LFE5U-45F has 108" in page
 
 
 def test_stale_pages_are_found_and_mended(tmp_path, monkeypatch, capsys):

@@ -1,12 +1,14 @@
 """Other engines beside ours: how they are read, and the page."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 from hw.synth import tools
+from hw.synth.ecp5 import Netlist, Placement, Step
 from tools import peers, peers_page
 from tools.area_job import Job
-from tools.peers_page import Measured
+from tools.peers_page import Limit, Measured
 
 PEER = peers.Peer(
     repository="some/engine",
@@ -48,6 +50,25 @@ def test_the_clock_from_outside_counts():
     assert peers.main_clock(clocks) == 19.5
 
 
+def test_the_limit_is_that_of_the_best_seed(tmp_path, monkeypatch):
+    clocks = {1: 40.0, 2: 50.0, 3: 45.0}
+
+    def place_and_route(netlist, *, frequency, seed):
+        path = [Step("clk-to-q", 1000 / clocks[seed], f"core.inner.x{seed}_TRELLIS_FF_Q")]
+        return Placement({"clk": clocks[seed]}, path, {}, {})
+
+    monkeypatch.setattr(peers, "read", lambda *_: ("", []))
+    monkeypatch.setattr(peers, "commit", lambda _: "1")
+    monkeypatch.setattr(tools, "version", lambda module: module)
+    netlist = Netlist(tmp_path, {"a": "LUT4"}, frozenset(), {})
+    monkeypatch.setattr(peers.ecp5, "synthesize", lambda *_, **__: netlist)
+    monkeypatch.setattr(peers.ecp5, "place_and_route", place_and_route)
+    first, *_, found = peers.measure("odin", tmp_path, tmp_path, lambda _: None, [1, 2, 3])
+    assert first.cells == {"LUT4": 1}
+    assert found.clocks == [40.0, 50.0, 45.0]
+    assert found.limit == Limit(20.0, 0, 0, ["x2", "x2"])
+
+
 def test_the_page_has_engines_that_were_measured(tmp_path, monkeypatch):
     theirs, our = tmp_path / "peers", tmp_path / "area"
     theirs.mkdir()
@@ -58,22 +79,27 @@ def test_the_page_has_engines_that_were_measured(tmp_path, monkeypatch):
         [99.0, 100.0],
         "some/engine @ 1",
         "now",
+        Limit(10.0, 4.25, 2, ["a", "b.c"]),
     )
-    (theirs / "odin.json").write_text(json.dumps(vars(kept)))
+    (theirs / "odin.json").write_text(json.dumps(dataclasses.asdict(kept)))
     ours = Job("mac", 32, measured="then")
     ours.save(our)
-    ours.cells = {"lanes": {"LUT4": 3200}}
+    ours.cells = {"lanes": {"LUT4": 3200}, "scaler": {"LUT4": 800}}
     ours.save(our)
     text = peers_page.page()
-    assert "| 3,200 | not placed yet |  |" in text
-    assert "| `mac32` | 32 | 100 | 0 | 0.00 |  |  |" in text
+    assert "| 4,000 | not placed yet |  |" in text
+    assert "| `mac32` | 32 | 125 | 100 | 0 | 0.00 |  |  |" in text
     ours.clocks = [50.0]
+    path = [Step("clk-to-q", 1.0, "core.d_LUT4_Z"), Step("routing", 19.0, "core.matrix.e")]
+    ours.placement = Placement({"clk": 50.0}, path, {}, {})
     ours.save(our)
     text = peers_page.page()
     assert "| `odin` | some/engine @ 1 | now |" in text
     assert "| 600 | 100 | 320 | 8 | 0 | 0 | 800 | 100.0 MHz | 99.0, 100.0 |" in text
-    assert "| `odin` | 0.5 | 1,600 | 640 | 16.00 | 0.05 | 16,000 |" in text
-    assert "| `mac32` | 32 | 100 | 0 | 0.00 | 1.60 | 2,000 |" in text
+    assert "| `odin` | 10.0 ns | 4.2 ns | 2 | `a` | `b.c` |" in text
+    assert "| `mac32` | 20.0 ns | 19.0 ns | 0 | `d` | `e` |" in text
+    assert "| `odin` | 0.5 | 1,600 |  | 640 | 16.00 | 0.05 | 16,000 |" in text
+    assert "| `mac32` | 32 | 125 | 100 | 0 | 0.00 | 1.60 | 2,500 |" in text
 
 
 def test_every_peer_has_its_line():

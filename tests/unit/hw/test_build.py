@@ -90,7 +90,11 @@ def test_list(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == list(CONFIGS)
     assert "8 mac lanes, 262,144 bytes of memory on chip, 1536 inputs, 1024 outputs" in lines[0]
-    assert "bytes of memory outside, 256 inputs, 512 outputs, runs tokens" in str(lines)
+    assert (
+        "bytes of memory outside, 256 inputs, 512 outputs, runs tokens; fits ulx3s-85f, ecpix5-85f"
+        in str(lines)
+    )
+    assert sum("; fits " in line for line in lines) == 2
 
 
 @pytest.mark.parametrize(

@@ -107,14 +107,17 @@ def test_a_missed_clock(played, tmp_path, capsys):
         (["--board", "ulx3s-85f"], "Name a folder for the results with --out."),
         (["--board", "ulx3s-85f", "--config", "mac8", "--out", "x"], "Configuration mac8 runs no "),
         (["--board", "ulx3s-45f", "--check"], "Configuration ulx3s keeps weights and caches in "),
-        (["--board", "arty-a7-100t", "--check"], "Board arty-a7-100t has no bitstream here, "),
+        (["--board", "arty-a7-100t", "--check"], "Nothing predicts cells of board arty-a"),
+        (["--board", "arty-a7-100t"], "Board arty-a7-100t has no bitstream here, only constraints"),
         (["--board", "ulx3s-85f", "--check", "--mhz", "47"], "No clock of 47 MHz can be made "),
         (["--board", "ulx3s-85f", "--check", "--mhz", "0"], "Clock and baud rate must be above 0"),
         (["--board", "ulx3s-85f", "--out", "x", "--baud", "0"], "Clock and baud rate must be ab"),
         (["--board", "ulx3s-85f", "--check", "--baud", "30000000"], "A clock of 50 MHz has 1.67 "),
         (["--board", "ulx3s-85f", "--check", "--integrator", "spike"], "A board's core has the "),
         (["--board", "ulx3s-85f", "--out", "x", "--mhz", "47"], "No clock of 47 MHz can be made "),
-        (["--check"], "Name a board to check with --board; --list-boards shows them."),
+        (["--check"], "--check is of a board; name it with --board; --list-boards shows them."),
+        (["--mhz", "60", "--out", "x"], "--mhz is of a board; name it with --board; "),
+        (["--baud", "9600", "--out", "x"], "--baud is of a board; name it with --board; "),
     ],
 )
 def test_one_sentence(arguments, message, played, tmp_path, monkeypatch, capsys):
@@ -143,6 +146,13 @@ def test_lists_and_checks(capsys):
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("ulx3s on ulx3s-85f, predicted: ")
     assert second == "It fits; place and route tells whether it reaches 62.5 MHz."
+    assert main(["--board", "ulx3s-85f", "--config", "mac8-token-small", "--check"]) == 0
+    _, second, third = capsys.readouterr().out.splitlines()
+    assert second == (
+        "Mind that the 204,800 bytes of device memory of mac8-token-small do not hold the bundled "
+        "model, which takes 300,000 with its whole context."
+    )
+    assert third.startswith("It fits; ")
     assert main(["--board", "ulx3s-85f", "--config", "mac8", "--check"]) == 1
     assert capsys.readouterr().out == ""
 

@@ -23,5 +23,5 @@ def test_dividers(source, wanted):
 def test_a_clock_that_cannot_be():
     with pytest.raises(ValueError, match="of 47 MHz can be made from 25 MHz; the nearest are 46.8"):
         PLL(source=25, wanted=47)
-    with pytest.raises(ValueError, match="no clock of 900 MHz can be made from 25 MHz"):
+    with pytest.raises(ValueError, match="of 900 MHz can be made .*; the nearest is 800 MHz$"):
         PLL(source=25, wanted=900)

@@ -104,6 +104,10 @@ def test_names_are_kept_where_hiding_them_fails(tmp_path, monkeypatch):
     assert ecp5.synthesize("", "top", tmp_path, ports={}, glue=["inner"]).cells == {}
     assert asked[0][2:4] == ["rename -hide top/w:*", "rename -hide inner/w:*"]
     assert asked[1] == asked[0][:2] + asked[0][4:]
+    assert asked[1][-1] == "synth_ecp5 -top top -json top.json"
+    asked.clear()
+    ecp5.synthesize("", "top", tmp_path, ports={}, multipliers=False)
+    assert asked[-1][-1] == "synth_ecp5 -top top -json top.json -nodsp"
     for again in (said[:1] * 2, ["ERROR: no such module", None]):
         asked.clear()
         said[:] = again
