@@ -165,8 +165,8 @@ def page(folder: Path, seeds: list[int]) -> str:
         "ways of allotting is better was decided",
         "on validation sentences of seed 1, fitted to 640 sentences: by damage, the margins of the "
         "answers were 0.033 of their square away",
-        "from the float model's with 62.7 % silent, by variance (*without training*; a fifth of it "
-        "behind norms) 0.053 with 61.1 %; on the",
+        "from the float model's with 62.7 % silent, by variance (as without training; behind norms "
+        "a fifth of it) 0.053 with 61.1 %; on the",
         "test sentences the latter, fitted to 1,536, had 85.80 %, 1.01 points below float. "
         "*Without training*: only thresholds and biases",
         "change, and each tensor loses the same part of its variance. An epoch of gradients "
