@@ -141,8 +141,6 @@ def silencing(
     table: str,
     seen: Mapping[str, Tensor],
     target: float,
-    *,
-    prices: Mapping[str, float] | None = None,
 ) -> Quantizers:
     """Choose the silence thresholds that leave a share of all elements silent.
 
@@ -161,10 +159,7 @@ def silencing(
         Recorded vectors, shape (vectors, K).
     target : float
         Silent elements of all elements that meet weight matrices, 0..1.
-    prices : mapping of str to float, optional
-        How much less of its variance a tensor may lose than others, by site; 1 if absent.
     """
-    prices = prices or {}
     tensors = [tensor for tensor in quantizers if _has_weights(tensor) and tensor in seen]
     curves = {t: _curve(seen[t], quantizers[t][table].constant) for t in tensors}
     total = sum(seen[t].shape[1] for t in tensors)
@@ -175,8 +170,7 @@ def silencing(
         share = 0.0
         for t in tensors:
             lost, silent = curves[t]
-            most = middle / prices.get(site_of(t), 1.0)
-            allowed = int((lost.cummax(0).values <= most).sum()) - 1
+            allowed = int((lost.cummax(0).values <= middle).sum()) - 1
             thresholds[t] = max(allowed, DEFAULT_THRESHOLD)
             share += float(silent[thresholds[t]]) * seen[t].shape[1] / total
         low, high = (middle, high) if share < target else (low, middle)

@@ -26,8 +26,9 @@ from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
 from sw.load.hf_save import save_encoder
 from sw.load.polarity import Sentence
+from sw.train.damage import allot, damage
 from sw.train.encoder import Labelled, Phase, accuracy, teach, train
-from sw.train.reconstruct import Codes, reconstruct
+from sw.train.reconstruct import reconstruct
 
 CLASSES = 2
 
@@ -43,9 +44,8 @@ _AWARE_HEAD_RATE = 5e-4
 #: Learning rate with quantization in the loop over that without.
 _AWARE_FACTOR = 2.0
 
-#: How much less of their variance vectors behind a norm may lose: all of a layer reads them.
-#: Chosen on training and validation sentences of one seed.
-_PRICES = {"attn_q": 5.0, "ffn_gate": 5.0}
+#: Sentences on which the damage of thresholds is measured before a fit.
+_WEIGHED = 192
 
 #: Part of the steps over which a dead zone widens.
 _WIDENING = 0.4
@@ -194,7 +194,7 @@ def _train_aware(
         teacher = teach(model, [example.ids for example in examples])
     if plan.fit:
         chosen = [examples[i].ids for i in _sample(len(examples), plan.seed, plan.fit)]
-        quantizers = _fit(model, chosen, sample, quantizers, plan, console)
+        quantizers = _fit(model, chosen, quantizers, plan, console)
 
     def widen(step: int, steps: int) -> None:
         nonlocal quantizers
@@ -228,24 +228,19 @@ def _train_aware(
 def _fit(
     model: FloatEncoder,
     sentences: list[list[int]],
-    sample: list[list[int]],
     quantizers: Quantizers,
     plan: Plan,
     console: Console,
 ) -> Quantizers:
-    """Fit to the model as it was, once to see what silence does, once with final thresholds."""
+    """Choose thresholds by what they do to the answers, and fit the matrices to the model."""
     teacher = copy.deepcopy(model)
-    for final in (False, True):
-        seen = record(model, sample, seed=plan.seed, inner=Codes(model.quantizers))
-        if plan.silence is not None:
-            silence = plan.silence
-            quantizers = silencing(quantizers, plan.table, seen, silence, prices=_PRICES)
-        elif plan.dead_zone is not None:
-            quantizers = dead_zone(quantizers, plan.table, plan.dead_zone)
-        model.load_state_dict(teacher.state_dict())
-        model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
-        few = sentences if final else sample
-        distances = reconstruct(model, teacher, few, model.quantizers, console=console)
+    if plan.silence is not None:
+        curves = damage(teacher, sentences[:_WEIGHED], quantizers, plan.table)
+        quantizers = allot(quantizers, plan.table, curves, plan.silence)
+    elif plan.dead_zone is not None:
+        quantizers = dead_zone(quantizers, plan.table, plan.dead_zone)
+    model.quantizers = FakeEncoderQuantizers(quantizers, table=plan.table)
+    distances = reconstruct(model, teacher, sentences, model.quantizers, console=console)
     layers = ", ".join(f"{distance:.3f}" for distance in distances)
     console.print(f"fitted to {len(sentences)} sentences; away from float by layer: {layers}")
     return quantizers

@@ -109,23 +109,6 @@ def test_every_tensor_loses_the_same_part_of_its_variance(seen):
     assert max(lost) < 1.6 * min(lost)
 
 
-def test_a_dear_site_loses_less_variance(seen):
-    quantizers = calibrated(CONFIG.layers, seen)
-    zones = [
-        FakeEncoderQuantizers(silencing(quantizers, "companded", seen, 0.6, prices=prices))
-        for prices in (None, {"attn_q": 4.0})
-    ]
-
-    def lost(zone, tensor):
-        vectors = seen[tensor]
-        return float(vectors.masked_fill(zone.linear_input(vectors, tensor) != 0, 0.0).var(0).sum())
-
-    dear, other = (
-        [lost(zone, t) for zone in zones] for t in ("layers.1.attn_q", "layers.1.ffn_down")
-    )
-    assert dear[1] < 0.6 * dear[0] and other[1] > other[0]
-
-
 def test_biases_take_up_the_mean_of_what_is_lost(checkpoint, seen):
     quantizers = calibrated(CONFIG.layers, seen)
     before = FakeEncoderQuantizers(quantizers)
