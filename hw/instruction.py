@@ -95,9 +95,8 @@ class InstructionCheck(wiring.Component):
         # Both are measured, as which is meant would come late, and to so much.
         encoded = self._measure(m, "encoding", self.encoding, self.encoding.vector)
         multiplied = self._measure(m, "command", command, command.last)
-        chosen, judged = Signal.like(encoded), Signal.like(encoded)
-        m.d.comb += chosen.eq(Mux(product, multiplied, encoded))
-        m.d.sync += judged.eq(chosen)
+        judged = Signal.like(encoded)
+        m.d.sync += judged.eq(Mux(product, multiplied, encoded))
 
         # Both factors fit, or the instruction is refused for its inputs or outputs.
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
@@ -106,15 +105,18 @@ class InstructionCheck(wiring.Component):
         if params.lanes % W8.lanes_per_output == 0:
             most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
         tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
+        tile, tight = Signal.like(span), Signal()  # of what is encoded: needs a tile alone
         behind, room = (Signal(signed(WORD + 1), name=name) for name in ("behind", "room"))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         most, many, misplaced = Signal(16), Signal(), Signal()
         m.d.sync += [
             tiles.eq(command.tiles),
             behind.eq(params.memory_beats - command.weight_base),
-            room.eq(Mux(product, behind, params.memory_beats)),
-            span.eq(chosen.blocks * chosen.beats),
-            needed.eq(span * Mux(product, tiles, 1) * params.sub_tiles),
+            room.eq(behind),
+            tile.eq(encoded.blocks * encoded.beats),
+            tight.eq(tile * params.sub_tiles > params.memory_beats),
+            span.eq(multiplied.blocks * multiplied.beats),
+            needed.eq(span * tiles * params.sub_tiles),
             most.eq(Mux(command.mode.format, most_wide_tiles, most_tiles)),
             many.eq((command.tiles == 0) | (command.tiles > most)),
             misplaced.eq(command.weight_base % params.alignment != 0),
@@ -131,7 +133,7 @@ class InstructionCheck(wiring.Component):
             m.d.sync += self.error.eq(Error.INPUTS)
         with m.Elif(product & many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif((product & misplaced) | (needed > room)):
+        with m.Elif(Mux(product, misplaced | (needed > room), tight)):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

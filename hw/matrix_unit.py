@@ -263,12 +263,12 @@ class MatrixUnit(wiring.Component):
     def _connect_encoding(self, m, encoder):
         mode, quantizer = self.encoding.mode, self.encoding.quantizer
         m.d.comb += [
-            encoder.vector.eq(self.encoding.vector),
             encoder.inputs.eq(self.encoding.inputs),
             encoder.fault.eq(self.fault.as_value()),
         ]
         # Registers, as the classifier is behind them; the encoder is started some cycles later.
         m.d.sync += [
+            encoder.vector.eq(self.encoding.vector),
             encoder.table.eq(mode.table),
             encoder.codes.eq(mode.codes),
             encoder.fixed.eq(mode.fixed),

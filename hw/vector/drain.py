@@ -226,7 +226,8 @@ class Drain(wiring.Component):
 
     def _sum(self, m: Module, tag, word, written) -> Signal:
         """Add the residual or bias that is asked for now, or nothing; 0 where none is written."""
-        is_residual = self.instruction.drain.matches(*ADDING)
+        is_residual = Signal()
+        m.d.sync += is_residual.eq(self.instruction.drain.matches(*ADDING))  # long before
         stride = Mux(self.instruction.drain == Kind.RESIDUAL, self.instruction.stride, 0)
         address = self._address(m, "a", tag, stride=stride)
         with m.If(tag.valid & is_residual):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -90,6 +90,7 @@ class DrainShift(wiring.Component):
         shared, later = (Signal(signed(len(fixed) + 1), name=name) for name in ("shared", "later"))
         # The word comes from far, so that nothing is done with it before it is held.
         word, exponent = Signal(signed(WORD_BITS), reset_less=True), Signal(signed(WORD_BITS))
+        is_scores, is_context = Signal(), Signal()
         factors = [
             Signal(MULTIPLIER, name=f"factor_{stage}", reset_less=True) for stage in range(LATENCY)
         ]
@@ -97,8 +98,10 @@ class DrainShift(wiring.Component):
             fixed.eq(constant - scalars.base),
             vector.eq(-scalars.shift),
             word.eq(self.word),
+            is_scores.eq(instruction.drain == Drain.SCORES),
+            is_context.eq(instruction.drain == Drain.CONTEXT),
         ]
-        m.d.comb += exponent.eq(word)
+        m.d.comb += exponent.eq(Mux(is_context, 0, Mux(is_scores, word >> EXPONENT_AT, word)))
         with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
                 m.d.comb += factors[0].eq(scalars.multiplier)
@@ -107,11 +110,9 @@ class DrainShift(wiring.Component):
                 m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.comb += factors[0].eq(instruction.multiplier)
-                m.d.comb += exponent.eq(word >> EXPONENT_AT)
             with m.Case(Drain.CONTEXT):
                 m.d.comb += factors[0].eq(scalars.gain)
                 m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
-                m.d.comb += exponent.eq(0)
 
         # Beside the difference: from which exponents on it saturates.
         least, most = (Signal(signed(len(shared) + 1), name=name) for name in ("least", "most"))

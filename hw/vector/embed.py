@@ -120,13 +120,14 @@ class Embed(wiring.Component):
     def _distance(self, m):
         """Keep the exponent; return the shift from as far left as may be needed."""
         arriving = self.start
-        for cycle in range(_WORDS):
+        for cycle in range(_WORDS + 1):
             after = Signal(name=f"arriving_{cycle}")
             m.d.sync += after.eq(arriving)
             arriving = after
-        left = Signal(signed(WORD_BITS + 1))
+        left, exponent = Signal(signed(WORD_BITS + 1)), Signal(signed(WORD_BITS), reset_less=True)
+        m.d.sync += exponent.eq(self.b.words[0])  # from far, hence held
         with m.If(arriving):
-            m.d.sync += left.eq(self.b.words[0] + self.instruction.constant)
+            m.d.sync += left.eq(exponent + self.instruction.constant)
         distance = Signal(range(MOST_SHIFT - LEAST_SHIFT + 1))
         most = Mux(left < -MOST_SHIFT, MOST_SHIFT - LEAST_SHIFT, -LEAST_SHIFT - left)
         m.d.sync += distance.eq(Mux(left > -LEAST_SHIFT, 0, most))

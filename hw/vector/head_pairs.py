@@ -82,18 +82,19 @@ class HeadPairs(wiring.Component):
             jump.eq(Mux(instruction.interleaved, pairs << 1, instruction.inner + pairs)),
         ]
 
-        final_place, heads = Signal.like(self.place), Signal.like(self.count)
-        m.d.sync += final_place.eq(instruction.inner - pairs)
-        ends = Signal()
-        m.d.comb += [
-            ends.eq(self.place == final_place),
-            self.last.eq(ends & (heads == 1)),
+        before_final, heads = Signal.like(self.place), Signal.like(self.count)
+        single, ends = Signal(), Signal()  # a head has, or this is, one place
+        m.d.sync += [
+            before_final.eq(instruction.inner - (pairs << 1)),
+            single.eq(instruction.inner == pairs),
         ]
+        m.d.comb += self.last.eq(ends & (heads == 1))
         with m.If(self.start):
             m.d.sync += [
                 self.first.eq(instruction.a),
                 self.second.eq(instruction.a + distance),
                 self.place.eq(0),
+                ends.eq(single),
                 heads.eq(self.count),
             ]
         with m.Elif(self.step):
@@ -102,6 +103,7 @@ class HeadPairs(wiring.Component):
                 self.first.eq(self.first + by),
                 self.second.eq(self.second + by),
                 self.place.eq(Mux(ends, 0, self.place + pairs)),
+                ends.eq(Mux(ends, single, self.place == before_final)),
             ]
             with m.If(ends):
                 m.d.sync += heads.eq(heads - 1)

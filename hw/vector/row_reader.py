@@ -75,17 +75,19 @@ class RowReader(wiring.Component):
         m.d.comb += [walk.begin.eq(self.begin), walk.count.eq(self.count)]
         tags = delay(m, walk.places, DISTANCE + 1 + READ_LATENCY)
         offsets = [walk.places.p.offset]
-        for cycle in range(DISTANCE):
+        for cycle in range(DISTANCE - 1):
             offsets.append(Signal(ADDRESS_BITS, name=f"offset_{cycle}", reset_less=True))
             m.d.sync += offsets[-1].eq(offsets[-2])
         m.d.sync += [
             self.a.address.eq(Mux(tags[0].valid, self.first_score + offsets[0], 0)),
-            self.b.address.eq(Mux(tags[DISTANCE].valid, self.first_scale + offsets[-1], 0)),
+            self.b.address.eq(Mux(tags[DISTANCE - 1].valid, self.first_scale + offsets[-1], 0)),
         ]
         send(m, tags[1 + READ_LATENCY], self.scores)
         send(m, tags[-1], self.scales)
         m.d.comb += self.scores.p.elements.eq(self.a.words)
-        for i, word in enumerate(self.b.words):
+        scales = Signal.like(self.b.words, reset_less=True)  # they come from far, hence held
+        m.d.sync += scales.eq(self.b.words)
+        for i, word in enumerate(scales):
             scale = self.scales.p.elements[i]
             m.d.comb += [scale.mantissa.eq(word), scale.exponent.eq(word >> EXPONENT_AT)]
         return m

@@ -241,9 +241,11 @@ class VectorUnit(wiring.Component):
         with m.If(drain.best.valid):
             m.d.sync += kept.eq(drain.best.payload)
         # To index the view itself would take a multiplier.
-        asked = Signal.like(self.best.address)
-        candidate = Array(kept[i] for i in range(self.params.best))[asked[1:]]
-        words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 2)]
+        # Four words of the address' last bits, of which its first choose a cycle later.
+        halves = [part for i in range(self.params.best) for part in (kept[i].id, kept[i].logit)]
+        asked, later = Signal.like(self.best.address), Signal.like(self.best.address)
+        few = [Signal(WORD, name=f"few_{first}") for first in range(0, len(halves), 4)]
+        words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 3)]
         inside = Signal()  # the address moves on by itself by one at most
         count = 2 * self.params.best
         m.d.sync += inside.eq(self.best.address < count)
@@ -251,7 +253,9 @@ class VectorUnit(wiring.Component):
         m.d.comb += self.best.readable.eq(inside & ~behind)
         m.d.sync += [
             asked.eq(self.best.address),
-            words[0].eq(Mux(asked[0], candidate.logit, candidate.id)),
+            later.eq(asked),
+            *(word.eq(Array(halves[4 * i : 4 * i + 4])[asked[:2]]) for i, word in enumerate(few)),
+            words[0].eq(Array(few)[later[2:]]),
             *(after.eq(before) for before, after in zip(words, words[1:], strict=False)),
             self.best.read_data.eq(words[-1]),
         ]
