@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from hw.memory import cuts
 from hw.spec.params import CoreParams
 from hw.synth.cost_table import BRAM, DSP, LUT
 
@@ -51,6 +52,11 @@ def blocks(words: int, bits: int) -> int:
     return arrangement(words, bits)[0]
 
 
+def _columns(words: int, bits: int) -> int:
+    """Block RAMs of a memory that is cut into columns."""
+    return sum(blocks(words, end - first) for first, end in cuts(bits, words))
+
+
 def memories(params: CoreParams) -> int:
     """Block RAMs of the memories that grow with the configuration."""
     spike = params.integrator == "spike"
@@ -58,7 +64,7 @@ def memories(params: CoreParams) -> int:
     found = [
         blocks(params.batch * inputs << spike, _EVENT),
         blocks(inputs // params.input_width, 16 * params.input_width),
-        streams * blocks(params.max_outputs // streams, params.accumulator_width),
+        streams * _columns(params.max_outputs // streams, params.accumulator_width),
     ]
     if params.external:
         places = params.ring_groups * params.sub_tiles

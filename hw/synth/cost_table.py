@@ -29,17 +29,17 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3132.701,
-    "mac lanes": 134.857,
-    "spike": 955.348,
-    "spike lanes": 172.236,
-    "external": 697.069,
-    "sub tiles": 338.567,
-    "token": 8448.85,
-    "vector width": 2495.451,
-    "encoder": 228.972,
-    "encoder width": 1340.535,
-    "choices": 0.805,
+    "one": 3135.27,
+    "mac lanes": 134.51,
+    "spike": 954.597,
+    "spike lanes": 172.035,
+    "external": 713.938,
+    "sub tiles": 177.615,
+    "token": 8598.774,
+    "vector width": 2493.616,
+    "encoder": 260.846,
+    "encoder width": 1332.944,
+    "choices": 0.807,
 }
 
 DSP = {
@@ -53,8 +53,9 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.38,
-    "vector width": 1.204,
-    "encoder": 2.667,
-    "memories": 1.028,
+    "one": 1.975,
+    "vector width": 0.855,
+    "encoder": 2.839,
+    "batch": 0.677,
+    "memories": 1.026,
 }
