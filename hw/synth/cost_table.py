@@ -29,17 +29,17 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3135.27,
-    "mac lanes": 134.51,
-    "spike": 954.597,
-    "spike lanes": 172.035,
-    "external": 713.938,
-    "sub tiles": 177.615,
-    "token": 8598.774,
-    "vector width": 2493.616,
-    "encoder": 260.846,
-    "encoder width": 1332.944,
-    "choices": 0.807,
+    "one": 3129.81,
+    "mac lanes": 135.103,
+    "spike": 961.674,
+    "spike lanes": 172.24,
+    "external": 692.508,
+    "sub tiles": 334.001,
+    "token": 8662.561,
+    "vector width": 2429.673,
+    "encoder": 37.189,
+    "encoder width": 1402.815,
+    "choices": 0.804,
 }
 
 DSP = {
@@ -53,9 +53,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.975,
-    "vector width": 0.855,
-    "encoder": 2.839,
-    "batch": 0.677,
-    "memories": 1.026,
+    "one": 0.869,
+    "vector width": 1.537,
+    "encoder": 1.903,
+    "memories": 1.024,
 }
