@@ -48,7 +48,7 @@ class InputBuffer(wiring.Component):
         See :func:`input_signature`.
     first : In(1)
         Elements are about to be asked for, from the first one on, which two cycles ago had been
-        written.
+        written; none of those before is needed any more.
     position : In
         Number of an element; 0 behind ``first``, then each in turn.
     en : In(1)

@@ -176,7 +176,6 @@ class VectorEncoder(wiring.Component):
         blocks = Signal(range(params.max_blocks + 1))
         m.d.comb += [
             final.eq(position + 1 == self.inputs),
-            buffer.first.eq(~encode),
             buffer.position.eq(position),
             buffer.en.eq(go),
             scales.block.eq(position // BLOCK),
@@ -223,7 +222,7 @@ class VectorEncoder(wiring.Component):
 
         with m.FSM():
             with m.State("idle"):
-                m.d.comb += scan.eq(self.start & ~unscaled)
+                m.d.comb += [buffer.first.eq(1), scan.eq(self.start & ~unscaled)]
                 m.d.sync += [position.eq(0), scanned.eq(scan)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
@@ -232,7 +231,7 @@ class VectorEncoder(wiring.Component):
                     with m.Else():
                         m.next = "scan"
             with m.State("scan"):
-                m.d.comb += scan.eq(scanned != blocks)
+                m.d.comb += [buffer.first.eq(1), scan.eq(scanned != blocks)]
                 m.d.sync += scanned.eq(scanned + scan)
                 with m.If(scales.received == blocks):
                     m.next = "encode"

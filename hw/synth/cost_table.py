@@ -29,17 +29,17 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3129.81,
-    "mac lanes": 135.103,
-    "spike": 961.674,
-    "spike lanes": 172.24,
-    "external": 692.508,
-    "sub tiles": 334.001,
-    "token": 8662.561,
-    "vector width": 2429.673,
-    "encoder": 37.189,
-    "encoder width": 1402.815,
-    "choices": 0.804,
+    "one": 3132.378,
+    "mac lanes": 134.756,
+    "spike": 960.919,
+    "spike lanes": 172.039,
+    "external": 709.359,
+    "sub tiles": 173.217,
+    "token": 8812.177,
+    "vector width": 2427.888,
+    "encoder": 69.176,
+    "encoder width": 1395.184,
+    "choices": 0.806,
 }
 
 DSP = {
@@ -53,8 +53,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 0.869,
-    "vector width": 1.537,
-    "encoder": 1.903,
-    "memories": 1.024,
+    "one": 1.714,
+    "vector width": 1.207,
+    "encoder": 1.879,
+    "memories": 1.034,
 }
