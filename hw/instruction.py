@@ -93,17 +93,18 @@ class InstructionCheck(wiring.Component):
         m = Module()
         params, command, product = self._params, self.command, self.product
         # Both are measured, as which is meant would come late, and to so much.
-        encoded = self._measure(m, "encoding", self.encoding, self.encoding.vector)
-        multiplied = self._measure(m, "command", command, command.last)
+        most_tiles = params.max_outputs // W4.outputs(params.tile_lanes)
+        most_wide_tiles = 0
+        if params.lanes % W8.lanes_per_output == 0:
+            most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
+        wide = most_wide_tiles > 0
+        encoded = self._measure(m, "encoding", self.encoding, self.encoding.vector, wide=wide)
+        multiplied = self._measure(m, "command", command, command.last, wide=wide)
         judged = Signal.like(encoded)
         m.d.sync += judged.eq(Mux(product, multiplied, encoded))
 
         # Both factors fit, or the instruction is refused for its inputs or outputs.
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
-        most_tiles = params.max_outputs // W4.outputs(params.tile_lanes)
-        most_wide_tiles = 0
-        if params.lanes % W8.lanes_per_output == 0:
-            most_wide_tiles = params.max_outputs // W8.outputs(params.tile_lanes)
         tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
         tile, tight = Signal.like(span), Signal()  # of what is encoded: needs a tile alone
         behind, room = (Signal(signed(WORD + 1), name=name) for name in ("behind", "room"))
@@ -139,7 +140,7 @@ class InstructionCheck(wiring.Component):
             m.d.sync += self.error.eq(Error.NONE)
         return m
 
-    def _measure(self, m, name, fields, vector) -> Signal:
+    def _measure(self, m, name, fields, vector, *, wide) -> Signal:
         """Return a register: is the mode known; do the inputs not fit; blocks, beats of each."""
         params, mode = self._params, fields.mode
         measured = Signal(
@@ -154,9 +155,7 @@ class InstructionCheck(wiring.Component):
             name=f"{name}_measured",
         )
         known = self._judge_table(m, fields, silent=self.silent if name == "command" else None)
-        if params.lanes % W8.lanes_per_output or (
-            params.max_outputs < W8.outputs(params.tile_lanes)
-        ):
+        if not wide:
             known &= ~mode.format
         if params.batch > 1:
             known &= vector < params.batch

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hw.boards.board import Board
 from hw.boards.catalog import BOARDS
-from hw.boards.check import BUNDLED, DEVICES, board_cost, memory_blocks, nearest, refusal, warning
+from hw.boards.check import BUNDLED, DEVICES, board_cost, memory_blocks, nearest, warning
+from hw.boards.command import fitting
 from hw.boards.design import BAUD
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
@@ -159,17 +160,13 @@ def _pin(board: Board, port: str) -> str:
 def _config(name: str) -> list[str]:
     params = CoreParams(CONFIGS[name])
     cost = board_cost(params)
-    fits = [f"`{board.name}`" for board in BOARDS.values() if _fits(board, name)]
+    fits = [f"`{board}`" for board in fitting(name)]
     return [
         f"`{name}`",
         f"{cost.lut:,}",
         f"{cost.dsp}",
         f"{cost.bram:,}",
-        f"{params.memory_beats * params.beat_bits // 8:,}",
+        f"{params.memory_bytes:,}",
         ", ".join(fits) or "no board",
         "too large" if warning(name) else "yes",
     ]
-
-
-def _fits(board: Board, name: str) -> bool:
-    return bool(board.device) and refusal(board, name) is None

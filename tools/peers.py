@@ -75,32 +75,19 @@ _ARRAY = "abarajithan11/axis-systolic-array"
 #: 4-bit weights, 8-bit activations, accumulators of 24 bits.
 _WIDTHS = {"WX": 8, "WK": 4, "WY": 24}
 
+_SYSTOLIC = Peer(
+    repository=_ARRAY,
+    sources=("rtl/sa/*.sv",),
+    top="axis_sa",
+    clock="clk",
+    reset="rstn",
+    parameters={"R": 4, "C": 8, **_WIDTHS},
+)
+
 PEERS: dict[str, Peer] = {
-    "systolic-4x8": Peer(
-        repository=_ARRAY,
-        sources=("rtl/sa/*.sv",),
-        top="axis_sa",
-        clock="clk",
-        reset="rstn",
-        parameters={"R": 4, "C": 8, **_WIDTHS},
-    ),
-    "systolic-4x8-nodsp": Peer(
-        repository=_ARRAY,
-        sources=("rtl/sa/*.sv",),
-        top="axis_sa",
-        clock="clk",
-        reset="rstn",
-        parameters={"R": 4, "C": 8, **_WIDTHS},
-        multipliers=False,
-    ),
-    "systolic-1x32": Peer(
-        repository=_ARRAY,
-        sources=("rtl/sa/*.sv",),
-        top="axis_sa",
-        clock="clk",
-        reset="rstn",
-        parameters={"R": 1, "C": 32, **_WIDTHS},
-    ),
+    "systolic-4x8": _SYSTOLIC,
+    "systolic-4x8-nodsp": dataclasses.replace(_SYSTOLIC, multipliers=False),
+    "systolic-1x32": dataclasses.replace(_SYSTOLIC, parameters={"R": 1, "C": 32, **_WIDTHS}),
     "systolic-4x8-axi": Peer(
         repository=_ARRAY,
         sources=(

@@ -62,7 +62,7 @@ def summary(board: Board, config: str) -> str:
 
 def warning(config: str) -> str | None:
     """Tell in one sentence that a configuration cannot hold the bundled model; None if it can."""
-    octets = _octets(CoreParams(CONFIGS[config]))
+    octets = CoreParams(CONFIGS[config]).memory_bytes
     if octets >= BUNDLED:
         return None
     return (
@@ -100,10 +100,6 @@ def nearest(board: Board, config: str) -> str | None:
     return best
 
 
-def _octets(params: CoreParams) -> int:
-    return params.memory_beats * params.beat_bits // 8
-
-
 def _sites(cost: Cost) -> int:
     return round(cost.lut * _PLACED)
 
@@ -114,7 +110,7 @@ def _lack(board: Board, params: CoreParams) -> str | None:
     device, memory = DEVICES[board.device], memory_blocks(params)
     if memory > device.bram:
         return (
-            f"keeps weights and caches in {_octets(params):,} bytes of "
+            f"keeps weights and caches in {params.memory_bytes:,} bytes of "
             f"device memory, which take {memory:,} block RAMs of the {device.bram} of "
             f"{board.name}"
         )

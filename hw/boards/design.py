@@ -129,7 +129,7 @@ class BoardDesign(wiring.Component):
         m.submodules.link = link = HostLink(
             divisor=self._divisor,
             clock=self.clock,
-            memory=params.memory_beats * params.beat_bits // 8,
+            memory=params.memory_bytes,
         )
         m.submodules.memory = memory = BlockMemory(params)
         m.domains.sync = sync = ClockDomain()

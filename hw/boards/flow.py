@@ -176,7 +176,7 @@ def build_board(
             "hash": f"{params.hash:016x}",
             "baud": baud,
             "loader": board.loader,
-            "memory_bytes": params.memory_beats * params.beat_bits // 8,
+            "memory_bytes": params.memory_bytes,
             "seed": seed,
             "seconds": steps.seconds,
             "tools": versions,

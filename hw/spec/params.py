@@ -122,6 +122,8 @@ class CoreParams:
         Lanes of a memory tile, and how many times wider it is than the core: 1, 2, 4 or 8.
     beat_bits, words_per_beat : int
         Width of a memory beat, and 32-bit words that the data window takes for one beat.
+    memory_bytes : int
+        What all beats of the memory hold.
     max_blocks : int
         Blocks of the longest input vector.
     accumulator_width : int
@@ -229,6 +231,7 @@ class CoreParams:
         self.max_outputs = config.max_outputs
         self.max_blocks = config.max_inputs // codes.BLOCK
         self.beat_bits = 4 * lanes
+        self.memory_bytes = config.memory_beats * self.beat_bits // 8
         self.alignment = max(1, self.axi_data_width // self.beat_bits) if self.external else 1
         self.words_per_beat = math.ceil(lanes / 8)
         self.scaler_streams = 1 << (math.ceil(lanes / 24) - 1).bit_length()

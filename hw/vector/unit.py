@@ -240,8 +240,8 @@ class VectorUnit(wiring.Component):
         m.d.comb += drain.best.ready.eq(1)
         with m.If(drain.best.valid):
             m.d.sync += kept.eq(drain.best.payload)
+        # The address' last bits choose of each four words, its first a cycle later of these.
         # To index the view itself would take a multiplier.
-        # Four words of the address' last bits, of which its first choose a cycle later.
         halves = [part for i in range(self.params.best) for part in (kept[i].id, kept[i].logit)]
         asked, later = Signal.like(self.best.address), Signal.like(self.best.address)
         few = [Signal(WORD, name=f"few_{first}") for first in range(0, len(halves), 4)]

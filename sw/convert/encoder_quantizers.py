@@ -276,14 +276,20 @@ def silenced(
     return dataclasses.replace(checkpoint, tensors={**checkpoint.tensors, **biases}), quantizers
 
 
+def magnitudes(vectors: Tensor, constant: int) -> Tensor:
+    """Magnitudes in the parts of a block's scale that thresholds count, shape (vectors, K) both."""
+    channels = vectors.shape[1]
+    blocks = functional.pad(vectors, (0, -channels % _BLOCK)).unflatten(-1, (-1, _BLOCK))
+    parts = blocks.abs() / block_scale(blocks, ratio_of(constant)) * _PARTS
+    return parts.flatten(1)[:, :channels]
+
+
 def _curve(vectors: Tensor, constant: int) -> tuple[Tensor, Tensor]:
     """Variance lost and elements silent by threshold 0..255, both as shares."""
     count, channels = vectors.shape
-    blocks = functional.pad(vectors, (0, -channels % _BLOCK)).unflatten(-1, (-1, _BLOCK))
-    scale = block_scale(blocks, ratio_of(constant))
-    eighths = (blocks.abs() / scale * _PARTS).floor().clamp_max(_LARGEST).long()
+    eighths = magnitudes(vectors, constant).floor().clamp_max(_LARGEST).long()
     bins = _LARGEST + 1
-    place = (eighths.flatten(1)[:, :channels] + bins * torch.arange(channels)).flatten()
+    place = (eighths + bins * torch.arange(channels)).flatten()
 
     def below(values: Tensor | None) -> Tensor:
         """Sum each channel over elements below every threshold, shape (channels, bins)."""

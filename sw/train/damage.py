@@ -12,20 +12,14 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from hw.spec.codes import BLOCK, DEFAULT_THRESHOLD
+from hw.spec.codes import DEFAULT_THRESHOLD
 from sw.convert.defaults import site_of
-from sw.convert.encoder_quantizers import Quantizers, with_thresholds
-from sw.golden.fake import block_scale
-from sw.golden.fake_encoder import ratio_of
+from sw.convert.encoder_quantizers import Quantizers, magnitudes, with_thresholds
 from sw.golden.float_encoder import LINEAR_SITES, EncoderQuantizers, FloatEncoder, pad
 
 #: Thresholds that are tried, in parts of the scale.
 THRESHOLDS = (*range(DEFAULT_THRESHOLD, 64, 2), *range(64, 161, 4))
-
-#: Parts of a scale that a threshold counts.
-_PARTS = 8
 
 #: Where the search for a price ends, if no price reaches the share wanted.
 _DEAREST = 1e12
@@ -172,10 +166,7 @@ def _take_back(
 
 def _curve(x: Tensor, gradient: Tensor, sentence: Tensor, constant: int) -> Curve:
     """Curve of one tensor from inputs and gradients, shape (tokens, channels), by sentence."""
-    channels = x.shape[1]
-    blocks = functional.pad(x, (0, -channels % BLOCK)).unflatten(-1, (-1, BLOCK))
-    parts = (blocks.abs() / block_scale(blocks, ratio_of(constant)) * _PARTS).flatten(1)
-    parts = parts[:, :channels]
+    parts = magnitudes(x, constant)
     damages, shares = [], []
     for threshold in THRESHOLDS:
         silent = parts < threshold
@@ -184,4 +175,4 @@ def _curve(x: Tensor, gradient: Tensor, sentence: Tensor, constant: int) -> Curv
         answers = torch.zeros(int(sentence.max()) + 1).double().index_add_(0, sentence, change)
         damages.append(answers.square().mean())
         shares.append(silent.double().mean())
-    return Curve(torch.stack(damages), torch.stack(shares), channels)
+    return Curve(torch.stack(damages), torch.stack(shares), x.shape[1])

@@ -34,6 +34,10 @@ def sentences(count: int, seed: int) -> list[Sentence]:
 SPLITS = {"train": sentences(320, 1), "validation": sentences(80, 2)}
 
 
+#: Sums of floats, and so what is trained, differ by the number of threads.
+torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def trained():
     checkpoint = encoder_checkpoint(seed=5)
