@@ -71,15 +71,12 @@ class Controller(wiring.Component):
         """Check; begin; await the ends; count the cycles."""
         m = Module()
         checking, wait = Signal(), Signal(range(CHECK))
-        product, tiles = Signal(), Signal(16)
+        product, tiles = self.checks_product, Signal(16)
         asked = self.encode | self.start
         runs = (self.encode & ~self.encoded) | (self.start & ~self.multiplied)
         runs |= self.busy & ~self.beside
         taken = asked & ~checking & ~runs & ~self.draining
-        m.d.comb += [
-            self.checks_product.eq(product),
-            self.busy.eq(~self.encoded | ~self.multiplied),
-        ]
+        m.d.comb += self.busy.eq(~self.encoded | ~self.multiplied)
         m.d.sync += [self.begin_encode.eq(0), self.begin_product.eq(0)]
 
         stored = ~self.encoded & ~checking & ~self.begin_encode & self.stored

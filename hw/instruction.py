@@ -107,13 +107,12 @@ class InstructionCheck(wiring.Component):
         span = Signal(range(params.max_blocks * W4.group_beats(sums=True) + 1))
         tiles = Signal(max(most_tiles, most_wide_tiles).bit_length())
         tile, tight = Signal.like(span), Signal()  # of what is encoded: needs a tile alone
-        behind, room = (Signal(signed(WORD + 1), name=name) for name in ("behind", "room"))
+        behind = Signal(signed(WORD + 1))
         needed = Signal(len(span) + len(tiles) + params.sub_tiles.bit_length())
         most, many, misplaced = Signal(16), Signal(), Signal()
         m.d.sync += [
             tiles.eq(command.tiles),
             behind.eq(params.memory_beats - command.weight_base),
-            room.eq(behind),
             tile.eq(encoded.blocks * encoded.beats),
             tight.eq(tile * params.sub_tiles > params.memory_beats),
             span.eq(multiplied.blocks * multiplied.beats),
@@ -123,9 +122,10 @@ class InstructionCheck(wiring.Component):
             misplaced.eq(command.weight_base % params.alignment != 0),
         ]
         if params.batch > 1:
-            more = Signal(VECTOR_BITS)
-            wanted = Signal(len(tiles) + VECTOR_BITS + 1)
-            m.d.sync += [more.eq(command.last - command.first), wanted.eq(tiles * (more + 1))]
+            vectors = Signal(VECTOR_BITS + 1)
+            wanted = Signal(len(tiles) + len(vectors))
+            more = (command.last - command.first)[:VECTOR_BITS]
+            m.d.sync += [vectors.eq(more + 1), wanted.eq(tiles * vectors)]
             many |= wanted > most
 
         with m.If(~judged.known):
@@ -134,7 +134,7 @@ class InstructionCheck(wiring.Component):
             m.d.sync += self.error.eq(Error.INPUTS)
         with m.Elif(product & many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif(Mux(product, misplaced | (needed > room), tight)):
+        with m.Elif(Mux(product, misplaced | (needed > behind), tight)):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

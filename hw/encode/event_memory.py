@@ -11,7 +11,7 @@ from hw.encode.digits import LARGEST
 from hw.encode.event import event_layout
 from hw.encode.landing import Landing
 from hw.integrate.fault import CODE, fault_layout
-from hw.memory import NO_COLLISIONS
+from hw.memory import ColumnMemory
 from hw.spec.codes import BLOCK
 from hw.spec.params import CoreParams
 
@@ -110,18 +110,15 @@ class EventMemory(wiring.Component):
         """Write with faults; walk the headers; fetch the events; offer them."""
         m = Module()
         params = self.params
-        m.submodules.events = events = Memory(
-            shape=fired_layout(params),
-            depth=params.batch * self._depth,
-            init=[],
-            attrs=NO_COLLISIONS,
+        m.submodules.events = events = ColumnMemory(
+            shape=fired_layout(params), depth=params.batch * self._depth
         )
         m.submodules.headers = headers = Memory(
             shape=self._header_layout(), depth=params.max_blocks << len(self.vector), init=[]
         )
         domain = "comb" if params.batch == 1 else "sync"
-        self._write(m, events.write_port(), headers.write_port())
-        self._replay(m, events.read_port(), headers.read_port(domain=domain))
+        self._write(m, events.write, headers.write_port())
+        self._replay(m, events.read, headers.read_port(domain=domain))
         return m
 
     def _header_layout(self):
@@ -220,26 +217,35 @@ class EventMemory(wiring.Component):
             tiles.eq(Mux(self.replay, self.tiles, tiles - wrapped)),
         ]
         with m.If(step):
-            m.d.sync += [block.count.eq(block.count - 1), address.eq(address + ~item.empty)]
+            m.d.sync += block.count.eq(block.count - 1)
         with m.If(free):
             m.d.sync += walking.eq(0)
         with m.If(load):
-            begin = Mux(at.block == 0, 0, address + (step & ~item.empty))
-            if self.params.batch > 1:
-                begin = header.data.start
-            m.d.sync += [
-                walking.eq(1),
-                block.eq(header.data),
-                last_block.eq(at.final),
-                address.eq(Mux(at.part == 0, begin, start)),
-            ]
-            with m.If(at.part == 0):
-                m.d.sync += start.eq(begin)
+            m.d.sync += [walking.eq(1), block.eq(header.data), last_block.eq(at.final)]
+
+        # A header comes too late for more than to be held: where its events begin is used then.
+        begins, begin = Signal(), Signal.like(address, reset_less=True)
+        begun, current = Signal.like(address), Signal.like(address)
+        following = Signal.like(address)
+        if self.params.batch > 1:
+            m.d.sync += begin.eq(header.data.start)
+        else:
+            m.d.sync += begin.eq(Mux(at.block == 0, 0, following))
+        m.d.comb += [
+            current.eq(Mux(begins, begin, address)),
+            begun.eq(Mux(begins, begin, start)),
+            following.eq(current + (step & ~item.empty)),
+        ]
+        m.d.sync += [
+            begins.eq(load & (at.part == 0)),
+            start.eq(begun),
+            address.eq(Mux(load & (at.part != 0), begun, following)),
+        ]
 
         # Fetch; events and blocks land together.
         fetched = Signal.like(item)
         m.d.comb += [
-            event.addr.eq(address),
+            event.addr.eq(current),
             landing.sent.eq(step),
             landing.source.payload.eq(fetched),
             *(landing.source.p[name].eq(event.data[name]) for name in event.data.shape().members),

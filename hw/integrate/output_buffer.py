@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
-from amaranth.lib import data, memory, wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.division import divide
 from hw.integrate.fault import ACCUMULATOR, fault_layout
-from hw.memory import NO_COLLISIONS, cuts
+from hw.memory import ColumnMemory
 from hw.spec.cycles import lanes_per_stream
 from hw.spec.formats import W4, W8
 from hw.spec.params import CoreParams
@@ -85,31 +85,27 @@ class OutputBuffer(wiring.Component):
             m.d.sync += place.eq(place + 1)
         m.d.comb += self.tile_done.eq(self.valid & self.last)
 
-        bank, word = self._locate(wide)
+        number, word = self._locate(wide)
         fetched = []
         for stream, faulty in enumerate(self._faulty(m, wide)):
             # A block RAM is too slow for logic behind it; hence a register at once.
             fetched.append(Signal(self._shape, name=f"fetched_{stream}", reset_less=True))
-            for first, end in cuts(len(faulty), self._words()):
-                kept = memory.Memory(
-                    shape=end - first, depth=self._words(), init=[], attrs=NO_COLLISIONS
-                )
-                m.submodules[f"bank_{stream}_{first}"] = kept
-                store, fetch = kept.write_port(), kept.read_port()
-                m.d.comb += [
-                    store.addr.eq(place),
-                    store.data.eq(faulty[first:end]),
-                    store.en.eq(self.valid),
-                    fetch.addr.eq(word),
-                ]
-                m.d.sync += fetched[-1][first:end].eq(fetch.data)
+            bank = ColumnMemory(shape=len(faulty), depth=self._words())
+            m.submodules[f"bank_{stream}"] = bank
+            m.d.comb += [
+                bank.write.addr.eq(place),
+                bank.write.data.eq(faulty),
+                bank.write.en.eq(self.valid),
+                bank.read.addr.eq(word),
+            ]
+            m.d.sync += fetched[-1].eq(bank.read.data)
 
         asked = Signal(data.StructLayout({"bank": range(max(params.scaler_streams, 2)), "high": 1}))
         chosen = Signal.like(asked)
         extended = Signal(signed(2 * WORD))
         m.d.comb += extended.eq(Array(fetched)[chosen.bank])
         m.d.sync += [
-            asked.bank.eq(bank),
+            asked.bank.eq(number),
             asked.high.eq(self.address[0]),
             chosen.eq(asked),
             self.word.eq(extended.word_select(chosen.high, WORD)),
@@ -138,7 +134,8 @@ class OutputBuffer(wiring.Component):
         width = params.accumulator_width
         bit = self.fault.bit
         index, mask = Signal(signed(len(self.fault.index) + 1)), Signal(width)
-        m.d.sync += mask.eq(1 << Mux(bit >= width, (bit - width)[: len(bit)], bit))
+        bit = Mux(bit >= width, (bit - width)[: len(bit)], bit)
+        m.d.sync += mask.eq(Mux(self.fault.kind == ACCUMULATOR, 1 << bit, 0))
         with m.If(self.clear):
             m.d.sync += index.eq(self.fault.index)
         with m.Elif(self.valid & self.last):
@@ -146,5 +143,5 @@ class OutputBuffer(wiring.Component):
         for stream in range(params.scaler_streams):
             before = Mux(wide, W8.outputs(stream * self._depth), stream * self._depth)
             struck = Signal(name=f"struck_{stream}")
-            m.d.comb += struck.eq((self.fault.kind == ACCUMULATOR) & (index == before + self.slot))
+            m.d.comb += struck.eq(index == before + self.slot)
             yield self.results[stream] ^ Mux(struck, mask, 0)

@@ -62,7 +62,7 @@ def memories(params: CoreParams) -> int:
     spike = params.integrator == "spike"
     inputs, streams = params.max_inputs, params.scaler_streams
     found = [
-        blocks(params.batch * inputs << spike, _EVENT),
+        _columns(params.batch * inputs << spike, _EVENT),
         blocks(inputs // params.input_width, 16 * params.input_width),
         streams * _columns(params.max_outputs // streams, params.accumulator_width),
     ]

@@ -12,8 +12,14 @@ Cell = dict[str, Any]
 #: Truth table of a LUT4 that gives its input A where B is 0.
 _WHERE_NOT = "0010001000100010"
 
-#: Cells without a clock that lie between registers.
-_LOGIC = ("LUT4", "PFUMX", "L6MUX21", "CCU2C")
+#: Cells without a clock that lie between registers, and the pins that are reached by no further
+#: table and hardly any wire.
+_LOGIC: dict[str, tuple[str, ...]] = {
+    "LUT4": (),
+    "PFUMX": ("ALUT", "BLUT"),
+    "L6MUX21": ("D0", "D1"),
+    "CCU2C": ("CIN",),
+}
 
 
 def pins_of(cell: Cell, letters: str) -> list[str]:
@@ -106,6 +112,30 @@ class FlatNetlist:
                     if cell["port_directions"][pin] == "input":
                         waiting += bits
         return False
+
+    def levels(self, register: str) -> int:
+        """Return the tables, one behind another, from registers to what a register takes in.
+
+        A reset counts, which becomes a gate if the register moves.
+        """
+        known: dict[int | str, int] = {}
+
+        def before(bit: int | str) -> int:
+            if bit not in known:
+                cell = self.cells.get(self.driver.get(bit, "")) if isinstance(bit, int) else None
+                known[bit] = 0  # in case of a loop
+                if cell is not None and cell["type"] in _LOGIC:
+                    near = _LOGIC[cell["type"]]
+                    known[bit] = max(
+                        before(source) + (pin not in near)
+                        for pin, bits in cell["connections"].items()
+                        if cell["port_directions"][pin] == "input"
+                        for source in bits
+                    )
+            return known[bit]
+
+        pins = self.cells[register]["connections"]
+        return before(pins["DI"][0]) + (pins.get("LSR", ["0"]) != ["0"])
 
     def behind(self, bits: Iterable[int | str]) -> tuple[set[int], dict[int, str]]:
         """Return clocks and names of the registers that take in bits, by bit.

@@ -17,6 +17,10 @@ from hw.synth.flat_netlist import Cell, FlatNetlist, pins_of
 #: What a register inside a multiplier is controlled by: always enabled, never reset.
 _MULTIPLIER_CONTROL = {"CLK": "CLK0", "CE": "CE0", "RST": "RST0"}
 
+#: Tables one behind another before a factor, up to which its register moves if the product's has:
+#: with more, the way to the multiplier is better spent behind the register.
+_MOST_LEVELS = 2
+
 #: Bits of a block RAM's port with no more than this many are read through that port alone.
 _PORT_BITS = 18
 
@@ -26,7 +30,8 @@ def pack(module: Cell) -> Counter[str]:
 
     Registers are moved if they have no enable and no reset, and if every bit of a block's factors,
     or of its outputs, has one. Before a multiplier they may have a reset, which becomes a gate, and
-    stay where others use them too.
+    stay where others use them too; they are not moved there if much logic stands before them, and
+    the product has got its register.
 
     Parameters
     ----------
@@ -48,8 +53,9 @@ def pack(module: Cell) -> Counter[str]:
     for name, cell in kinds["DP16KD"]:
         moved["reads"] += sum(_pack_read(netlist, name, cell, port) for port in "AB")
     for name, cell in kinds["MULT18X18D"]:
-        moved["inputs"] += _pack_factors(netlist, name, cell)
-        moved["outputs"] += _pack_product(netlist, name, cell)
+        packed = _pack_product(netlist, name, cell)
+        moved["outputs"] += packed
+        moved["inputs"] += _pack_factors(netlist, name, cell, most=_MOST_LEVELS if packed else None)
     netlist.remove_unused()
     moved["registers"] = before - _registers(module)
     return moved
@@ -67,13 +73,15 @@ def _registers(module: Cell) -> int:
     return sum(cell["type"] == "TRELLIS_FF" for cell in module["cells"].values())
 
 
-def _pack_factors(netlist: FlatNetlist, name: str, cell: Cell) -> bool:
+def _pack_factors(netlist: FlatNetlist, name: str, cell: Cell, *, most: int | None) -> bool:
     pins = pins_of(cell, "[AB]")
+    bits = [cell["connections"][pin][0] for pin in pins]
     try:
-        clocks = netlist.before(cell["connections"][pin][0] for pin in pins)
+        clocks = netlist.before(bits)
     except LookupError:
         return False
-    if len(clocks) != 1:
+    registers = {netlist.driver[bit] for bit in bits if isinstance(bit, int)}
+    if len(clocks) != 1 or (most is not None and max(map(netlist.levels, registers)) > most):
         return False
     netlist.take_inputs(name, pins)
     _clock_multiplier(netlist, name, clocks.pop(), ("INPUTA", "INPUTB"))
