@@ -122,10 +122,13 @@ class InstructionCheck(wiring.Component):
             misplaced.eq(command.weight_base % params.alignment != 0),
         ]
         if params.batch > 1:
-            vectors = Signal(VECTOR_BITS + 1)
+            more, vectors = Signal(VECTOR_BITS), Signal(VECTOR_BITS + 1)
             wanted = Signal(len(tiles) + len(vectors))
-            more = (command.last - command.first)[:VECTOR_BITS]
-            m.d.sync += [vectors.eq(more + 1), wanted.eq(tiles * vectors)]
+            m.d.sync += [
+                more.eq(command.last - command.first),
+                vectors.eq(more + 1),
+                wanted.eq(tiles * vectors),
+            ]
             many |= wanted > most
 
         with m.If(~judged.known):

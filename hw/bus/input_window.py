@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
@@ -25,7 +25,7 @@ class InputWindow(wiring.Component):
     window : In(WindowSignature)
         The host's words; the element is the low half.
     input : Out
-        Write port of the buffer, a cycle later; see
+        Write port of the buffer, two cycles later; see
         :func:`hw.encode.input_buffer.input_signature`. All 0 where nothing is written.
     """
 
@@ -37,14 +37,20 @@ class InputWindow(wiring.Component):
         """Pass words on to the buffer."""
         m = Module()
         window = self.window
+        # Whether it is written comes late, so that it is held before anything depends on it.
+        writes, kept = Signal(), Signal.like(window.write_data)
+        address = Signal.like(window.address)
         m.d.sync += [
-            Value.cast(getattr(self.input, name)).eq(0) for name in self.input.signature.members
+            writes.eq(window.write),
+            address.eq(window.address),
+            kept.eq(window.write_data),
+            *(Value.cast(getattr(self.input, n)).eq(0) for n in self.input.signature.members),
         ]
-        with m.If(window.write):
+        with m.If(writes):
             m.d.sync += [
-                self.input.en.eq(1 << window.address[: exact_log2(self._params.input_width)]),
-                self.input.address.eq(window.address),
-                *(element.eq(window.write_data) for element in self.input.data),
+                self.input.en.eq(1 << address[: exact_log2(self._params.input_width)]),
+                self.input.address.eq(address),
+                *(element.eq(kept) for element in self.input.data),
             ]
         m.d.sync += window.writable.eq(window.address < self._params.max_inputs)
         return m

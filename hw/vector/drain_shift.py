@@ -101,7 +101,9 @@ class DrainShift(wiring.Component):
             is_scores.eq(instruction.drain == Drain.SCORES),
             is_context.eq(instruction.drain == Drain.CONTEXT),
         ]
-        m.d.comb += exponent.eq(Mux(is_context, 0, Mux(is_scores, word >> EXPONENT_AT, word)))
+        with m.If(is_context):
+            m.d.sync += word.eq(0)
+        m.d.comb += exponent.eq(Mux(is_scores, word >> EXPONENT_AT, word))
         with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
                 m.d.comb += factors[0].eq(scalars.multiplier)
@@ -112,12 +114,12 @@ class DrainShift(wiring.Component):
                 m.d.comb += factors[0].eq(instruction.multiplier)
             with m.Case(Drain.CONTEXT):
                 m.d.comb += factors[0].eq(scalars.gain)
-                m.d.sync += [fixed.eq(constant), vector.eq(scalars.gain_shift)]
+                m.d.sync += vector.eq(scalars.gain_shift)
 
         # Beside the difference: from which exponents on it saturates.
         least, most = (Signal(signed(len(shared) + 1), name=name) for name in ("least", "most"))
         m.d.sync += [
-            shared.eq(fixed + vector),
+            shared.eq(Mux(is_context, constant, fixed) + vector),
             later.eq(shared),
             least.eq(shared - _MOST),
             most.eq(shared + _MOST),

@@ -115,9 +115,9 @@ class Exponential(wiring.Component):
             m.d.sync += [
                 below.eq(self.maximum - self.scores.p.elements[i]),
                 waiting[0].eq(Mux(halvings > PROBABILITY_BITS, PROBABILITY_BITS, halvings)),
-                waiting[1].eq(waiting[0]),
+                waiting[1].eq(Mux(tags[2].count > i, waiting[0], PROBABILITY_BITS)),
                 looked_up.eq(entry.data),
-                probability.eq(Mux(tags[-2].count > i, looked_up >> waiting[1], 0)),
+                probability.eq(looked_up >> waiting[1]),
             ]
             terms.append(probability)
 

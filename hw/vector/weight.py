@@ -22,6 +22,9 @@ EXPONENT_AT = 8
 
 WEIGHT_BITS = PROBABILITY_BITS + MANTISSA_BITS
 
+#: No difference of exponents counts for more.
+_FARTHEST = 31
+
 #: Cycles from a beat of probabilities to its weights.
 LATENCY = 2
 
@@ -47,7 +50,7 @@ def model(
     """
     top = max(exponents)
     rows = zip(probabilities, mantissas, exponents, strict=True)
-    weights = [p * mantissa >> min(top - exponent, 31) for p, mantissa, exponent in rows]
+    weights = [p * mantissa >> min(top - exponent, _FARTHEST) for p, mantissa, exponent in rows]
     return weights, max(weights)
 
 
@@ -114,13 +117,16 @@ class Weight(wiring.Component):
         for i in range(self.width):
             element = self.probabilities.p.elements[i]
             product = Signal(WEIGHT_BITS, name=f"product_{i}", reset_less=True)
-            # Every distance from 23 on gives 0, so that it need not be clamped to 31.
-            distance = Signal(EXPONENT_BITS, name=f"distance_{i}", reset_less=True)
+            difference = Signal(EXPONENT_BITS, name=f"difference_{i}")
+            # 31 leaves nothing of a product, as of one that does not count.
+            distance = Signal(range(_FARTHEST + 1), name=f"distance_{i}", reset_less=True)
+            near = (tags[0].count > i) & (difference <= _FARTHEST)
             weight = weights[i]
+            m.d.comb += difference.eq(self.largest_exponent - element.exponent)
             m.d.sync += [
                 product.eq(element.probability * element.mantissa),
-                distance.eq(self.largest_exponent - element.exponent),
-                weight.eq(Mux(tags[-2].count > i, product >> distance, 0)),
+                distance.eq(Mux(near, difference, _FARTHEST)),
+                weight.eq(product >> distance),
             ]
             terms.append(weight)
 
