@@ -90,7 +90,7 @@ class Controller(wiring.Component):
 
         counts = ~self.multiplied | (~self.encoded & ~self.beside)
         m.d.sync += self.cycles.eq(self.cycles + counts)
-        self._check(m, checking, wait, product)
+        self._check(m, checking, wait, product, tiles)
         with m.If(taken):
             m.d.sync += [
                 checking.eq(1),
@@ -102,20 +102,22 @@ class Controller(wiring.Component):
             with m.If(self.encode):
                 m.d.sync += self.encoded.eq(0)
             with m.If(self.start):
-                m.d.sync += [self.multiplied.eq(0), tiles.eq(self.tiles)]
+                m.d.sync += self.multiplied.eq(0)
             with m.If(self.start | ~self.beside):
                 m.d.sync += self.cycles.eq(0)
         with m.Elif(asked):
             m.d.sync += self.error.eq(Error.BUSY)
         return m
 
-    def _check(self, m, checking, wait, product):
+    def _check(self, m, checking, wait, product, tiles):
         """Await the check of what was asked for."""
         encodes = Signal()  # also, or only
         with m.If(~checking):
             m.d.sync += encodes.eq(self.encode)
         with m.Else():
             m.d.sync += wait.eq(wait - 1)
+            with m.If(product):
+                m.d.sync += tiles.eq(self.tiles)
             with m.If(wait == 0):
                 m.d.sync += checking.eq(0)
                 with m.If(self.refused == Error.NONE):

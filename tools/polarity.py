@@ -10,17 +10,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import platform
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
 from sw.convert.container import write_whole
 from sw.load.fetch import cache_folder
+from tools.commands import ROOT, make_missing
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "polarity.md"
 
 #: Shares of silent elements that are asked for, a little more than the 60 % that are wanted:
@@ -77,21 +75,9 @@ DIFFERENCES = (
 )
 
 
-def run(arguments: str, folder: Path) -> None:
-    """Run `firstspike` with arguments in a folder."""
-    print(f"$ firstspike {arguments}", file=sys.stderr, flush=True)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "sw.cli", *arguments.split()]
-    done = subprocess.run(command, cwd=folder, env=environment, stdout=sys.stderr)
-    if done.returncode:
-        sys.exit(f"error: firstspike {arguments} ended with {done.returncode}")
-
-
 def measure(folder: Path, seed: int) -> None:
     """Make what is missing of a seed."""
-    for file, arguments in STEPS.items():
-        if not (folder / file.format(n=seed)).is_file():
-            run(arguments.format(n=seed), folder)
+    make_missing({f.format(n=seed): a.format(n=seed) for f, a in STEPS.items()}, folder)
 
 
 def number(folder: Path, seed: int, row: int) -> float | None:

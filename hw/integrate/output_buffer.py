@@ -41,7 +41,7 @@ class OutputBuffer(wiring.Component):
     fault : In(fault_layout)
         Kind 2 inverts a bit of one output; a bit beyond the accumulator wraps around.
     tile_done : Out(1)
-        The last output of a tile is being written; pulses.
+        The last output of a tile has come, and is written in the next cycle; pulses.
     address : In
         Number of the output times 2, plus 1 for the high half.
     word : Out(32)
@@ -92,12 +92,13 @@ class OutputBuffer(wiring.Component):
             fetched.append(Signal(self._shape, name=f"fetched_{stream}", reset_less=True))
             bank = ColumnMemory(shape=len(faulty), depth=self._words())
             m.submodules[f"bank_{stream}"] = bank
-            m.d.comb += [
+            stored = Signal(len(faulty), name=f"stored_{stream}", reset_less=True)
+            m.d.sync += [
+                stored.eq(faulty),
                 bank.write.addr.eq(place),
-                bank.write.data.eq(faulty),
                 bank.write.en.eq(self.valid),
-                bank.read.addr.eq(word),
             ]
+            m.d.comb += [bank.write.data.eq(stored), bank.read.addr.eq(word)]
             m.d.sync += fetched[-1].eq(bank.read.data)
 
         asked = Signal(data.StructLayout({"bank": range(max(params.scaler_streams, 2)), "high": 1}))

@@ -94,7 +94,7 @@ class OutputReader(wiring.Component):
         m.submodules.kept = kept = SyncFIFOBuffered(width=kept_bits, depth=DEPTH)
         # Tiles as the lanes see them: parts of a tile of memory count by themselves.
         more = (self.params.batch - 1).bit_length()
-        tiles, asked = Signal(16 + more), Signal(17 + more)
+        tiles, asked = Signal(16 + more), Signal(range(self.params.max_outputs + 1))
         room = Signal(range(DEPTH + 1), init=DEPTH)
         ask = Signal()
         place = self._walk(m, ask, asked)

@@ -49,6 +49,10 @@ def embed_cycles(count: int) -> int:
     return count + 10
 
 
+#: From the start of ROTATE until it begins: from then on the drain writes nothing.
+WRITE_TURN = 1
+
+
 def rotate_cycles(heads: int, inner: int, width: int) -> int:
     """Cycles of ROTATE for heads of ``inner`` pairs: by beats where these fill such."""
     steps = inner if inner % width else inner // width

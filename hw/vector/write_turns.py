@@ -24,8 +24,8 @@ class WriteTurns(wiring.Component):
     start : In(1)
         The unit shall begin; pulses.
     begin : Out(1)
-        It begins; pulses, with ``start`` or, if the drain is at work, up to
-        :func:`hw.vector.drain.latency` cycles later.
+        It begins; pulses, :data:`hw.spec.token_cycles.WRITE_TURN` cycles after ``start`` or, if
+        the drain is at work, up to :func:`hw.vector.drain.latency` cycles later.
     ended : In(1)
         It has written all; pulses.
     source, target : In(stream), Out(stream)
@@ -48,22 +48,20 @@ class WriteTurns(wiring.Component):
         """Count the cycles until all that was taken is written."""
         m = Module()
         source, target = self.source, self.target
-        waits, writes = Signal(), Signal()
+        waits, held = Signal(), Signal()
         until_written = Signal(range(drain.latency(self.params) + 1))
-        held = self.start | waits | writes
         m.d.comb += [
             target.payload.eq(source.payload),
             target.valid.eq(source.valid & ~held),
             source.ready.eq(target.ready & ~held),
-            self.begin.eq((self.start | waits) & (until_written == 0)),
+            self.begin.eq(waits & (until_written == 0)),
         ]
         with m.If(target.valid & target.ready):
             m.d.sync += until_written.eq(drain.latency(self.params))
         with m.Elif(until_written != 0):
             m.d.sync += until_written.eq(until_written - 1)
-        m.d.sync += waits.eq((self.start | waits) & ~self.begin)
-        with m.If(self.begin):
-            m.d.sync += writes.eq(1)
-        with m.Elif(self.ended):
-            m.d.sync += writes.eq(0)
+        m.d.sync += [
+            waits.eq(self.start | (waits & ~self.begin)),
+            held.eq(self.start | (held & ~self.ended)),
+        ]
         return m

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction, Opcode
 from hw.spec.token_cycles import (
+    WRITE_TURN,
     embed_cycles,
     feed_cycles,
     layer_norm_cycles,
@@ -34,7 +35,7 @@ def vector_cycles(i: Instruction, count: int, params: CoreParams, *, latency: in
         case Opcode.EMBED:
             return embed_cycles(count)
         case Opcode.ROTATE:
-            return rotate_cycles(count, i["inner"], width)
+            return WRITE_TURN + rotate_cycles(count, i["inner"], width)
         case Opcode.KEEP:
             mantissas = -(-count // i["inner"]) if i["keys"] else 0
             return store_cycles(count, count + mantissas + 2, width=width, latency=latency)

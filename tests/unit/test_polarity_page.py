@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tools import polarity
+from tools import commands, polarity
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_means_and_differences(folder):
 
 def test_what_is_made_is_not_made_again(folder, monkeypatch):
     made = []
-    monkeypatch.setattr(polarity, "run", lambda arguments, where: made.append(arguments))
+    monkeypatch.setattr(commands, "run", lambda arguments, where: made.append(arguments))
     polarity.measure(folder, 1)
     assert len(made) == len(polarity.STEPS) - 2
     assert not any("--json codes1.json" in arguments for arguments in made)
