@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from hw.bus.csr import register_layout
+from hw.compare import above
 from hw.encode.vector_encoder import SUPPORTED_TABLES
 from hw.spec.codes import BLOCK, TABLES
 from hw.spec.formats import SUM_BEATS, W4, W8
@@ -137,7 +138,7 @@ class InstructionCheck(wiring.Component):
             m.d.sync += self.error.eq(Error.INPUTS)
         with m.Elif(product & many):
             m.d.sync += self.error.eq(Error.OUTPUTS)
-        with m.Elif(Mux(product, misplaced | (needed > behind), tight)):
+        with m.Elif(Mux(product, misplaced | above(Cat(needed, Const(0)), behind), tight)):
             m.d.sync += self.error.eq(Error.MEMORY)
         with m.Else():
             m.d.sync += self.error.eq(Error.NONE)

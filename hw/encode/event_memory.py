@@ -191,7 +191,8 @@ class EventMemory(wiring.Component):
         start = Signal.like(address)  # the block's first event
         last_block = Signal()
         readable = Signal.like(self.completed)  # header and events have been written
-        stored = (at.block < readable) | ~self.storing | (at.vector != self.vector)
+        elsewhere = Signal()  # what is being stored is another vector
+        stored = (at.block < readable) | ~self.storing | elsewhere
         step = walking & landing.room
         free = ~walking | (step & item.last)
         wraps = load & at.final & at.moves
@@ -212,6 +213,7 @@ class EventMemory(wiring.Component):
             )
         m.d.sync += [
             readable.eq(Mux(self.clear, 0, self.completed)),
+            elsewhere.eq(Mux(load, after.vector, at.vector) != self.vector),
             more.eq((self.replay | more) & ~(wraps & final_tile)),
             wrapped.eq(wraps),
             tiles.eq(Mux(self.replay, self.tiles, tiles - wrapped)),

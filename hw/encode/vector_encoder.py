@@ -187,11 +187,11 @@ class VectorEncoder(wiring.Component):
 
         scan = Signal()
         unscaled = self.codes | self.fixed
-        scanned = Signal(range(params.max_blocks + 1))
-        m.d.comb += [
-            block_sums.block.eq(scanned + scan),
-        ]
+        scanned, ahead = (
+            Signal(range(params.max_blocks + 1), name=n) for n in ("scanned", "ahead")
+        )
         # The first block is asked for before the scan: a memory's word is registered at once.
+        m.d.comb += block_sums.block.eq(ahead)
         summed = block_scale.sums
         if params.shared > 1:
             m.submodules.shared = shared = SharedSums(params.shared)
@@ -223,7 +223,8 @@ class VectorEncoder(wiring.Component):
         with m.FSM():
             with m.State("idle"):
                 m.d.comb += [buffer.first.eq(1), scan.eq(self.start & ~unscaled)]
-                m.d.sync += [position.eq(0), scanned.eq(scan)]
+                m.d.comb += block_sums.block.eq(scan)
+                m.d.sync += [position.eq(0), scanned.eq(scan), ahead.eq(2)]
                 with m.If(self.start):
                     m.d.sync += self.encoded.eq(0)
                     with m.If(unscaled):
@@ -232,7 +233,7 @@ class VectorEncoder(wiring.Component):
                         m.next = "scan"
             with m.State("scan"):
                 m.d.comb += [buffer.first.eq(1), scan.eq(scanned != blocks)]
-                m.d.sync += scanned.eq(scanned + scan)
+                m.d.sync += [scanned.eq(scanned + scan), ahead.eq(ahead + 1)]
                 with m.If(scales.received == blocks):
                     m.next = "encode"
             with m.State("encode"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.compare import above
 from hw.register import plain_register
 from hw.sequence.layout import instruction_layout, is_wide
 from hw.sequence.offset import ADDRESS_BITS, INDEX_BITS, Offset
@@ -191,10 +192,10 @@ class Decode(wiring.Component):
         fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(
-                more <= rest["a"],
+                ~above(Cat(more, Const(0)), rest["a"]),
                 rest["b"] >= 0,
                 rest["c"] >= 0,
-                several <= rest["target"],
+                ~above(Cat(several, Const(0)), rest["target"]),
             )
         )
         return fits

@@ -92,15 +92,15 @@ class OutputReader(wiring.Component):
         m = Module()
         kept_bits = output_layout(self.params).size
         m.submodules.kept = kept = SyncFIFOBuffered(width=kept_bits, depth=DEPTH)
-        # Tiles as the lanes see them: parts of a tile of memory count by themselves.
-        more = (self.params.batch - 1).bit_length()
-        tiles, asked = Signal(16 + more), Signal(range(self.params.max_outputs + 1))
+        # Outputs of tiles as the lanes see them: parts of a tile of memory count by themselves.
+        complete, asked = (
+            Signal(range(self.params.max_outputs + 1), name=name) for name in ("complete", "asked")
+        )
         room = Signal(range(DEPTH + 1), init=DEPTH)
         ask = Signal()
         place = self._walk(m, ask, asked)
-        complete = (asked << self.wide)[exact_log2(self.params.lanes) :] < tiles
         m.d.comb += [
-            ask.eq(complete & place.wanted & (room != 0)),
+            ask.eq((asked < complete) & place.wanted & (room != 0)),
             self.address.eq(asked),
             self.outputs.valid.eq(kept.r_rdy),
             self.outputs.payload.eq(kept.r_data),
@@ -123,10 +123,12 @@ class OutputReader(wiring.Component):
         m.d.sync += [
             coming.eq(Cat(ask, coming)),
             room.eq(room - ask + taken),
-            tiles.eq(tiles + self.tile_done),
         ]
+        with m.If(self.tile_done):
+            lanes = self.params.lanes
+            m.d.sync += complete.eq(complete + Mux(self.wide, lanes // 2, lanes))
         with m.If(self.start):
-            m.d.sync += tiles.eq(0)
+            m.d.sync += complete.eq(0)
         return m
 
     def _walk(self, m, ask, asked) -> Signal:

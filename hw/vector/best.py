@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.compare import above
 from hw.vector.beat import WIDTH, WORD_BITS, beat_layout
 
 #: Most logits that are kept.
@@ -86,13 +87,13 @@ class Best(wiring.Component):
         # Ids rise, so that among equals the one that is there stays.
         kept = Signal(self.best.p.shape(), init=[{"logit": NOTHING}] * self.count)
         m.d.comb += self.best.p.eq(kept)
-        above = [candidate.logit > kept[i].logit for i in range(self.count)]
+        better = [above(candidate.logit, kept[i].logit) for i in range(self.count)]
         for i in range(self.count):
             with m.If(self.best.valid & self.best.ready):
                 m.d.sync += [kept[i].id.eq(0), kept[i].logit.eq(NOTHING)]
-            with m.Elif(valid & above[i]):
+            with m.Elif(valid & better[i]):
                 m.d.sync += kept[i].eq(
-                    Mux(above[i - 1], kept[i - 1], candidate) if i else candidate
+                    Mux(better[i - 1], kept[i - 1], candidate) if i else candidate
                 )
         return m
 
@@ -124,6 +125,5 @@ class Best(wiring.Component):
             ]
             least = self.best.p[self.count - 1].logit
             for i in range(self.width):
-                above = (i < beat.p.count) & (beat.p.elements[i] > least)
-                m.d.sync += waiting[i].eq(above)
+                m.d.sync += waiting[i].eq((i < beat.p.count) & above(beat.p.elements[i], least))
         return closing, waiting, candidate, valid

@@ -6,6 +6,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.compare import above
 from hw.sequence.layout import instruction_layout
 from hw.spec.program import Drain, Instruction
 from hw.vector.beat import WORD_BITS
@@ -129,8 +130,8 @@ class DrainShift(wiring.Component):
                 for before, after in zip(factors, [*factors[1:], self.factor], strict=True)
             ),
         ]
-        with m.If(exponent < least):
+        with m.If(above(least, exponent)):
             m.d.sync += self.k.eq(_MOST)
-        with m.Elif(exponent > most):
+        with m.Elif(above(exponent, most)):
             m.d.sync += self.k.eq(-_MOST)
         return m

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -21,15 +21,26 @@ def latency(a: ShapeLike, b: ShapeLike) -> int:
 
 
 def times(a: Value, b: Value) -> Value:
-    """Return the product of two parts, from a tree of adders where both are small."""
+    """Return the product of two parts: of two small ones from logic, after Booth.
+
+    Two bits of b and the one below choose 0, a, 2a or their negatives, so that half as many terms
+    are added as b has bits; all negatives get their ones in a term of their own.
+    """
     if max(len(a), len(b)) > SMALL_BITS:
         return a * b
-    terms = [Mux(bit, a, 0) << i for i, bit in enumerate(b)]
-    if b.shape().signed:
-        terms[-1] = -terms[-1]
-    while len(terms) > 1:
-        terms = [sum(terms[i + 1 : i + 2], terms[i]) for i in range(0, len(terms), 2)]
-    return terms[0]
+    is_signed = [part.shape().signed for part in (a, b)]
+    above = b[-1] if is_signed[1] else Const(0)
+    bits = Cat(Const(0), b, above.replicate(2))
+    once = a if is_signed[0] else Cat(a, Const(0)).as_signed()
+    terms, ones = [], []
+    for i in range(0, len(b) + (not is_signed[1]), 2):
+        below, low, high = bits[i : i + 3]
+        twice = (low == below) & (low != high)
+        chosen = Mux(low ^ below, once, Mux(twice, once << 1, 0))
+        terms.append((chosen ^ high.replicate(len(chosen)).as_signed()) << i)
+        ones += [high, Const(0)]
+    product = sum(terms, Cat(ones))[: len(a) + len(b)]
+    return product.as_signed() if any(is_signed) else product
 
 
 class Multiplier(wiring.Component):

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.utils import ceil_log2
 
+from hw.compare import above
+
 
 def greater(a: Value, b: Value) -> Value:
     """Return the greater of two numbers."""
-    return Mux(a > b, a, b)
+    signed = a.shape().signed and b.shape().signed
+    return Mux(above(a, b) if signed else a > b, a, b)
 
 
 def reduction_stages(width: int) -> int:

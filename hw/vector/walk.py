@@ -63,12 +63,12 @@ class Walk(wiring.Component):
             place.last.eq(remaining <= self.width),
             place.count.eq(Mux(place.last, remaining, self.width)),
         ]
+        m.d.sync += walking.eq(self.begin | (walking & ~place.last))
         with m.If(walking):
             m.d.sync += [
                 place.offset.eq(place.offset + self.width),
                 remaining.eq(remaining - self.width),
-                walking.eq(~place.last),
             ]
-        with m.If(self.begin):
-            m.d.sync += [place.offset.eq(0), remaining.eq(self.count), walking.eq(1)]
+        with m.Else():  # whether it begins or not, which comes late
+            m.d.sync += [place.offset.eq(0), remaining.eq(self.count)]
         return m

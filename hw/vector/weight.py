@@ -26,7 +26,7 @@ WEIGHT_BITS = PROBABILITY_BITS + MANTISSA_BITS
 _FARTHEST = 31
 
 #: Cycles from a beat of probabilities to its weights.
-LATENCY = 2
+LATENCY = 3
 
 
 def model(
@@ -109,24 +109,33 @@ class Weight(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Product and distance; shift; maximum."""
+        """Product and distance; register; shift; maximum."""
         m = Module()
         tags = delay(m, self.probabilities, LATENCY)
         send(m, tags[-1], self.weights)
         weights, terms = plain_register(m, self.weights.p.elements), []
         for i in range(self.width):
             element = self.probabilities.p.elements[i]
-            product = Signal(WEIGHT_BITS, name=f"product_{i}", reset_less=True)
+            # A multiplier is far from the logic behind it, hence two registers.
+            product, held = (
+                Signal(WEIGHT_BITS, name=f"{name}_{i}", reset_less=True)
+                for name in ("product", "held")
+            )
             difference = Signal(EXPONENT_BITS, name=f"difference_{i}")
             # 31 leaves nothing of a product, as of one that does not count.
-            distance = Signal(range(_FARTHEST + 1), name=f"distance_{i}", reset_less=True)
+            distance, amount = (
+                Signal(range(_FARTHEST + 1), name=f"{name}_{i}", reset_less=True)
+                for name in ("distance", "amount")
+            )
             near = (tags[0].count > i) & (difference <= _FARTHEST)
             weight = weights[i]
             m.d.comb += difference.eq(self.largest_exponent - element.exponent)
             m.d.sync += [
                 product.eq(element.probability * element.mantissa),
                 distance.eq(Mux(near, difference, _FARTHEST)),
-                weight.eq(product >> distance),
+                held.eq(product),
+                amount.eq(distance),
+                weight.eq(held >> amount),
             ]
             terms.append(weight)
 

@@ -1,10 +1,10 @@
 import random
 
 import pytest
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Module, Shape, Signal, signed, unsigned
 from amaranth.sim import Simulator
 
-from hw.vector.multiplier import Multiplier, latency
+from hw.vector.multiplier import SMALL_BITS, Multiplier, latency, times
 
 SHAPES = [
     (signed(48), unsigned(16), 3),
@@ -41,5 +41,25 @@ def test_products(a, b, cycles):
 
     simulator = Simulator(dut)
     simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
+@pytest.mark.parametrize("b", [unsigned(1), signed(1), unsigned(4), signed(5), unsigned(5)])
+@pytest.mark.parametrize("a", [unsigned(1), signed(1), signed(4), unsigned(3)])
+def test_every_small_product(a, b):
+    assert max(a.width, b.width) <= SMALL_BITS
+    m, x, y = Module(), Signal(a), Signal(b)
+    product = Signal(Shape(a.width + b.width, a.signed or b.signed))
+    m.d.comb += product.eq(times(x, y))
+
+    async def bench(ctx):
+        for i in range(1 << a.width + b.width):
+            ctx.set(x, i)
+            ctx.set(y, i >> a.width)
+            await ctx.delay(1e-9)
+            assert ctx.get(product) == ctx.get(x) * ctx.get(y)
+
+    simulator = Simulator(m)
     simulator.add_testbench(bench)
     simulator.run()
