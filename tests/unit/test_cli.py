@@ -99,6 +99,7 @@ BAD = {
     "position and context": (["plan", "--position", "9999"], "--position must be 0..255, as"),
     "prompt": (["plan", "--prompt", "0"], "--prompt must be 1 or more, not 0"),
     "prompt and context": (["plan", "--prompt", "9999"], "--prompt must be 1..256, as"),
+    "sentence of a decoder": (["plan", "--tokens", "9"], "--tokens is for encoders; leave it out"),
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),
