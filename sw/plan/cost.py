@@ -68,12 +68,18 @@ class TokenCost:
         """Add up what programs cost that run one after the other."""
         whole = cls()
         for cost in costs:
-            for name in ("cycles", "octets", "beats", "useful_beats", "products"):
-                setattr(whole, name, getattr(whole, name) + getattr(cost, name))
+            whole.cycles += cost.cycles
+            whole.octets += cost.octets
+            whole.beats += cost.beats
+            whole.useful_beats += cost.useful_beats
+            whole.products += cost.products
             whole.silent_products += cost.silent_products
             for name, cycles in cost.stalls.items():
                 whole.stalls[name] += cycles
             for name, kind in cost.kinds.items():
-                for field, count in dataclasses.asdict(kind).items():
-                    setattr(whole.kinds[name], field, getattr(whole.kinds[name], field) + count)
+                together = whole.kinds[name]
+                together.count += kind.count
+                together.cycles += kind.cycles
+                together.busy += kind.busy
+                together.octets += kind.octets
         return whole
