@@ -10,10 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from hw.boards.board import Board
 from hw.boards.catalog import BOARDS
+from hw.boards.check import refusal
 from hw.boards.design import TOP, BoardDesign, board_verilog
 from hw.boards.pll import SIMULATION
 from hw.build import generate
+from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from sim.damage import FrameDamage
 from sim.pty_board import PtyBoard
@@ -71,10 +74,7 @@ class SimulatedBoard:
     """
 
     def __init__(self, params: CoreParams, *, board: str = "ulx3s-85f", divisor: int = DIVISOR):
-        chosen = BOARDS.get(board)
-        if chosen is None or not chosen.device:
-            known = ", ".join(b.name for b in BOARDS.values() if b.device)
-            raise UserError(f"there is no board {board!r} to simulate; choose one of {known}")
+        chosen = _find(board)
         started = time.monotonic()
         design = BoardDesign(
             params,
@@ -133,26 +133,41 @@ class SimulatedBoard:
             self._handle = None
 
 
+def _find(name: str) -> Board:
+    board = BOARDS.get(name)
+    if board is None or not board.device:
+        known = ", ".join(b.name for b in BOARDS.values() if b.device)
+        raise UserError(f"there is no board {name!r} to simulate; choose one of {known}")
+    return board
+
+
 @contextlib.contextmanager
 def serve(
-    params: CoreParams, *, board: str = "ulx3s-85f", damage: float = 0.0, seed: int = 0
+    config: str, *, board: str = "ulx3s-85f", damage: float = 0.0, seed: int = 0
 ) -> Iterator[PtyBoard]:
     """Simulate a board behind a pseudo-terminal.
 
     Parameters
     ----------
-    params : CoreParams
-        The core.
+    config : str
+        Name of the core's configuration.
     board : str
         Whose design it is.
     damage : float
         Share of the frames that are damaged, in either direction.
     seed : int
         Of the damage.
+
+    Raises
+    ------
+    UserError
+        If there is no such board, or it does not hold the configuration.
     """
+    if why := refusal(_find(board), config):
+        raise UserError(why)
     ways = [FrameDamage(damage, seed=2 * seed + i) if damage else None for i in range(2)]
     with (
-        SimulatedBoard(params, board=board) as simulated,
+        SimulatedBoard(CoreParams(CONFIGS[config]), board=board) as simulated,
         PtyBoard(simulated, to_board=ways[0], from_board=ways[1]) as served,
     ):
         yield served

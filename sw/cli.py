@@ -23,7 +23,7 @@ COMMANDS = {
     "energy": "Joules of a token: counters times cited constants.",
     "train": "Fine-tune an encoder, with quantization and dead zone in the loop if wanted.",
     "report": "One self-contained page of what a run did.",
-    "plan": "Predict cycles and bytes of a token on a core and a memory.",
+    "plan": "Predict cycles and bytes of a token or a sentence on a core and a memory.",
     "crossbar": "Map a model on memristor crossbars; export or check conductances.",
     "compile": "Lay a model out for one hardware configuration.",
     "fetch": "Bring a model or texts into the cache.",

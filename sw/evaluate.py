@@ -16,11 +16,12 @@ from sw.golden.crossbar_linear import CrossbarLinear
 from sw.golden.decoder import GoldenModel
 from sw.golden.fake import FakeQuantizers
 from sw.golden.fake_weights import chosen_weights
-from sw.golden.float_model import FloatLlama
+from sw.golden.float_model import FloatLlama, reporting
 from sw.golden.integers import LOGIT_FRACTION
 from sw.golden.linear import GoldenLinear
 from sw.golden.perplexity import Perplexity, perplexity
 from sw.load.checkpoint import Checkpoint
+from sw.progress import watching
 
 RUNGS = ("float", "fake", "golden")
 _CLASSES = ("spikes", "silent", "integer_events")
@@ -155,7 +156,13 @@ def _float(rung, model, checkpoint, tokens, window, table) -> Perplexity:
     if rung == "fake":
         network.quantizers = FakeQuantizers.from_checkpoint(checkpoint, table=table)
         network.quantizers.weights |= chosen_weights(model, checkpoint)
-    return perplexity(network, tokens, window)
+    with watching(rung, _passes(model, tokens, window)) as report, reporting(network, report):
+        return perplexity(network, tokens, window)
+
+
+def _passes(model, tokens, window) -> int:
+    """Return how many layers the tokens of whole windows pass together, the head being one."""
+    return (model.config.layers + 1) * (len(tokens) // window * window)
 
 
 def _golden(model, tokens, window, table, crossbar, columns) -> tuple[Perplexity, Meter]:
@@ -171,7 +178,8 @@ def _golden(model, tokens, window, table, crossbar, columns) -> tuple[Perplexity
         golden.reset_cache()
         return golden.prefill(batch[0].tolist())[None].float() / 2**LOGIT_FRACTION
 
-    return perplexity(logits, tokens, window), meter
+    with watching("golden", _passes(model, tokens, window)) as golden.report:
+        return perplexity(logits, tokens, window), meter
 
 
 def shares_of(meter: Meter) -> dict:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 import torch
 
 from sw.convert.encoder import ConvertedEncoder
-from sw.convert.hessians import watched
 from sw.evaluate import RUNGS, Meter
 from sw.golden.encoder import GoldenEncoder
 from sw.golden.fake_encoder import FakeEncoderQuantizers, take_biases
 from sw.golden.float_encoder import FloatEncoder
 from sw.load.checkpoint import EncoderCheckpoint
+from sw.progress import watched
 from sw.train.encoder import Labelled, logits_of
 
 _CLASSES = {"silent": "silent", "spike": "spikes", "integer": "integer_events"}
@@ -110,7 +110,8 @@ def _float(rung, model, checkpoint, examples, table) -> list[int]:
         network.quantizers = FakeEncoderQuantizers.from_model(model, table=table)
         take_biases(network, model)
     with torch.no_grad():
-        return logits_of(network, [example.ids for example in examples]).argmax(-1).tolist()
+        ids = [example.ids for example in examples]
+        return logits_of(network, ids, what=rung).argmax(-1).tolist()
 
 
 def _golden(model, examples, table) -> tuple[list[int], dict]:

@@ -16,10 +16,9 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from hw.synth import harness
-from tools.area_job import plain, signal
+from tools.arrivals import Arrival, Arrivals, End, SlowPath
 
 #: ns from the clock to an output.
 CLOCKED = {"TRELLIS_FF": 0.5, "DP16KD": 5.7, "TRELLIS_DPR16X4": 0.8}
@@ -34,15 +33,6 @@ WIRE, DOUBLING = 0.75, 0.3
 _DIRECT = {"PFUMX": ("ALUT", "BLUT"), "L6MUX21": ("D0", "D1"), "CCU2C": ("CIN",)}
 
 _CLOCKS = ("CLK", "CLK0", "CLKA", "CLKB", "WCK", "RAD")
-
-
-class SlowPath(NamedTuple):
-    """A slow path: ns, the signals at which it begins and ends, and how many there are."""
-
-    delay: float
-    begin: str
-    end: str
-    count: int
 
 
 def _registered(cell: dict, stage: str) -> bool:
@@ -100,15 +90,13 @@ class Timing:
     def __init__(self, cells: dict[str, dict]) -> None:
         self._cells = {n: c for n, c in cells.items() if c["type"] != "$scopeinfo"}
         self._driver: dict[int, str] = {}
-        self._ends: dict[int, int] = defaultdict(int)
+        self._fanout: dict[int, int] = defaultdict(int)
         for name, _, bit, drives in self._pins():
             if drives:
                 self._driver[bit] = name
             else:
-                self._ends[bit] += 1
-        self.arrival: dict[int, float] = {}
-        self._begin: dict[int, str] = {}
-        self._propagate()
+                self._fanout[bit] += 1
+        self._arrivals = Arrivals(self._begins(), self._arcs())
 
     def _pins(self) -> Iterator[tuple[str, str, int, bool]]:
         for name, cell in self._cells.items():
@@ -120,64 +108,42 @@ class Timing:
         """Return ns from a bit's driver to one pin of a cell."""
         if pin in _DIRECT.get(kind, ()):
             return 0
-        behind = kind == "TRELLIS_FF" and pin == "DI" and self._ends[bit] == 1
+        behind = kind == "TRELLIS_FF" and pin == "DI" and self._fanout[bit] == 1
         if behind and self._cells[self._driver[bit]]["type"] in ("LUT4", "CCU2C", *_DIRECT):
             return 0
-        return WIRE + DOUBLING * math.log2(self._ends[bit])
+        return WIRE + DOUBLING * math.log2(self._fanout[bit])
 
-    def _propagate(self) -> None:
-        waits: dict[int, int] = defaultdict(int)
-        after: dict[int, list[tuple[int, float]]] = defaultdict(list)
-        for name, cell in self._cells.items():
+    def _begins(self) -> dict[int, Arrival]:
+        begins = {}
+        for name, pin, bit, drives in self._pins():
+            delay = clocked(self._cells[name], pin)
+            if drives and delay is not None:
+                begins[bit] = Arrival(delay, name)
+        return begins
+
+    def _arcs(self) -> dict[int, list[tuple[int, float]]]:
+        # Of all driven bits, in their order: it says which of equal arrivals comes first.
+        after: dict[int, list[tuple[int, float]]] = {bit: [] for bit in self._driver}
+        for cell in self._cells.values():
             kind, connections = cell["type"], cell["connections"]
             for pin, out, delay in arcs(cell):
                 for bit in connections.get(pin, ()):
-                    if bit not in self._driver:
-                        continue
-                    reached = delay + self.wire(bit, kind, pin)
-                    for target in connections.get(out, ()):
-                        if isinstance(target, int):
-                            after[bit].append((target, reached))
-                            waits[target] += 1
-            for pin, bits in connections.items():
-                delay = clocked(cell, pin)
-                if delay is not None and cell["port_directions"][pin] == "output":
-                    for bit in bits:
-                        self.arrival[bit], self._begin[bit] = delay, name
-        ready = [bit for bit in self._driver if not waits[bit]]
-        while ready:
-            bit = ready.pop()
-            for target, delay in after[bit]:
-                if bit in self.arrival:
-                    now = self.arrival[bit] + delay
-                    if now > self.arrival.get(target, 0):
-                        self.arrival[target], self._begin[target] = now, self._begin[bit]
-                waits[target] -= 1
-                if not waits[target]:
-                    ready.append(target)
+                    if bit in self._driver:
+                        reached = delay + self.wire(bit, kind, pin)
+                        targets = (t for t in connections.get(out, ()) if isinstance(t, int))
+                        after[bit] += ((target, reached) for target in targets)
+        return after
 
     def slow(self, limit: float) -> list[SlowPath]:
         """Return the paths above a limit in ns, the slowest first, those between equals as one."""
-        found: dict[tuple[str, str], tuple[float, int]] = {}
+        return self._arrivals.slow(self._ends(), limit)
+
+    def _ends(self) -> Iterator[End[int]]:
         for name, pin, bit, drives in self._pins():
             cell = self._cells[name]
             setup = clocked(cell, pin)
-            if drives or setup is None or pin in _CLOCKS or bit not in self.arrival:
-                continue
-            delay = self.arrival[bit] + self.wire(bit, cell["type"], pin) + setup
-            if delay > limit:
-                role = f":{pin}" if pin in ("CE", "LSR") else ""
-                ends = name_of(self._begin[bit]), name_of(name) + role
-                most, count = found.get(ends, (0.0, 0))
-                found[ends] = max(most, delay), count + 1
-        paths = [SlowPath(delay, *ends, count) for ends, (delay, count) in found.items()]
-        return sorted(paths, reverse=True)
-
-
-def name_of(cell: str) -> str:
-    """Return the name of what a cell drives, without numbers of bits and of equal parts."""
-    name = signal(cell.removeprefix(f"{harness.INSTANCE}."))
-    return re.sub(r"(_\d+|(\.\d+)+|_D[OI][AB]\d+)$", "", plain(name))
+            if bit in self._driver and not drives and setup is not None and pin not in _CLOCKS:
+                yield End(bit, self.wire(bit, cell["type"], pin) + setup, name, pin)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -193,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{options.netlist} is no netlist of {harness.TOP}: {error}", file=sys.stderr)
         return 2
     for path in Timing(cells).slow(options.limit):
-        print(f"{path.delay:6.1f} ns  {path.count:5}  {path.begin} to {path.end}")
+        print(path)
     return 0
 
 

@@ -12,13 +12,13 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from hw.synth import ecp5, harness, tools
 from tools.area_job import FREQUENCY
-from tools.paths import SlowPath, name_of
+from tools.arrivals import Arrival, Arrivals, End, SlowPath
 
 Pin = tuple[str, str]
 
@@ -42,59 +42,33 @@ class Delays:
     """
 
     def __init__(self, lines: Iterable[str]) -> None:
-        self._after: dict[Pin, list[tuple[Pin, int]]] = defaultdict(list)
-        self._setup: dict[Pin, int] = {}
-        self._begin: dict[Pin, Pin] = {}
-        self.arrival: dict[Pin, int] = {}
+        begins: dict[Pin, Arrival] = {}
+        after: dict[Pin, list[tuple[Pin, float]]] = defaultdict(list)
+        ends: dict[Pin, End[Pin]] = {}
         cell = ""
         for line in lines:
+            line = line.replace("\\", "")
             if found := _WIRE.search(line):
                 source, out, target, pin, delay = found.groups()
-                self._after[source, out].append(((target, pin), int(delay)))
+                after[source, out].append(((target, pin), int(delay)))
             elif found := _PATH.search(line):
                 pin, out, delay = found.groups()
-                if _CLOCKS.fullmatch(pin):
-                    self.arrival[cell, out] = max(int(delay), self.arrival.get((cell, out), 0))
-                    self._begin[cell, out] = cell, out
+                if not _CLOCKS.fullmatch(pin):
+                    after[cell, pin].append(((cell, out), int(delay)))
                 else:
-                    self._after[cell, pin].append(((cell, out), int(delay)))
+                    arrival = Arrival(int(delay), cell)
+                    begins[cell, out] = max(arrival, begins.get((cell, out), arrival))
             elif found := _SETUP.search(line):
-                self._setup[cell, found[1]] = int(found[2])
+                pin = found[1]
+                ends[cell, pin] = End((cell, pin), int(found[2]), cell, pin)
             elif found := _CELL.search(line):
                 cell = found[1]
-        self._propagate()
-
-    def _propagate(self) -> None:
-        waits = Counter(target for targets in self._after.values() for target, _ in targets)
-        ready = [pin for pin in {*self._after, *self.arrival} if not waits[pin]]
-        while ready:
-            pin = ready.pop()
-            for target, delay in self._after.get(pin, ()):
-                reached = self.arrival.get(pin)
-                if reached is not None and reached + delay > self.arrival.get(target, -1):
-                    self.arrival[target] = reached + delay
-                    self._begin[target] = self._begin[pin]
-                waits[target] -= 1
-                if not waits[target]:
-                    ready.append(target)
+        self._arrivals, self._ends = Arrivals(begins, after), ends.values()
 
     def slow(self, limit: float) -> list[SlowPath]:
         """Return the paths above a limit in ns, the slowest first, those between equals as one."""
-        found: dict[tuple[str, str], tuple[float, int]] = {}
-        for (cell, pin), setup in self._setup.items():
-            if (cell, pin) not in self.arrival:
-                continue
-            delay = (self.arrival[cell, pin] + setup) / 1000
-            if delay > limit:
-                role = f":{pin}" if pin in ("CE", "LSR") else ""
-                ends = _name(self._begin[cell, pin][0]), _name(cell) + role
-                most, count = found.get(ends, (0.0, 0))
-                found[ends] = max(most, delay), count + 1
-        return sorted((SlowPath(d, *ends, n) for ends, (d, n) in found.items()), reverse=True)
-
-
-def _name(cell: str) -> str:
-    return name_of(cell.replace("\\", ""))
+        paths = self._arrivals.slow(self._ends, 1000 * limit)
+        return [path._replace(delay=path.delay / 1000) for path in paths]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -126,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for path in paths:
-        print(f"{path.delay:6.1f} ns  {path.count:5}  {path.begin} to {path.end}")
+        print(path)
     return 0
 
 

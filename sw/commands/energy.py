@@ -26,6 +26,7 @@ from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
 from sw.opening import open_model
+from sw.progress import watching
 
 
 def command(
@@ -95,7 +96,8 @@ def command(
             print(line, file=screen.file)
         options.write_json(json, {"claims": [vars(line) for line in lines]})
         return
-    run = golden_run(converted, ids, window=size, table=table, crossbar=crossbar)
+    with watching("running the golden model", (converted.config.layers + 1) * count) as report:
+        run = golden_run(converted, ids, window=size, table=table, crossbar=crossbar, report=report)
     activities = run.activities
     dense_bits = 8 if table == "integer" and not crossbar else None
     results = {

@@ -1,4 +1,4 @@
-"""`firstspike plan`: cycles and bytes of a token on a core that need not exist."""
+"""`firstspike plan`: cycles and bytes of a token or a sentence on a core that need not exist."""
 
 from __future__ import annotations
 
@@ -11,18 +11,27 @@ from rich.console import Console
 from rich.progress import Progress
 
 from sw.code_tables import check_table
-from sw.commands import options
+from sw.commands import options, plan_sentence
 from sw.compile.program import compile_program
 from sw.errors import UserError
 from sw.load.fetch import resolve_text
 from sw.load.tokenizer import Tokenizer
-from sw.opening import open_memory, open_model, open_params, open_transport
+from sw.opening import (
+    open_converted_encoder,
+    open_memory,
+    open_model,
+    open_params,
+    open_transport,
+)
 from sw.plan.dense import dense_bytes
 from sw.plan.measure import measure
 from sw.plan.prompt import prompt_cost
 from sw.plan.report import Report
 from sw.plan.sequencer import run_cost
 from sw.plan.trace import trace_tokens
+
+#: Position of the token if none is given.
+POSITION = 32
 
 #: Read again and again where no text is named.
 TEXT = (
@@ -39,9 +48,18 @@ def command(
         str,
         typer.Option("--memory", help="Timing: ideal, dram, or e.g. latency=30,granule=64."),
     ] = "ideal",
-    position: Annotated[int, typer.Option(help="Position of the token, counted from 0.")] = 32,
+    position: Annotated[
+        int | None, typer.Option(help=f"Position of the token, counted from 0; default {POSITION}.")
+    ] = None,
     prompt: Annotated[
         int | None, typer.Option(help="Tokens of a prompt, whose cost is told too.")
+    ] = None,
+    sentence: Annotated[
+        int | None,
+        typer.Option(
+            "--tokens",
+            help="Tokens of an encoder's sentence; those of the text's first line if absent.",
+        ),
     ] = None,
     mhz: Annotated[float, typer.Option(help="Clock of the core.")] = 100.0,
     text: Annotated[
@@ -54,14 +72,35 @@ def command(
     code: options.Code = None,
     json: options.Json = None,
 ) -> None:
-    """Predict what a token costs, from what the golden model does."""
-    if position < 0:
+    """Predict what a token costs, from what the golden model does; of encoders, a sentence."""
+    if position is not None and position < 0:
         raise UserError(f"--position must be 0 or more, not {position}")
     if prompt is not None and prompt < 1:
         raise UserError(f"--prompt must be 1 or more, not {prompt}")
     if not mhz > 0:
         raise UserError(f"--mhz must be above 0, not {mhz:g}")
     timing, params = open_memory(memory), open_params(config, integrator)
+    if encoder := open_converted_encoder(model):
+        for name, given in (("--position", position), ("--prompt", prompt)):
+            if given is not None:
+                raise UserError(f"{name} is not for encoders; name their length with --tokens")
+        plan_sentence.plan_sentence(
+            encoder,
+            params,
+            config=config,
+            memory=memory,
+            mhz=mhz,
+            text=resolve_text(text) if text else TEXT,
+            tokens=sentence if sentence or text else plan_sentence.TOKENS,
+            code=code,
+            measured=measured,
+            json=json,
+        )
+        return
+    if sentence is not None:
+        raise UserError("--tokens is for encoders; leave it out, or name a place with --position")
+    if position is None:
+        position = POSITION
     converted = open_model(model)
     table = check_table(code, converted.table)
     program = compile_program(converted, params, name=config, table=table)

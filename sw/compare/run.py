@@ -20,10 +20,11 @@ from sw.energy.model import COUNTINGS, energy
 from sw.energy.technology import MissingConstantError, Technology, load_technology
 from sw.errors import UserError
 from sw.golden.fake import FakeQuantizers
-from sw.golden.float_model import FloatLlama, Quantizers
+from sw.golden.float_model import FloatLlama, Quantizers, reporting
 from sw.golden.matrix import Matrix
 from sw.golden.perplexity import paired, perplexity_of, token_losses
 from sw.load.checkpoint import Checkpoint
+from sw.progress import watching
 
 #: Rows whose results must be equal bit for bit: who is silent changes no sum.
 MASKED = ("ttfs16", "mttfs")
@@ -106,7 +107,9 @@ class Comparison:
         network = self._network = self._network or FloatLlama.from_checkpoint(self.checkpoint)
         if baseline.quantizers is None:
             network.quantizers = Quantizers()
-            return Measured(losses=token_losses(network, self.tokens, self.window), activities={})
+            return Measured(
+                losses=self._losses(network, baseline.label, self.tokens), activities={}
+            )
         return self._fake(baseline, network)
 
     def _golden(self, baseline: Baseline) -> Measured:
@@ -116,14 +119,16 @@ class Comparison:
         model = self.model
         if baseline.dead_zone:
             model = with_dead_zone(model, str(baseline.table), baseline.dead_zone)
-        run = golden_run(
-            model,
-            self.tokens,
-            window=self.window,
-            table=baseline.table,
-            matrices=self._matrices,
-            digest=baseline.name in MASKED,
-        )
+        with watching(baseline.label, self._passes(len(self.tokens))) as report:
+            run = golden_run(
+                model,
+                self.tokens,
+                window=self.window,
+                table=baseline.table,
+                matrices=self._matrices,
+                digest=baseline.name in MASKED,
+                report=report,
+            )
         self._matrices = run.matrices
         measured = Measured(losses=run.losses, activities=run.activities, digests=run.digests)
         self._codes[code] = measured
@@ -135,12 +140,24 @@ class Comparison:
         if baseline.salient and self._salient is None:
             chooser = Saliency(self.checkpoint, weights)
             network.quantizers = chooser
-            token_losses(network, self._calibration, min(self.window, len(self._calibration)))
+            self._losses(network, "salient channels", self._calibration)
             self._salient = chooser.chosen()
         quantizers = baseline.quantizers(self.checkpoint, weights, salient=self._salient)
         network.quantizers = quantizers
-        losses = token_losses(network, self.tokens, self.window)
+        losses = self._losses(network, baseline.label, self.tokens)
         return Measured(losses=losses, activities=quantizers.activities)
+
+    def _losses(self, network: FloatLlama, label: str, tokens: Tensor) -> Tensor:
+        size = min(self.window, len(tokens))
+        with (
+            watching(label, self._passes(len(tokens) // size * size)) as report,
+            reporting(network, report),
+        ):
+            return token_losses(network, tokens, size)
+
+    def _passes(self, tokens: int) -> int:
+        """Return how many layers so many tokens pass together, the head being one."""
+        return (self.model.config.layers + 1) * tokens
 
     def _stored(self) -> dict[str, Tensor]:
         if self._weights is None:

@@ -13,7 +13,6 @@ from hw.spec.codes import DEFAULT_THRESHOLD, TABLES
 from sw.convert.calibrate import fit
 from sw.convert.container import Quantizer
 from sw.convert.defaults import default_quantizers, ratio, site_of
-from sw.convert.hessians import watched
 from sw.golden.fake import block_scale
 from sw.golden.fake_encoder import FakeEncoderQuantizers, ratio_of
 from sw.golden.float_encoder import (
@@ -24,6 +23,7 @@ from sw.golden.float_encoder import (
     pad,
 )
 from sw.load.checkpoint import EncoderCheckpoint
+from sw.progress import watched
 
 #: Quantizer of every tensor for every table.
 Quantizers = dict[str, dict[str, Quantizer]]

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from torch import Tensor
 
-from sw.convert.hessians import READERS, watched
+from sw.convert.hessians import READERS
 from sw.convert.quantize import (
     output_error,
     quantize_compensated,
@@ -17,6 +17,7 @@ from sw.convert.quantize import (
     quantize_search,
 )
 from sw.load.checkpoint import Checkpoint, EncoderCheckpoint, QuantizedTensor
+from sw.progress import watched
 
 AnyCheckpoint = TypeVar("AnyCheckpoint", Checkpoint, EncoderCheckpoint)
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch import Tensor
 
 from sw.golden.float_encoder import EncoderQuantizers, FloatEncoder, pad
 from sw.golden.float_model import FloatLlama, Quantizers
 from sw.load.checkpoint import Checkpoint, EncoderCheckpoint
+from sw.progress import watched
 
 #: GGUF names of the matrices that read a site, for decoders and for encoders.
 READERS = {
@@ -28,17 +26,6 @@ HELD_OUT = 4
 
 #: Sites behind RMSNorm, where the quantizer sees vectors to which 1/rms is not yet applied.
 _NORMED = ("attn_q", "ffn_gate")
-
-
-_Item = TypeVar("_Item")
-
-
-def watched(items: Sequence[_Item], what: str) -> Iterable[_Item]:
-    """Iterate with progress on a terminal; standard output may hold results, so not there."""
-    console = Console(stderr=True)
-    return track(
-        items, description=what, console=console, transient=True, disable=not console.is_terminal
-    )
 
 
 class _Sums(EncoderQuantizers):

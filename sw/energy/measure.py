@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -48,6 +48,7 @@ def golden_run(
     digest: bool = False,
     crossbar: Crossbar | None = None,
     columns: int = 64,
+    report: Callable[[int], None] = lambda tokens: None,
 ) -> GoldenRun:
     """Read a text in windows of equal length.
 
@@ -69,6 +70,8 @@ def golden_run(
         Arrays that multiply by the weights, instead of digital lanes.
     columns : int
         Columns of an array.
+    report : callable
+        That of the golden model.
     """
     model = fitted(model, crossbar)
     golden = GoldenModel(model, table=table, matrices=matrices)
@@ -78,7 +81,7 @@ def golden_run(
         else ActivityMeter(model, table=golden.table)
     )
     meter.digesting = digest
-    golden.golden, golden.observe = meter, meter.observe
+    golden.golden, golden.observe, golden.report = meter, meter.observe, report
 
     def logits(batch: Tensor) -> Tensor:
         golden.reset_cache()

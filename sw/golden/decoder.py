@@ -63,6 +63,8 @@ class GoldenModel:
         Receives the codes of attention: ``observe(tensor, encoded, first)`` with
         ``layers.N.query`` and ``layers.N.probability``, of all heads and tokens of a call, the
         first of which is at position ``first``.
+    report : callable, optional
+        Called after each layer, and after the head, with the tokens that have passed it.
     position : int
         Tokens in the cache.
 
@@ -88,6 +90,7 @@ class GoldenModel:
         crossbar: Crossbar | None = None,
     ) -> None:
         self.observe: Callable[[str, Encoded, int], None] | None = None
+        self.report: Callable[[int], None] = lambda tokens: None
         self.model, self.config = model, model.config
         self.table = TABLES[check_table(table, model.table)]
         core: dict[str, Any] = {
@@ -177,8 +180,7 @@ class GoldenModel:
         hidden = [self._run(batch) for batch in batches]
         if last_only:
             hidden = [hidden[-1][-1:]]
-        final = "output_norm", "head"
-        return torch.cat([self._normed_matrix(*final, h, LOGIT_FRACTION).int() for h in hidden])
+        return torch.cat([self._head(h) for h in hidden])
 
     def step(self, token: int) -> Tensor:
         """Append one token and return its logits: int32, shape (vocabulary,)."""
@@ -194,8 +196,14 @@ class GoldenModel:
         )
         for layer in range(self.config.layers):
             h = self._layer(layer, h)
+            self.report(len(ids))
         self.position += len(ids)
         return h
+
+    def _head(self, h: Tensor) -> Tensor:
+        logits = self._normed_matrix("output_norm", "head", h, LOGIT_FRACTION).int()
+        self.report(len(h))
+        return logits
 
     def _layer(self, layer: int, h: Tensor) -> Tensor:
         prefix = f"layers.{layer}."

@@ -6,7 +6,9 @@ model is this model with another `Quantizers`. The module's parameters carry GGU
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -235,3 +237,18 @@ class FloatLlama(nn.Module):
         tied = self.config.tied_head
         head = embedding if tied else self.quantizers.weight(self.output.weight, "output.weight")
         return functional.linear(coded, head)
+
+
+@contextlib.contextmanager
+def reporting(model: FloatLlama, report: Callable[[int], None]) -> Iterator[None]:
+    """Call ``report`` after each layer, and after the head, with the tokens that have passed it."""
+
+    def passed(module: nn.Module, inputs: tuple, output: Tensor) -> None:
+        report(output.shape[:-1].numel())
+
+    hooks = [each.register_forward_hook(passed) for each in (*model.blk, model)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

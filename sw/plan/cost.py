@@ -1,9 +1,10 @@
-"""What a token costs."""
+"""What a token or a sentence costs."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Iterable
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -30,7 +31,7 @@ class Kind:
 
 @dataclasses.dataclass(kw_only=True)
 class TokenCost:
-    """Cost of a token.
+    """Cost of a token, or of whatever programs make.
 
     Attributes
     ----------
@@ -44,8 +45,8 @@ class TokenCost:
         Bytes that are read.
     beats, useful_beats : int
         Beats of the bus, and those of them that :class:`sw.plan.reads.Reads` calls useful.
-    silent_share : float
-        Share of the weights' multiplications that silent codes save.
+    products, silent_products : int
+        The weights' multiplications, and those of them that silent codes save.
     """
 
     cycles: int = 0
@@ -54,4 +55,31 @@ class TokenCost:
     octets: int = 0
     beats: int = 0
     useful_beats: int = 0
-    silent_share: float = 0.0
+    products: int = 0
+    silent_products: int = 0
+
+    @property
+    def silent_share(self) -> float:
+        """Share of the weights' multiplications that silent codes save."""
+        return self.silent_products / max(self.products, 1)
+
+    @classmethod
+    def total(cls, costs: Iterable[TokenCost]) -> TokenCost:
+        """Add up what programs cost that run one after the other."""
+        whole = cls()
+        for cost in costs:
+            whole.cycles += cost.cycles
+            whole.octets += cost.octets
+            whole.beats += cost.beats
+            whole.useful_beats += cost.useful_beats
+            whole.products += cost.products
+            whole.silent_products += cost.silent_products
+            for name, cycles in cost.stalls.items():
+                whole.stalls[name] += cycles
+            for name, kind in cost.kinds.items():
+                together = whole.kinds[name]
+                together.count += kind.count
+                together.cycles += kind.cycles
+                together.busy += kind.busy
+                together.octets += kind.octets
+        return whole

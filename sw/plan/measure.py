@@ -1,4 +1,4 @@
-"""The planned token on a simulated core whose caches hold those before."""
+"""The planned token on a simulated core whose caches hold those before; a planned sentence."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from hw.spec.params import CoreParams
+from sw.compile.encoder_program import EncoderProgram
 from sw.compile.program import DeviceProgram
 from sw.convert.container import ConvertedModel
+from sw.driver.encoder import EncoderDevice
 from sw.driver.token import TokenDevice
 from sw.driver.transport import Transport
 from sw.plan.caches import fill_caches
 
 
 class Measured(NamedTuple):
-    """Cycles of a token, and beats that its memory gave."""
+    """Cycles of a token or a sentence, and beats that the memory gave for it."""
 
     cycles: int
     beats: int
@@ -60,4 +62,19 @@ def measure(
     device.length = len(before)
     loaded = beats()
     device.step(token, len(before))
+    return Measured(device.cycles, beats() - loaded)
+
+
+def measure_sentence(
+    transport: Transport,
+    program: EncoderProgram,
+    params: CoreParams,
+    tokens: Sequence[int],
+    *,
+    beats: Callable[[], int],
+) -> Measured:
+    """Let a core encode a sentence; arguments as of :func:`measure`."""
+    device = EncoderDevice(transport, params, program)
+    loaded = beats()
+    device.encode(tokens)
     return Measured(device.cycles, beats() - loaded)

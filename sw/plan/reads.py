@@ -21,18 +21,15 @@ class Reads:
     ----------
     useful_beats : int
         Useful beats of the bus.
+    products, silent_products : int
+        Multiplications by weights, and those of them whose code is silent.
     """
 
     def __init__(self, params: CoreParams) -> None:
         self._params = params
         self._caches: set[int] = set()
-        self._weights, self._silent = 0, 0
+        self.products, self.silent_products = 0, 0
         self.useful_beats = 0
-
-    @property
-    def silent_share(self) -> float:
-        """Share of multiplications by weights whose code is silent."""
-        return self._silent / max(self._weights, 1)
 
     def load(self, useful_beats: int) -> None:
         """Add a LOAD."""
@@ -43,8 +40,8 @@ class Reads:
         marked = product.bank.marks.rows
         rows, blocks = sum(marked), len(marked)
         if product.counted:
-            self._weights += product.outputs * product.inputs
-            self._silent += product.outputs * (product.inputs - rows)
+            self.products += product.outputs * product.inputs
+            self.silent_products += product.outputs * (product.inputs - rows)
         elif product.address in self._caches:
             return
         else:

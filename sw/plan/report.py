@@ -1,4 +1,4 @@
-"""A token's cost for people, and as JSON."""
+"""A token's cost for people, and as JSON; parts of it that are any cost's."""
 
 from __future__ import annotations
 
@@ -70,30 +70,16 @@ class Report:
 
     def table(self) -> Table:
         """Lines of the kinds of instructions, the most expensive first."""
-        table = Table(title=f"{self.model} on {self.configuration}, memory {self.memory}")
-        table.add_column("instruction")
-        for column in ("count", "cycles", "share", "busy", "bytes read"):
-            table.add_column(column, justify="right")
-        cost = self.cost
-        for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
-            share = f"{kind.cycles / cost.cycles:.1%}"
-            count = str(kind.count) if kind.count else ""
-            busy = f"{kind.busy:,}" if kind.count else ""
-            table.add_row(name, count, f"{kind.cycles:,}", share, busy, f"{kind.octets:,}")
-        table.add_section()
-        table.add_row("token", "", f"{cost.cycles:,}", "100.0%", "", f"{cost.octets:,}")
-        return table
+        title = f"{self.model} on {self.configuration}, memory {self.memory}"
+        return cost_table(self.cost, title=title, product="token")
 
     def lines(self) -> list[str]:
         """Sentences below the table."""
         cost, dense = self.cost, self.dense
-        stalls = ", ".join(f"{cycles:,} for {name}" for name, cycles in cost.stalls.items())
         lines = [
             f"position {self.position}: {self.tokens_per_second:.2f} tokens a second at "
             f"{self.mhz:g} MHz",
-            f"lanes wait in matrices of weights: {stalls} (cycles)",
-            f"{cost.beats / cost.cycles:.2%} of the cycles move a beat, "
-            f"{cost.useful_beats / cost.cycles:.2%} a useful one",
+            *cost_lines(cost),
             f"{cost.silent_share:.1%} of the multiplications by weights are silent; codes without "
             f"them, scales, keys and values are {self.bound:,.0f} bytes with {ALLOWANCE:.0%} more, "
             f"of which this token reads {cost.octets / self.bound:.1%}",
@@ -127,23 +113,9 @@ class Report:
             "memory": self.memory,
             "position": self.position,
             "mhz": self.mhz,
-            "cycles": cost.cycles,
+            **cost_content(cost),
             "tokens_per_second": self.tokens_per_second,
-            "bytes": cost.octets,
-            "beats": cost.beats,
-            "useful_beats": cost.useful_beats,
-            "silent_share": cost.silent_share,
             "bound_bytes": self.bound,
-            "stalls": dict(cost.stalls),
-            "instructions": {
-                name: {
-                    "count": kind.count,
-                    "cycles": kind.cycles,
-                    "busy": kind.busy,
-                    "bytes": kind.octets,
-                }
-                for name, kind in cost.kinds.items()
-            },
             "measured": self.measured._asdict() if self.measured else None,
             "dense_bytes": self.dense._asdict(),
             "dense_cycles": self.dense_cycles,
@@ -155,3 +127,50 @@ class Report:
             return None
         content = dataclasses.asdict(self.prompt)
         return content | {"bytes": content.pop("octets")}
+
+
+def cost_table(cost: TokenCost, *, title: str, product: str) -> Table:
+    """Kinds of instructions, the most expensive first, and all of them, which make ``product``."""
+    table = Table(title=title)
+    table.add_column("instruction")
+    for column in ("count", "cycles", "share", "busy", "bytes read"):
+        table.add_column(column, justify="right")
+    for name, kind in sorted(cost.kinds.items(), key=lambda item: -item[1].cycles):
+        share = f"{kind.cycles / cost.cycles:.1%}"
+        count = str(kind.count) if kind.count else ""
+        busy = f"{kind.busy:,}" if kind.count else ""
+        table.add_row(name, count, f"{kind.cycles:,}", share, busy, f"{kind.octets:,}")
+    table.add_section()
+    table.add_row(product, "", f"{cost.cycles:,}", "100.0%", "", f"{cost.octets:,}")
+    return table
+
+
+def cost_lines(cost: TokenCost) -> list[str]:
+    """Sentences about what lanes and bus do."""
+    stalls = ", ".join(f"{cycles:,} for {name}" for name, cycles in cost.stalls.items())
+    return [
+        f"lanes wait in matrices of weights: {stalls} (cycles)",
+        f"{cost.beats / cost.cycles:.2%} of the cycles move a beat, "
+        f"{cost.useful_beats / cost.cycles:.2%} a useful one",
+    ]
+
+
+def cost_content(cost: TokenCost) -> dict[str, Any]:
+    """Return what JSON holds of a cost."""
+    return {
+        "cycles": cost.cycles,
+        "bytes": cost.octets,
+        "beats": cost.beats,
+        "useful_beats": cost.useful_beats,
+        "silent_share": cost.silent_share,
+        "stalls": dict(cost.stalls),
+        "instructions": {
+            name: {
+                "count": kind.count,
+                "cycles": kind.cycles,
+                "busy": kind.busy,
+                "bytes": kind.octets,
+            }
+            for name, kind in cost.kinds.items()
+        },
+    }

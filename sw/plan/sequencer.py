@@ -124,7 +124,8 @@ class Sequencer:
         cost.kinds[SEQUENCER].octets = self._fetch.beats * self._octets
         cost.beats, cost.octets = self._bus.beats, self._bus.beats * self._octets
         cost.useful_beats = self._reads.useful_beats
-        cost.silent_share = self._reads.silent_share
+        cost.products = self._reads.products
+        cost.silent_products = self._reads.silent_products
         return cost
 
     def _index(self, i: Instruction) -> int:

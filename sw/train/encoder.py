@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from sw.golden.float_encoder import FloatEncoder, pad
+from sw.progress import watched
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,11 +191,21 @@ def _loss(model, examples: list[Labelled], teacher: Teacher | None, rows: list[i
 
 
 @torch.no_grad()
-def logits_of(model: FloatEncoder, sentences: Sequence[list[int]], batch: int = 64) -> Tensor:
-    """Logits of sentences in their order, shape (sentences, labels)."""
+def logits_of(
+    model: FloatEncoder,
+    sentences: Sequence[list[int]],
+    batch: int = 64,
+    *,
+    what: str | None = None,
+) -> Tensor:
+    """Logits of sentences in their order, shape (sentences, labels).
+
+    Progress is shown under the name ``what``, if there is one.
+    """
     by_length = sorted(range(len(sentences)), key=lambda i: len(sentences[i]))
     logits = torch.empty(len(sentences), model.config.labels)
-    for start in range(0, len(by_length), batch):
+    starts = range(0, len(by_length), batch)
+    for start in watched(starts, what) if what else starts:
         rows = by_length[start : start + batch]
         logits[rows] = model(*pad([sentences[row] for row in rows]))
     return logits

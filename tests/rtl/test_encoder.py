@@ -113,3 +113,14 @@ def test_commands(monkeypatch, capsys, tmp_path):
         records[vector] = json.loads(printed.out)
     for name in ("spikes", "silent", "integer_events", "steps", "window_steps"):
         assert records["device"]["totals"][name] == records["host"]["totals"][name] > 0
+    arguments = ["plan", "small.safetensors", "--config", CONFIG, "--memory", "dram"]
+    arguments += ["--tokens", "11", "--measure", "--json", "-"]
+    monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    printed = capsys.readouterr()
+    assert stop.value.code == 0, printed.err
+    plan = json.loads(printed.out)
+    assert plan["cycles"] == pytest.approx(plan["measured"]["cycles"], rel=0.01)
+    assert plan["beats"] == plan["measured"]["beats"] > 0
+    assert "simulated: " in printed.err

@@ -62,6 +62,15 @@ BAD = {
         "a board makes whole tokens from its own memory; leave --vector and --stream out, and",
     ),
     "board of products, simulated": (["board-sim", "--config", "mac8"], "runs no tokens by itself"),
+    "board with too little memory, simulated": (
+        ["board-sim", "--config", "mac16-token"],
+        "block RAMs of the 208 of ulx3s-85f; the nearest that fits is ulx3s",
+    ),
+    "board with too few cells, simulated": (
+        ["board-sim", "--config", "ulx3s", "--board", "ulx3s-45f"],
+        "and no other fits; choose another board: ulx3s-85f or ecpix5-85f",
+    ),
+    "board of no configuration": (["board-sim", "--config", "ulx"], "must be one of mac8,"),
     "board of no name": (["board-sim", "--board", "de1"], "no board 'de1' to simulate; choose one"),
     "board of a vendor": (["board-sim", "--board", "arty-a7-100t"], "'arty-a7-100t' to simulate"),
     "too much damage": (["board-sim", "--damage", "2"], "must be a share from 0 to 1, not 2"),
@@ -90,6 +99,7 @@ BAD = {
     "position and context": (["plan", "--position", "9999"], "--position must be 0..255, as"),
     "prompt": (["plan", "--prompt", "0"], "--prompt must be 1 or more, not 0"),
     "prompt and context": (["plan", "--prompt", "9999"], "--prompt must be 1..256, as"),
+    "sentence of a decoder": (["plan", "--tokens", "9"], "--tokens is for encoders; leave it out"),
     "clock": (["plan", "--mhz", "0"], "--mhz must be above 0, not 0"),
     "memory timing": (["plan", "--memory", "slow"], "a memory is ideal, dram or name=number"),
     "no vector memory": (["plan", "--config", "mac8"], "configuration mac8 has no vector memory"),

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import statistics
 
 import pytest
 import torch
 from rich.console import Console
+from torch.nn import functional
 
 from sw.commands.convert_encoder import convert_task_model
+from sw.convert.container import read_quantizers
 from sw.evaluate_task import evaluate_task
+from sw.golden.fake_encoder import FakeEncoderQuantizers
+from sw.golden.float_encoder import SITE_MATRICES, EncoderQuantizers, FloatEncoder, pad
 from sw.load.polarity import Sentence
 from sw.opening import open_encoder
+from sw.train import polarity
 from sw.train.encoder import Labelled, Phase, accuracy, logits_of, order, teach, train
 from sw.train.polarity import Plan, save_trained, tokenize, train_polarity, with_head
 from tests.unit.encoders import encoder_checkpoint
@@ -113,21 +120,93 @@ def test_a_trained_model_is_taken_further_with_a_dead_zone(trained, tmp_path):
     assert notes["quantizers"]["layers.0.ffn_down"]["companded"][1] == 4
 
 
-def test_a_fit_without_gradients_keeps_the_task(trained, tmp_path):
+@torch.no_grad()
+def vectors(model, quantizers, tokens, mask) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """What stands at each site of a model, before and after it is coded."""
+    seen, code = {}, quantizers.linear_input
+
+    def keep(x, site):
+        seen[site] = x, code(x, site)
+        return seen[site][1]
+
+    quantizers.linear_input, model.quantizers = keep, quantizers
+    model.encode(tokens, mask)
+    quantizers.linear_input, model.quantizers = code, EncoderQuantizers()
+    return seen
+
+
+@torch.no_grad()
+def reconstruction(student, teacher, quantizers, ids) -> dict[str, float]:
+    """Square error of each matrix, codes and rounding in place, over that of the teacher's own.
+
+    Matrices whose outputs are added to the vectors have to make up for these, too.
+    """
+    tokens, mask = pad(ids)
+    has = vectors(student, quantizers, tokens, mask)
+    wants = vectors(teacher, EncoderQuantizers(), tokens, mask)
+    added = {"attn_output": "attn_q", "ffn_down": "ffn_gate"}
+    ratios = {}
+    for layer, site in itertools.product(range(student.config.layers), SITE_MATRICES):
+        place = f"layers.{layer}.{site}"
+        for name in SITE_MATRICES[site]:
+            fitted, own = (getattr(model.blk[layer], name) for model in (student, teacher))
+            y = own(wants[place][1])
+            if site in added:
+                residual = f"layers.{layer}.{added[site]}"
+                y = y + wants[residual][0] - has[residual][0]
+            errors = []
+            for linear in (fitted, own):
+                weight = quantizers.weight(linear.weight, f"blk.{layer}.{name}.weight")
+                out = functional.linear(has[place][1], weight, linear.bias)
+                errors.append(float((out - y)[mask].square().mean()))
+            ratios[f"{layer}.{name}"] = errors[0] / errors[1]
+    return ratios
+
+
+@pytest.fixture(scope="module")
+def fits(trained, tmp_path_factory):
+    """A fit, and what becomes of the same model with the same silence if the fit is left out.
+
+    Of each: the notes, the errors of its matrices, and the square distance of the logits from those
+    of the float model on other sentences.
+    """
     checkpoint, model, _ = trained
-    path = tmp_path / "trained.safetensors"
+    path = tmp_path_factory.mktemp("fit") / "trained.safetensors"
     save_trained(path, model, checkpoint, {"task": "polarity"})
     source = open_encoder(str(path))
-    fitted = {}
-    for fit in (0, 256):
-        plan = Plan(seed=2, aware_epochs=0.0 if fit else 0.01, silence=0.6, fit=fit)
-        made, notes = train_polarity(source, SPLITS, plan, console=QUIET)
-        fitted[fit] = notes["validation"]["fake"]
-        assert notes["fit"] == fit
-    assert fitted[256] > 0.9 and fitted[256] >= fitted[0]
-    thresholds = {t: q["companded"][1] for t, q in notes["quantizers"].items()}
-    assert thresholds["layers.0.ffn_down"] > thresholds["layers.0.attn_q"] > 4
-    assert not torch.equal(made.blk[0].ffn_up.weight, model.blk[0].ffn_up.weight)
+    teacher = FloatEncoder.from_checkpoint(source)
+    read, other = ([e.ids for e in tokenize(source, split)] for split in SPLITS.values())
+    plan = Plan(seed=2, aware_epochs=0.0, silence=0.6, fit=256)
+    found = {}
+    for name, fit in (("fitted", polarity.reconstruct), ("skipped", lambda *_, **__: [])):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(polarity, "reconstruct", fit)
+            made, notes = train_polarity(source, SPLITS, plan, console=QUIET)
+        quantizers = FakeEncoderQuantizers(read_quantizers(notes["quantizers"]))
+        ratios = reconstruction(made, teacher, quantizers, read)
+        made.quantizers = quantizers
+        away = float((logits_of(made, other) - logits_of(teacher, other)).square().mean())
+        found[name] = notes, ratios, away
+    return found
+
+
+def test_a_fit_without_gradients_keeps_the_task(fits):
+    """Every matrix comes nearer to the float model than by rounding alone, and so do answers."""
+    (notes, ratios, away), (unfitted, _, lost) = fits["fitted"], fits["skipped"]
+    assert len(ratios) == 12 and max(ratios.values()) < 1, ratios
+    assert statistics.median(ratios.values()) < 0.6, ratios
+    assert away < 0.4 * lost
+    accuracy = notes["validation"]["fake"]
+    assert accuracy > 0.9 and accuracy >= unfitted["validation"]["fake"]
+    assert notes["fit"] == 256 and notes["quantizers"] == unfitted["quantizers"]
+    thresholds = [tables["companded"][1] for tables in notes["quantizers"].values()]
+    assert sum(threshold > 4 for threshold in thresholds) >= 6  # of eight inputs of matrices
+
+
+def test_a_fit_that_is_left_out_is_seen(fits):
+    """What the test before measures is the fit, not the silence."""
+    _, ratios, _ = fits["skipped"]
+    assert set(ratios.values()) == {1.0}
 
 
 def test_a_teacher_takes_half_of_the_loss():
