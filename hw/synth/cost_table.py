@@ -53,8 +53,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.714,
-    "vector width": 1.207,
-    "encoder": 1.879,
-    "memories": 1.034,
+    "one": 1.614,
+    "vector width": 1.279,
+    "encoder": 2.023,
+    "memories": 1.026,
 }
