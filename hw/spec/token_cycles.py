@@ -31,7 +31,7 @@ def feed_cycles(opcode: Opcode, count: int, width: int) -> int:
 
 def softmax_cycles(count: int, width: int) -> int:
     """Cycles of SOFTMAX: three times by beats of ``width`` scores."""
-    return 3 * ceil(count / width) + 59 + 2 * int(log2(width))
+    return 3 * ceil(count / width) + 61 + 2 * int(log2(width))
 
 
 def layer_norm_cycles(count: int, width: int) -> int:

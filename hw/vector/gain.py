@@ -20,7 +20,7 @@ _QUOTIENT_BITS = GAIN_BITS + 1
 _DIVISOR_BITS = NORMALIZED_BITS + LARGEST_CODE.bit_length()
 
 #: Cycles from a row's sum to its gain: top of the sum, divisor, quotient, product, rounding.
-LATENCY = ceil_log2(SUM_BITS) + 1 + (_QUOTIENT_BITS + 1) + 2
+LATENCY = ceil_log2(SUM_BITS) + 1 + (_QUOTIENT_BITS + 1) + 3
 
 
 def model(total: int, mantissa: int) -> tuple[int, int]:
@@ -84,10 +84,12 @@ class Gain(wiring.Component):
         )
         found, quotient = normalizer.normalized, divider.quotient
         top = found.p.value[-NORMALIZED_BITS:]
-        busy, divides, multiplied = Signal(), Signal(), Signal()
+        busy, divides, divided, multiplied = Signal(), Signal(), Signal(), Signal()
         mantissa = Signal(NORMALIZED_BITS)
         divisor = Signal(_DIVISOR_BITS)
-        product = Signal(GAIN_BITS + NORMALIZED_BITS)
+        # Plain registers, which a multiplier can take in, as it lies far from the divider.
+        factors = [Signal(NORMALIZED_BITS, reset_less=True), Signal(GAIN_BITS, reset_less=True)]
+        product = Signal(GAIN_BITS + NORMALIZED_BITS, reset_less=True)
         reciprocal = Mux(quotient.payload[-1], GAIN_MAX, quotient.payload[:-1])
         m.d.comb += [
             self.sums.ready.eq(~busy),
@@ -101,8 +103,11 @@ class Gain(wiring.Component):
         m.d.sync += [
             divisor.eq((top << LARGEST_CODE.bit_length()) - top),
             divides.eq(found.valid),
-            product.eq(reciprocal * mantissa),
-            multiplied.eq(quotient.valid),
+            factors[0].eq(mantissa),
+            factors[1].eq(reciprocal),
+            divided.eq(quotient.valid),
+            product.eq(factors[1] * factors[0]),
+            multiplied.eq(divided),
         ]
         with m.If(self.sums.valid & ~busy):
             m.d.sync += [busy.eq(1), mantissa.eq(self.sums.p.mantissa)]

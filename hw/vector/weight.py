@@ -26,7 +26,7 @@ WEIGHT_BITS = PROBABILITY_BITS + MANTISSA_BITS
 _FARTHEST = 31
 
 #: Cycles from a beat of probabilities to its weights.
-LATENCY = 3
+LATENCY = 4
 
 
 def model(
@@ -109,33 +109,42 @@ class Weight(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Product and distance; register; shift; maximum."""
+        """Register, beside it the distance; product; register; shift; maximum."""
         m = Module()
         tags = delay(m, self.probabilities, LATENCY)
         send(m, tags[-1], self.weights)
         weights, terms = plain_register(m, self.weights.p.elements), []
         for i in range(self.width):
-            element = self.probabilities.p.elements[i]
-            # A multiplier is far from the logic behind it, hence two registers.
-            product, held = (
-                Signal(WEIGHT_BITS, name=f"{name}_{i}", reset_less=True)
-                for name in ("product", "held")
+            element, weight = self.probabilities.p.elements[i], weights[i]
+            # A multiplier is far from the logic before and behind it, hence its own registers.
+            probability, mantissa, product, held = (
+                Signal(width, name=f"{name}_{i}", reset_less=True)
+                for name, width in (
+                    ("probability", PROBABILITY_BITS),
+                    ("mantissa", MANTISSA_BITS),
+                    ("product", WEIGHT_BITS),
+                    ("held", WEIGHT_BITS),
+                )
             )
             difference = Signal(EXPONENT_BITS, name=f"difference_{i}")
             # 31 leaves nothing of a product, as of one that does not count.
-            distance, amount = (
-                Signal(range(_FARTHEST + 1), name=f"{name}_{i}", reset_less=True)
-                for name in ("distance", "amount")
-            )
             near = (tags[0].count > i) & (difference <= _FARTHEST)
-            weight = weights[i]
+            distances = [
+                Signal(range(_FARTHEST + 1), name=f"distance_{i}_{stage}", reset_less=True)
+                for stage in range(LATENCY - 1)
+            ]
             m.d.comb += difference.eq(self.largest_exponent - element.exponent)
             m.d.sync += [
-                product.eq(element.probability * element.mantissa),
-                distance.eq(Mux(near, difference, _FARTHEST)),
+                probability.eq(element.probability),
+                mantissa.eq(element.mantissa),
+                distances[0].eq(Mux(near, difference, _FARTHEST)),
+                product.eq(probability * mantissa),
                 held.eq(product),
-                amount.eq(distance),
-                weight.eq(held >> amount),
+                *(
+                    after.eq(before)
+                    for before, after in zip(distances, distances[1:], strict=False)
+                ),
+                weight.eq(held >> distances[-1]),
             ]
             terms.append(weight)
 
