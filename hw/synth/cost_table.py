@@ -29,17 +29,16 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3132.378,
-    "mac lanes": 134.756,
-    "spike": 960.919,
-    "spike lanes": 172.039,
-    "external": 709.359,
-    "sub tiles": 173.217,
-    "token": 8812.177,
-    "vector width": 2427.888,
-    "encoder": 69.176,
-    "encoder width": 1395.184,
-    "choices": 0.806,
+    "one": 3128.639,
+    "mac lanes": 134.995,
+    "spike": 970.067,
+    "spike lanes": 172.204,
+    "external": 696.581,
+    "sub tiles": 177.009,
+    "token": 8927.025,
+    "vector width": 2393.287,
+    "encoder width": 1422.171,
+    "choices": 0.804,
 }
 
 DSP = {
@@ -53,8 +52,8 @@ DSP = {
 }
 
 BRAM = {
-    "one": 1.614,
-    "vector width": 1.279,
-    "encoder": 2.023,
-    "memories": 1.026,
+    "one": 1.574,
+    "vector width": 1.313,
+    "encoder": 1.852,
+    "memories": 1.028,
 }
