@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
 from sw.convert.container import write_whole
 from sw.load.fetch import cache_folder
 from tools.commands import ROOT, make_missing
@@ -107,6 +105,8 @@ def page(found: dict[str, dict[str, Row]]) -> str:
 
 def plot(found: dict[str, dict[str, Row]], path: Path) -> None:
     """Draw perplexity over float against silence, one line a text, with standard errors."""
+    import matplotlib
+
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "firstspike"
     from matplotlib import pyplot

@@ -31,6 +31,7 @@ def test_a_row_for_every_plan_that_read_both_texts(folder):
 
 
 def test_the_plot_is_the_same_every_time(folder, tmp_path):
+    pytest.importorskip("matplotlib")  # of the extra for studies
     found = frontier.measured(folder)
     drawn = []
     for name in ("one.svg", "other.svg"):
