@@ -75,8 +75,8 @@ def page(found: dict[str, dict[str, Row]]) -> str:
         f"SmolLM2-135M, the whole pipeline in integers (golden model), on {TOKENS:,} tokens of a "
         "novel (*Persuasion*) and of newspaper",
         "editorials; plans were made on *Emma*. Perplexity over float, with the standard error of "
-        "the",
-        "paired difference of log-losses.",
+        "that ratio,",
+        "from the paired difference of log-losses.",
         "Shares are of the elements of all linear inputs, on the novel; bytes are what a token "
         "reads of the weights.",
         "",

@@ -1,7 +1,6 @@
 """The command line: what a user can get wrong is one sentence and exit code 2."""
 
 import json
-import sys
 
 import numpy as np
 import pytest
@@ -12,20 +11,6 @@ from sw.convert.convert import convert
 from sw.convert.regroup import regroup
 from sw.load.gguf import load_gguf
 from sw.models import bundled_model
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """Run the command line in this process; return exit code, output and errors."""
-
-    def call(*arguments: str):
-        monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import sys
 
 import pytest
 
-from sw import cli
 from sw.load.hf_save import save_encoder
 from tests.unit.encoders import SMALL, encoder_checkpoint, write_bert
 
@@ -16,8 +14,8 @@ WORDS = ("good", "bad", "film", "plot", "not badly")
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    """Run the command line in a folder with a task's text; return exit code, output, errors."""
+def run(run, monkeypatch, tmp_path):
+    """Run it in a folder with a task's text; return exit code, output, errors."""
     lines = [
         f"{i}\t{(-1.0) ** i}\tthe {WORDS[i % 5]} is {WORDS[i % 3]}, number {i}." for i in range(200)
     ]
@@ -27,14 +25,7 @@ def run(monkeypatch, capsys, tmp_path):
     monkeypatch.setenv("FIRSTSPIKE_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments: str):
-        monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
-
-    return call
+    return run
 
 
 def evaluate(run, *arguments: str) -> dict:

@@ -1,14 +1,12 @@
 """The cost of a sentence, and the command that tells it."""
 
 import json
-import sys
 
 import pytest
 
 from hw.spec.configs import CONFIGS
 from hw.spec.params import CoreParams
 from sim.memory import MemoryModel
-from sw import cli
 from sw.commands.plan_sentence import sentence_of
 from sw.compile.encoder_program import EncoderProgram
 from sw.convert.convert_encoder import convert_encoder
@@ -25,18 +23,13 @@ def model():
 
 
 @pytest.fixture
-def plan(model, monkeypatch, capsys, tmp_path):
+def plan(model, run, monkeypatch, tmp_path):
     """Run `firstspike plan` for the model; return exit code, output, errors."""
     model.save(tmp_path / "small.safetensors")
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str):
-        arguments = ("plan", "small.safetensors", "--config", CONFIG, *arguments)
-        monkeypatch.setattr(sys, "argv", ["firstspike", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            cli.main()
-        captured = capsys.readouterr()
-        return stop.value.code, captured.out, captured.err
+        return run("plan", "small.safetensors", "--config", CONFIG, *arguments)
 
     return call
 

@@ -94,6 +94,19 @@ async def replay(ctx, dut, *, cycles, rng=None):
     return taken
 
 
+async def collect(ctx, dut, *, cycles):
+    """Return what is offered within the cycles, all of it taken, in the form of a replay's."""
+    taken = []
+    ctx.set(dut.events.ready, 1)
+    for cycle in range(cycles):
+        if ctx.get(dut.events.valid):
+            payload = ctx.get(dut.events.payload)
+            fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
+            taken.append((cycle, fields))
+        await ctx.tick()
+    return taken
+
+
 def meaning(taken):
     event = {"row", "code", "coarse", "negative", "level"}
     return [
@@ -223,14 +236,7 @@ def test_stores_beside_a_replay(simulate, integrator):
         ctx.set(dut.replay, 0)
         await write(ctx, dut, vectors[0], complete=1)
         ctx.set(dut.replay, 0)
-        taken = []
-        ctx.set(dut.events.ready, 1)
-        for _ in range(200):
-            if ctx.get(dut.events.valid):
-                payload = ctx.get(dut.events.payload)
-                fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
-                taken.append((0, fields))
-            await ctx.tick()
+        taken = await collect(ctx, dut, cycles=200)
         assert meaning(taken) == 2 * interleaved(vectors[1:], 1)
         # The vector that is being stored may be replayed as well, as far as it is there.
         ctx.set(dut.first, 0)
@@ -242,13 +248,37 @@ def test_stores_beside_a_replay(simulate, integrator):
         ctx.set(dut.complete, 1)
         await ctx.tick().repeat(2)
         ctx.set(dut.complete, 0)
-        for _ in range(100):
-            if ctx.get(dut.events.valid):
-                payload = ctx.get(dut.events.payload)
-                fields = {name: int(getattr(payload, name)) for name in payload.shape().members}
-                taken.append((0, fields))
-            await ctx.tick()
+        taken += await collect(ctx, dut, cycles=100)
         assert meaning(taken) == list(items(vectors[0]))
+
+    simulate(dut, bench)
+
+
+@BOTH
+@pytest.mark.parametrize("events", [0, 1, 2])
+def test_the_last_of_a_batch_is_awaited(simulate, integrator, events):
+    """A block of the vector that is being stored is not offered early, however short the others."""
+    dut = EventMemory(CoreParams(PARAMS[integrator].config.replace(memory="axi", batch=2)))
+
+    async def bench(ctx):
+        rng = random.Random(events)
+        vectors = [vector(rng, [events] * 3, integrator) for _ in range(2)]
+        for number, complete in ((0, 3), (1, 1)):
+            ctx.set(dut.vector, number)
+            await ctx.tick()
+            await write(ctx, dut, vectors[number], complete=complete)
+        ctx.set(dut.final, 1)
+        await ctx.tick().repeat(3)
+        expected = interleaved(vectors, 1)
+        each = len(expected) // 6
+        taken = await replay(ctx, dut, cycles=100)
+        assert meaning(taken) == expected[: 3 * each]
+        for blocks in (5, 6):
+            ctx.set(dut.complete, 1)
+            await ctx.tick()
+            ctx.set(dut.complete, 0)
+            taken += await collect(ctx, dut, cycles=30)
+            assert meaning(taken) == expected[: blocks * each]
 
     simulate(dut, bench)
 
