@@ -81,7 +81,9 @@ class RegisterFile(wiring.Component):
             port = getattr(self, window.name)
             m.d.comb += [port.address.eq(address), port.write_data.eq(self.bus.write_data)]
             reads = self.bus.read & (self.bus.read_address == window.address >> 2)
-            with m.If(port.write | (reads & port.readable)):
+            written = Signal(name=f"{window.name}_written")  # no access follows a write so soon
+            m.d.sync += written.eq(port.write)
+            with m.If(written | (reads & port.readable)):
                 m.d.sync += address.eq(address + 1)
         return m
 
@@ -114,7 +116,7 @@ class RegisterFile(wiring.Component):
 
     def _read(self, m):
         bus = self.bus
-        allowed, value = Signal(), Const(0, WORD)
+        allowed = Signal()
         with m.Switch(bus.read_address):
             for register in self._registers:
                 with m.Case(register.address >> 2):
@@ -123,25 +125,32 @@ class RegisterFile(wiring.Component):
                     else:
                         m.d.comb += allowed.eq(register.access is not Access.PULSE)
 
-        asked = Cat(allowed, bus.read_address)
+        asked = [Cat(allowed, bus.read_address)]
         for stage in range(WINDOW_LATENCY - 1):
-            later = Signal(len(asked), name=f"asked_{stage + 1}")
-            m.d.sync += later.eq(asked)
-            asked = later
-        answered = Signal()
+            later = Signal(len(asked[0]), name=f"asked_{stage + 1}")
+            m.d.sync += later.eq(asked[-1])
+            asked.append(later)
+        # All but the windows, which come late, are put together a cycle before.
+        answered, gathered = Signal(), Signal(WORD)
+        early, late = Const(0, WORD), Const(0, WORD)
         for register in self._registers:
             if register.access is Access.PULSE:
                 continue
+            is_window = register.access is Access.WINDOW
             chosen = Signal(name=f"reads_{register.name}")
             m.d.sync += chosen.eq(
-                asked == Cat(Const(1, 1), Const(register.address >> 2, len(bus.read_address)))
+                asked[-1 if is_window else -2]
+                == Cat(Const(1, 1), Const(register.address >> 2, len(bus.read_address)))
             )
             known = self._constants.get(register.name)
             port = getattr(self, register.name) if known is None else Const(known, WORD)
-            source = port.read_data if register.access is Access.WINDOW else port
-            value |= Value.cast(source) & chosen.replicate(WORD)
+            if is_window:
+                late |= port.read_data & chosen.replicate(WORD)
+            else:
+                early |= Value.cast(port) & chosen.replicate(WORD)
         m.d.sync += [
-            answered.eq(asked[0]),
-            bus.answer.value.eq(value),
+            answered.eq(asked[-1][0]),
+            gathered.eq(early),
+            bus.answer.value.eq(gathered | late),
             bus.answer.refused.eq(~answered),
         ]

@@ -69,7 +69,10 @@ class BlockScale(wiring.Component):
         m.submodules.peak = peak = Normalizer(PRODUCT_BITS)
         half = TOTAL_BITS // 2
         total, largest, arrived = self.sums.p.total, Signal.like(self.sums.p.largest), Signal()
-        low, high = Signal(half + len(self.constant)), Signal(half + len(self.constant))
+        low, high = (
+            Signal(half + len(self.constant), name=name, reset_less=True)
+            for name in ("low", "high")
+        )
         m.d.sync += [
             low.eq(total[:half] * self.constant),
             high.eq(total[half:] * self.constant),

@@ -135,12 +135,17 @@ class EventMemory(wiring.Component):
         width = len(event.data[faulty])
         flip = Signal(width)
         hit, following = Signal(), Signal.like(fired)
+        # Block RAMs are far from what fires; a block is complete later than this.
+        written = Signal.like(event.data, reset_less=True)
+        m.d.comb += event.data.eq(written)
+        m.d.sync += [
+            written.eq(self.fired.p),
+            written[faulty].eq(self.fired.p[faulty] ^ Mux(hit, flip, 0)),
+            event.addr.eq(fired),
+            event.en.eq(self.fired.valid),
+        ]
         m.d.comb += [
             flip.eq(Array(1 << bit % width for bit in range(1 << 6))[self.fault.bit]),
-            event.addr.eq(fired),
-            event.data.eq(self.fired.p),
-            event.data[faulty].eq(self.fired.p[faulty] ^ Mux(hit, flip, 0)),
-            event.en.eq(self.fired.valid),
             header.addr.eq(headers),
             header.data.eq(self.header.p),
             header.en.eq(self.header.valid),
@@ -162,8 +167,8 @@ class EventMemory(wiring.Component):
         origin, start, place = (
             Signal.like(event.addr, name=name) for name in ("origin", "start", "place")
         )
+        m.d.sync += event.addr.eq(place)
         m.d.comb += [
-            event.addr.eq(place),
             header.addr.eq(Cat(self.vector, headers)),
             header.data.start.eq(start),
         ]

@@ -133,10 +133,12 @@ class OutputBuffer(wiring.Component):
         params = self._params
         outputs = Mux(wide, W8.outputs(params.lanes), W4.outputs(params.lanes))
         width = params.accumulator_width
-        bit = self.fault.bit
         index, mask = Signal(signed(len(self.fault.index) + 1)), Signal(width)
-        bit = Mux(bit >= width, (bit - width)[: len(bit)], bit)
-        m.d.sync += mask.eq(Mux(self.fault.kind == ACCUMULATOR, 1 << bit, 0))
+        bit = Signal.like(self.fault.bit)
+        m.d.sync += [
+            bit.eq(Mux(self.fault.bit >= width, self.fault.bit - width, self.fault.bit)),
+            mask.eq(Mux(self.fault.kind == ACCUMULATOR, 1 << bit, 0)),
+        ]
         with m.If(self.clear):
             m.d.sync += index.eq(self.fault.index)
         with m.Elif(self.valid & self.last):

@@ -155,7 +155,7 @@ class Decode(wiring.Component):
         return product
 
     def _measure(self, m, held, product):
-        """Compare the ends of the operands with the memory's, behind two registers."""
+        """Compare the ends of the operands with the memory's, behind three registers."""
         words = self.params.vector_words
         opcode = held.opcode
         rotates, multiplies = opcode == Opcode.ROTATE, opcode == Opcode.MATVEC
@@ -164,31 +164,44 @@ class Decode(wiring.Component):
             name: Signal(signed(18), name=f"rest_{name}", reset_less=True)
             for name in ("a", "b", "c", "target")
         }
-        second, third = Signal(16), Signal(16)
-        m.d.comb += [second.eq(1), third.eq(0)]
+        first, second, third, written, c = (
+            Signal(16, name=name, reset_less=True)
+            for name in ("first", "second", "third", "written", "c")
+        )
+        m.d.sync += [
+            first.eq(Mux(rotates, 0, held.count)),
+            second.eq(1),
+            third.eq(0),
+            written.eq(Mux(rotates, 1, held.count)),
+            c.eq(Mux(opcode.matches(*WITH_THIRD), held.c, 0)),
+        ]
         with m.Switch(opcode):
             with m.Case(*WITH_SECOND):
-                m.d.comb += second.eq(held.count)
+                m.d.sync += second.eq(held.count)
             with m.Case(Opcode.EMBED):
-                m.d.comb += [second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK)), third.eq(1)]
+                m.d.sync += [second.eq((held.count + BLOCK - 1) >> exact_log2(BLOCK)), third.eq(1)]
             with m.Case(Opcode.ROTATE):
-                m.d.comb += [second.eq(held.inner), third.eq(held.inner)]
+                m.d.sync += [second.eq(held.inner), third.eq(held.inner)]
         if self.params.encoder:
             with m.If(opcode == Opcode.LAYER_NORM):
-                m.d.comb += third.eq(held.count)
+                m.d.sync += third.eq(held.count)
         m.d.sync += [
-            rest["a"].eq(words - held.a - Mux(rotates, 0, held.count)),
+            rest["a"].eq(words - held.a - first),
             rest["b"].eq(words - held.b - second),
-            rest["c"].eq(words - Mux(opcode.matches(*WITH_THIRD), held.c, 0) - third),
-            rest["target"].eq(words - held.target - Mux(rotates, 1, held.count)),
+            rest["c"].eq(words - c - third),
+            rest["target"].eq(words - held.target - written),
         ]
         turns, targets, adds = Signal(), Signal(), Signal()  # as early as the product
         added = multiplies & (held.drain == Drain.RESIDUAL)
         if self.params.encoder:
             added |= opcode == Opcode.SUM
         m.d.sync += [turns.eq(rotates), targets.eq(multiplies), adds.eq(added)]
-        several = Mux(targets, product, 0)
-        more = Mux(turns, product << 1, Mux(adds, product, 0))
+        several = Signal.like(product, name="several", reset_less=True)
+        more = Signal(len(product) + 1, reset_less=True)
+        m.d.sync += [
+            several.eq(Mux(targets, product, 0)),
+            more.eq(Mux(turns, product << 1, Mux(adds, product, 0))),
+        ]
         fits = Signal(4)
         m.d.sync += fits.eq(
             Cat(

@@ -109,7 +109,13 @@ class Loader(wiring.Component):
         m.submodules.come = come = self._forgets(Slice(reader.beats.payload.shape()))
         connect(m, reader.beats, come.source)
         ready = Signal()
-        found, pair, odd = self._take_apart(m, come.target, places, ready)
+        m.submodules.next_place = next_place = self._forgets(Slice(place_layout(params)))
+        m.d.comb += [
+            next_place.source.valid.eq(places.r_rdy),
+            next_place.source.payload.eq(places.r_data),
+            places.r_en.eq(next_place.source.ready),
+        ]
+        found, pair, odd = self._take_apart(m, come.target, next_place.target, ready)
         self._collect(m, found, self._extend(pair, odd), ready)
         return m
 
@@ -118,7 +124,7 @@ class Loader(wiring.Component):
 
     def _take_apart(self, m, beats, places, ready):
         """Find the next number's place in the beat; keep the pair of bytes that it is in."""
-        place = place_layout(self._params)(places.r_data)
+        place = places.payload
         wide = self._wide
         final = self._params.axi_data_width // 8 - 1
         at, following = Signal.like(place.first), Signal.like(place.first)
@@ -127,9 +133,9 @@ class Loader(wiring.Component):
         m.d.comb += [
             at.eq(Mux(begun, following, place.first)),
             ends.eq((at | wide) == Mux(beats.p.last, place.last, final)),
-            taken.eq(beats.valid & (ready | ~found)),
+            taken.eq(beats.valid & places.valid & (ready | ~found)),
             beats.ready.eq(taken & ends),
-            places.r_en.eq(beats.ready & beats.p.last),
+            places.ready.eq(beats.ready & beats.p.last),
         ]
         with m.If(taken):
             m.d.sync += [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -88,20 +88,15 @@ class OutputReader(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Count what is there and what is asked for; keep what comes until it is taken."""
+        """Count what is asked for; keep what comes until it is taken."""
         m = Module()
         kept_bits = output_layout(self.params).size
         m.submodules.kept = kept = SyncFIFOBuffered(width=kept_bits, depth=DEPTH)
-        # Outputs of tiles as the lanes see them: parts of a tile of memory count by themselves.
-        complete, asked = (
-            Signal(range(self.params.max_outputs + 1), name=name) for name in ("complete", "asked")
-        )
         room = Signal(range(DEPTH + 1), init=DEPTH)
-        ask = Signal()
-        place = self._walk(m, ask, asked)
+        ask, is_complete = Signal(), Signal()
+        place = self._walk(m, ask, is_complete)
         m.d.comb += [
-            ask.eq((asked < complete) & place.wanted & (room != 0)),
-            self.address.eq(asked),
+            ask.eq(is_complete & place.wanted & (room != 0)),
             self.outputs.valid.eq(kept.r_rdy),
             self.outputs.payload.eq(kept.r_data),
             kept.r_en.eq(self.outputs.ready),
@@ -124,53 +119,94 @@ class OutputReader(wiring.Component):
             coming.eq(Cat(ask, coming)),
             room.eq(room - ask + taken),
         ]
-        with m.If(self.tile_done):
-            lanes = self.params.lanes
-            m.d.sync += complete.eq(complete + Mux(self.wide, lanes // 2, lanes))
-        with m.If(self.start):
-            m.d.sync += complete.eq(0)
         return m
 
-    def _walk(self, m, ask, asked) -> Signal:
-        """Go from output to output; behind those of a segment that are wanted, to the next one."""
+    def _walk(self, m, ask, is_complete) -> Signal:
+        """Go from output to output; behind those of a segment that are wanted, to the next one.
+
+        What is known of the next output is found with the one before: so much waits for it.
+        """
         several = int(self.params.batch > 1)
         place = Signal(
             data.StructLayout(
                 {"wanted": 1, "ends_segment": several, "ends_tile": several, "last": 1}
             )
         )
+        asked = Signal(range(self.params.max_outputs + 1))
         # What is left of this vector, and was left of each where the tile began.
-        left, tile_left = Signal(16), Signal(16)
+        left, tile_left = Signal(16, name="left"), Signal(16)
         vector, last_vector = (Signal(range(self.params.batch), name=n) for n in ("at", "most"))
         size = exact_log2(self.params.tile_lanes)
         rest_of_tile = Signal(size)
         m.d.sync += rest_of_tile.eq(Mux(self.wide, (1 << size - 1) - 1, (1 << size) - 1))
-        tile_is_read = (~asked[:size] & rest_of_tile) == 0
-        ends, final = Signal(), Signal()
+        wanted, ends, final, is_last = (
+            Signal(name=name) for name in ("wanted", "ends", "final", "is_last")
+        )
         m.d.comb += [
-            ends.eq(tile_is_read | (left == 1)),
-            final.eq(vector == last_vector),
-            place.wanted.eq(left != 0),
+            self.address.eq(asked),
+            place.wanted.eq(wanted),
             place.ends_segment.eq(ends),
             place.ends_tile.eq(ends & final),
-            place.last.eq((left == 1) & final),
+            place.last.eq(is_last & final),
+        ]
+        m.d.sync += [
+            is_last.eq(left == 1),
+            ends.eq(_holds(asked, rest_of_tile) | (left == 1)),
+            final.eq(vector == last_vector),
         ]
         with m.If(ask):
             m.d.sync += [
                 asked.eq((asked | Mux(ends, rest_of_tile, 0)) + 1),
                 left.eq(left - 1),
+                is_last.eq(left == 2),
+                ends.eq(_holds(asked + 1, rest_of_tile) | (left == 2)),
+                final.eq(final),
             ]
+            with m.If(is_last & final):
+                m.d.sync += wanted.eq(0)
             with m.If(ends):
+                m.d.sync += ends.eq((rest_of_tile == 0) | (left == 2))
                 with m.If(final):
-                    m.d.sync += [vector.eq(0), tile_left.eq(left - 1)]
+                    m.d.sync += [vector.eq(0), tile_left.eq(left - 1), final.eq(last_vector == 0)]
                 with m.Else():
-                    m.d.sync += [vector.eq(vector + 1), left.eq(tile_left)]
+                    m.d.sync += [
+                        vector.eq(vector + 1),
+                        final.eq(vector + 1 == last_vector),
+                        left.eq(tile_left),
+                        is_last.eq(tile_left == 1),
+                        ends.eq((rest_of_tile == 0) | (tile_left == 1)),
+                    ]
         with m.If(self.start):
             m.d.sync += [
                 asked.eq(0),
                 left.eq(self.count),
                 tile_left.eq(self.count),
+                wanted.eq(self.count != 0),
                 vector.eq(0),
                 last_vector.eq(self.vectors - 1),
             ]
+        self._complete(m, ask, is_complete, asked, ends)
         return place
+
+    def _complete(self, m, ask, is_complete, asked, ends) -> None:
+        """Count the parts of tiles that are complete, but for those that were asked for."""
+        lanes, per_tile = self.params.lanes, self.params.tile_lanes // self.params.lanes
+        parts = 2 * -(-self.params.max_outputs // lanes)
+        ahead = Signal(range(-per_tile, parts + 1))
+        part, bits = exact_log2(lanes), exact_log2(per_tile)
+        rest_of_part = Signal(part)
+        m.d.sync += rest_of_part.eq(Mux(self.wide, lanes // 2 - 1, lanes - 1))
+        in_tile = Mux(self.wide, asked[part - 1 :][:bits], asked[part:][:bits])
+        with_it = ahead - Mux(ends, per_tile - in_tile, _holds(asked, rest_of_part))
+        without, with_it = ahead + self.tile_done, with_it + self.tile_done
+        m.d.sync += [
+            ahead.eq(Mux(ask, with_it, without)),
+            is_complete.eq(Mux(ask, with_it > 0, without > 0)),
+        ]
+        with m.If(self.start):
+            m.d.sync += [ahead.eq(0), is_complete.eq(0)]
+
+
+def _holds(number, bits) -> Value:
+    """Return whether a number has all of these bits."""
+    return (~number[: len(bits)] & bits) == 0

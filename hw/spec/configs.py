@@ -27,6 +27,8 @@ def _token(*, lanes: int, **changes) -> CoreConfig:
 
 _TOKEN = _token(lanes=32, tile_lanes=64, batch=8, vector_words=16384)
 
+_HALF_TOKEN = _TOKEN.replace(lanes=16, memory_beats=1 << 24, vector_width=4)
+
 _SMALL_TOKEN = CoreConfig(
     lanes=8,
     tile_lanes=16,
@@ -63,9 +65,9 @@ CONFIGS: dict[str, CoreConfig] = {
     # Holds only two of the bundled model's five layers: the driver streams them.
     "mac8-token-small": _SMALL_TOKEN.replace(memory_beats=51200, batch=2, vector_words=4096),
     "spike8-token": _SMALL_TOKEN.replace(integrator="spike"),
-    # A row of a tile is half a DRAM burst here too.
-    "mac16-token": _TOKEN.replace(lanes=16),
-    "spike16-token": _TOKEN.replace(lanes=16, integrator="spike"),
+    # A row of a tile is half a DRAM burst here too; half the elements a cycle, as half the beats.
+    "mac16-token": _HALF_TOKEN,
+    "spike16-token": _HALF_TOKEN.replace(integrator="spike"),
     "mac32-token": _TOKEN,
     "spike32-token": _TOKEN.replace(integrator="spike"),
     # Holds the bundled model with its whole context in the block RAM of an ECP5-85.

@@ -13,7 +13,7 @@ from hw.spec.program import Opcode
 _FEED = {Opcode.NORMALIZE: 23, Opcode.NORM: 31, Opcode.GATE: 39, Opcode.GELU: 33}
 
 #: Cycles of 1/rms behind the last beat of NORM: what short vectors wait for.
-_ROOT = 51
+_ROOT = 52
 
 #: Cycles from asking the output buffer for an accumulator until all of its drain has happened.
 DRAIN = 21
@@ -36,7 +36,7 @@ def softmax_cycles(count: int, width: int) -> int:
 
 def layer_norm_cycles(count: int, width: int) -> int:
     """Cycles of LAYER_NORM: four times by beats, of which the norm takes two together."""
-    return 4 * ceil(count / width) + 89 + 2 * int(log2(width))
+    return 4 * ceil(count / width) + 90 + 2 * int(log2(width))
 
 
 def sum_cycles(count: int, rows: int, width: int) -> int:
@@ -61,7 +61,7 @@ def rotate_cycles(heads: int, inner: int, width: int) -> int:
 
 def keep_cycles(count: int, octets: int, width: int) -> int:
     """Cycles of KEEP for ``count`` words that become so many bytes, where no byte waits."""
-    return ceil(count / width) + octets + 27 + int(log2(width))
+    return ceil(count / width) + octets + 30 + int(log2(width))
 
 
 def decode_cycles(index: int) -> int:

@@ -29,31 +29,33 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3128.639,
-    "mac lanes": 134.995,
-    "spike": 970.067,
-    "spike lanes": 172.204,
-    "external": 696.581,
-    "sub tiles": 177.009,
-    "token": 8927.025,
-    "vector width": 2393.287,
-    "encoder width": 1422.171,
-    "choices": 0.804,
+    "one": 3124.212,
+    "mac lanes": 135.614,
+    "spike": 971.596,
+    "spike lanes": 172.441,
+    "external": 674.369,
+    "sub tiles": 180.501,
+    "token": 9227.229,
+    "vector width": 2283.389,
+    "encoder width": 1448.64,
+    "batch": 168.378,
+    "choices": 0.801,
 }
 
 DSP = {
-    "one": 5.001,
+    "one": 5.004,
     "mac lanes": 0.5,
-    "streams": 4.0,
-    "token": 8.497,
-    "vector width": 13.33,
-    "encoder": 1.495,
-    "encoder width": 6.922,
+    "streams": 3.998,
+    "token": 8.617,
+    "vector width": 13.376,
+    "encoder": 1.357,
+    "encoder width": 6.88,
 }
 
 BRAM = {
-    "one": 1.574,
-    "vector width": 1.313,
-    "encoder": 1.852,
-    "memories": 1.028,
+    "one": 1.533,
+    "vector width": 1.225,
+    "encoder": 1.926,
+    "batch": 0.131,
+    "memories": 1.031,
 }

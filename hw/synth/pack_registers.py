@@ -19,7 +19,7 @@ _MULTIPLIER_CONTROL = {"CLK": "CLK0", "CE": "CE0", "RST": "RST0"}
 
 #: Tables one behind another before a factor, up to which its register moves if the product's has:
 #: with more, the way to the multiplier is better spent behind the register.
-_MOST_LEVELS = 3
+_MOST_LEVELS = 2
 
 #: Bits of a block RAM's port with no more than this many are read through that port alone.
 _PORT_BITS = 18

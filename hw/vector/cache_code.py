@@ -30,7 +30,7 @@ _FINE = 3
 CODE_BITS = 8
 
 #: Cycles from a word to its code.
-LATENCY = 6
+LATENCY = 7
 
 
 def model(words: Sequence[int], scale: Scale) -> list[int]:
@@ -70,7 +70,7 @@ class CacheCode(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Magnitude; coarse shift; fine shift; product; rounding and saturation; sign."""
+        """Magnitude; coarse and fine shift; product; last shift; rounding and saturation; sign."""
         m = Module()
         valid, negative = Signal(LATENCY), Signal(LATENCY - 1)
         m.d.sync += [
@@ -96,7 +96,9 @@ class CacheCode(wiring.Component):
         m.d.comb += [multiplier.a.eq(normal), multiplier.b.eq(reciprocal)]
 
         halves = multiplier.product >> (_FRACTION - 1)
-        rounded = Mux(self.scale.halved, halves[1:], halves) + 1 >> 1
+        shifted = Signal.like(halves, name="shifted", reset_less=True)  # from far
+        m.d.sync += shifted.eq(Mux(self.scale.halved, halves[1:], halves))
+        rounded = shifted + 1 >> 1
         code = Signal(range(LARGEST_CODE + 1), reset_less=True)
         m.d.sync += [
             code.eq(Mux(rounded > LARGEST_CODE, LARGEST_CODE, rounded)),

@@ -139,7 +139,7 @@ class Drain(wiring.Component):
             m.d.sync += later.eq(accumulator)
             accumulator = later
 
-        m.submodules.rescale = rescaled = Rescale(params=self.params, width=1)
+        m.submodules.rescale = rescaled = Rescale(params=self.params, width=1, k=drain_shift.SHIFT)
         scaled = rescaled.accumulators.p
         shift = self._shift(m, tags[0])
         m.d.comb += [

@@ -6,13 +6,12 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.compare import above
 from hw.sequence.layout import instruction_layout
 from hw.spec.program import Drain, Instruction
 from hw.vector.beat import WORD_BITS
 from hw.vector.memory import READ_LATENCY
 from hw.vector.normalization_shift import SHIFT_BITS
-from hw.vector.rescale import MULTIPLIER, SHIFT
+from hw.vector.rescale import MULTIPLIER
 from hw.vector.residual import ONE
 from hw.vector.scalars import Scalars, scalars_layout
 from hw.vector.weight import EXPONENT_AT
@@ -20,7 +19,8 @@ from hw.vector.weight import EXPONENT_AT
 #: Cycles from an output's scalars, while its word of b is read, to its multiplier and shift.
 LATENCY = READ_LATENCY + 2
 
-_MOST = (1 << SHIFT.width - 1) - 1
+#: Shape of a shift: a constant, the scalars of a vector, and a word.
+SHIFT = signed(WORD_BITS + 1)
 
 
 def model(instruction: Instruction, scalars: Scalars, word: int) -> tuple[int, int]:
@@ -66,8 +66,8 @@ class DrainShift(wiring.Component):
         Of an output's vector, see :func:`hw.vector.scalars.scalars_layout`.
     word : In(signed(24))
         The output's word of b, ``READ_LATENCY`` cycles later.
-    factor, k : Out(16), Out(signed(7))
-        Multiplier, and saturated shift, ``LATENCY`` cycles after the scalars.
+    factor, k : Out(16), Out(signed(25))
+        Multiplier and shift, ``LATENCY`` cycles after the scalars.
     """
 
     def __init__(self):
@@ -82,20 +82,23 @@ class DrainShift(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Sum of what a vector's outputs share, in two cycles; difference, saturated."""
+        """Hold what a vector's outputs share; sum it in two cycles; difference."""
         m = Module()
-        instruction, scalars = self.instruction, self.scalars
+        instruction, given = self.instruction, self.scalars
+        scalars = Signal.like(given, name="held", reset_less=True)  # chosen among those of vectors
         constant = instruction.constant
         vector = Signal(signed(SHIFT_BITS + 1))
         fixed = Signal(signed(len(constant) + 1))
-        shared, later = (Signal(signed(len(fixed) + 1), name=name) for name in ("shared", "later"))
+        shared = Signal(signed(len(fixed) + 1))
         # The word comes from far, so that nothing is done with it before it is held.
-        word, exponent = Signal(signed(WORD_BITS), reset_less=True), Signal(signed(WORD_BITS))
+        word = Signal(signed(WORD_BITS), name="word", reset_less=True)
+        exponent = Signal(signed(WORD_BITS))
         is_scores, is_context = Signal(), Signal()
         factors = [
             Signal(MULTIPLIER, name=f"factor_{stage}", reset_less=True) for stage in range(LATENCY)
         ]
         m.d.sync += [
+            scalars.eq(given),
             fixed.eq(constant - scalars.base),
             vector.eq(-scalars.shift),
             word.eq(self.word),
@@ -107,31 +110,22 @@ class DrainShift(wiring.Component):
         m.d.comb += exponent.eq(Mux(is_scores, word >> EXPONENT_AT, word))
         with m.Switch(instruction.drain):
             with m.Case(Drain.NORMED, Drain.LOGITS):
-                m.d.comb += factors[0].eq(scalars.multiplier)
+                m.d.comb += factors[0].eq(given.multiplier)
                 m.d.sync += vector.eq(scalars.exponent - scalars.shift)
             with m.Case(Drain.RESIDUAL, Drain.BIASED):
                 m.d.comb += factors[0].eq(ONE)
             with m.Case(Drain.SCORES):
                 m.d.comb += factors[0].eq(instruction.multiplier)
             with m.Case(Drain.CONTEXT):
-                m.d.comb += factors[0].eq(scalars.gain)
+                m.d.comb += factors[0].eq(given.gain)
                 m.d.sync += vector.eq(scalars.gain_shift)
 
-        # Beside the difference: from which exponents on it saturates.
-        least, most = (Signal(signed(len(shared) + 1), name=name) for name in ("least", "most"))
         m.d.sync += [
             shared.eq(Mux(is_context, constant, fixed) + vector),
-            later.eq(shared),
-            least.eq(shared - _MOST),
-            most.eq(shared + _MOST),
-            self.k.eq((later - exponent)[: SHIFT.width].as_signed()),
+            self.k.eq(shared - exponent),
             *(
                 after.eq(before)
                 for before, after in zip(factors, [*factors[1:], self.factor], strict=True)
             ),
         ]
-        with m.If(above(least, exponent)):
-            m.d.sync += self.k.eq(_MOST)
-        with m.Elif(above(exponent, most)):
-            m.d.sync += self.k.eq(-_MOST)
         return m

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 
-from amaranth.hdl import Module, Signal, signed
+from amaranth.hdl import Cat, Module, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -110,11 +112,20 @@ class Elements(wiring.Component):
             made[Opcode.NORM].append(gated.products[i])
             made[Opcode.NORMALIZE].append(words.a)
             made[Opcode.GATE].append(gated.gated.p.elements[i])
+        # One bit each, and no order between them: nothing stands before the choice.
+        choices = []
         for kind, elements in made.items():
             chosen = Signal(name=f"is_{kind.name.lower()}")
             m.d.sync += chosen.eq(self.opcode == kind)
             with m.If(chosen):
                 send(m, tags[LATENCIES[kind]], self.elements)
-                for element, value in zip(self.elements.p.elements, elements, strict=True):
-                    m.d.comb += element.eq(value)
+            choices.append((chosen.replicate(ELEMENT_BITS), elements))
+        for i, element in enumerate(self.elements.p.elements):
+            offered = (chosen & _extended(elements[i]) for chosen, elements in choices)
+            m.d.comb += element.eq(reduce(or_, offered))
         return m
+
+
+def _extended(value: Value) -> Value:
+    """Return the bits of an element."""
+    return Cat(value, value[-1].replicate(ELEMENT_BITS - len(value)))

@@ -8,6 +8,7 @@ from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from hw.encode.slice import Slice
 from hw.sequence.storer import octet_layout
 from hw.spec.params import CoreParams
 from hw.spec.program import Instruction
@@ -109,15 +110,18 @@ class Keep(wiring.Component):
         m.submodules.coder = coder = CacheCode()
         m.submodules.waiting = waiting = fifo.SyncFIFOBuffered(width=CODE_BITS, depth=_WAITING)
         m.submodules.sender = sender = CacheBytes()
+        # Both of these ways are long, and nothing waits for the cache.
+        m.submodules.codes = codes = Slice(signed(CODE_BITS))
+        m.submodules.octets = octets = Slice(octet_layout())
 
         address, remaining = Signal.like(self.a.address), Signal.like(self.count)
-        measures, codes, last = Signal(), Signal(), Signal()
+        measures, asks, last = Signal(), Signal(), Signal()
         room = Signal(range(_WAITING + 1), init=_WAITING)
         step = Mux(measures, width, 1)
         m.d.comb += last.eq(remaining <= step)
-        m.d.sync += room.eq(room - codes + (waiting.r_en & waiting.r_rdy))
+        m.d.sync += room.eq(room - asks + (waiting.r_en & waiting.r_rdy))
         m.d.sync += self.a.address.eq(0)
-        with m.If(measures | codes):
+        with m.If(measures | asks):
             m.d.sync += self.a.address.eq(address)
             m.d.sync += [address.eq(address + step), remaining.eq(remaining - step)]
         with m.If(self.start | measurer.scale.valid):
@@ -135,8 +139,8 @@ class Keep(wiring.Component):
                 with m.If(measurer.scale.valid):
                     m.next = "CODE"
             with m.State("CODE"):
-                m.d.comb += codes.eq(room != 0)
-                with m.If(codes & last):
+                m.d.comb += asks.eq(room != 0)
+                with m.If(asks & last):
                     m.next = "IDLE"
 
         layout = {"measures": 1, "codes": 1, "count": range(width + 1), "last": 1}
@@ -145,7 +149,7 @@ class Keep(wiring.Component):
         words, word = Signal.like(self.a.words), Signal(signed(WORD_BITS))
         m.d.comb += [
             tags[0].measures.eq(measures),
-            tags[0].codes.eq(codes),
+            tags[0].codes.eq(asks),
             tags[0].count.eq(Mux(last, remaining, width)),
             tags[0].last.eq(last),
         ]
@@ -170,13 +174,15 @@ class Keep(wiring.Component):
             m.d.comb += getattr(sender, name).eq(getattr(self, name))
         m.d.comb += [
             sender.start.eq(self.start),
-            sender.stored.eq(self.stored),
+            sender.stored.eq(self.stored & ~octets.target.valid),
             self.done.eq(sender.done),
-            sender.codes.valid.eq(waiting.r_rdy),
-            sender.codes.payload.eq(waiting.r_data),
-            waiting.r_en.eq(sender.codes.ready),
+            codes.source.valid.eq(waiting.r_rdy),
+            codes.source.payload.eq(waiting.r_data),
+            waiting.r_en.eq(codes.source.ready),
             sender.mantissa.eq(measurer.scale.p.mantissa),
             sender.exponent.eq(measurer.scale.p.exponent),
         ]
-        wiring.connect(m, wiring.flipped(self.octets), sender.octets)
+        wiring.connect(m, codes.target, sender.codes)
+        wiring.connect(m, sender.octets, octets.source)
+        wiring.connect(m, octets.target, wiring.flipped(self.octets))
         return m

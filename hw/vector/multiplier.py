@@ -20,14 +20,14 @@ def latency(a: ShapeLike, b: ShapeLike) -> int:
     return 1 + ceil_log2(parts[0] * parts[1])
 
 
-def times(a: Value, b: Value) -> Value:
-    """Return the product of two parts: of two small ones from logic, after Booth.
+def addends(a: Value, b: Value) -> list[Value]:
+    """Return what sums up to the product of two parts: of two small ones two terms, after Booth.
 
     Two bits of b and the one below choose 0, a, 2a or their negatives, so that half as many terms
     are added as b has bits; all negatives get their ones in a term of their own.
     """
     if max(len(a), len(b)) > SMALL_BITS:
-        return a * b
+        return [a * b]
     is_signed = [part.shape().signed for part in (a, b)]
     above = b[-1] if is_signed[1] else Const(0)
     bits = Cat(Const(0), b, above.replicate(2))
@@ -39,8 +39,13 @@ def times(a: Value, b: Value) -> Value:
         chosen = Mux(low ^ below, once, Mux(twice, once << 1, 0))
         terms.append((chosen ^ high.replicate(len(chosen)).as_signed()) << i)
         ones += [high, Const(0)]
-    product = sum(terms, Cat(ones))[: len(a) + len(b)]
-    return product.as_signed() if any(is_signed) else product
+    half = len(terms) // 2
+    return [sum(terms[:half], Cat(ones)), sum(terms[half:])]
+
+
+def times(a: Value, b: Value) -> Value:
+    """Return the product of two parts."""
+    return _product(addends(a, b), a, b)
 
 
 class Multiplier(wiring.Component):
@@ -70,6 +75,9 @@ class Multiplier(wiring.Component):
     def elaborate(self, platform):
         """Partial products; levels of the tree."""
         m = Module()
+        if len(_parts(self.a)) == len(_parts(self.b)) == 2:
+            m.d.comb += self.product.eq(self._of_four(m))
+            return m
         terms = []
         for a_offset, a in _parts(self.a):
             for b_offset, b in _parts(self.b):
@@ -81,6 +89,21 @@ class Multiplier(wiring.Component):
         ((_, product),) = terms
         m.d.comb += self.product.eq(product)
         return m
+
+    def _of_four(self, m: Module) -> Signal:
+        """Put the lowest and the highest product side by side, where no sum is needed.
+
+        So a small one, which logic makes, has time for two sums.
+        """
+        ((_, a_low), (offset, a_high)), ((_, b_low), (_, b_high)) = map(_parts, (self.a, self.b))
+        low = _register(m, _register(m, a_low * b_low))
+        middle = _register(m, _register(m, a_low * b_high) + _register(m, a_high * b_low))
+        high = [_register(m, term) for term in addends(a_high, b_high)]
+        high = _register(m, _product(high, a_high, b_high))
+        outer = Cat(low, high)
+        if high.shape().signed:
+            outer = outer.as_signed()
+        return _register(m, outer + (middle << offset))
 
 
 def _magnitude(shape: Shape) -> int:
@@ -94,6 +117,11 @@ def _parts(factor: Value) -> list[tuple[int, Value]]:
     parts = [(offset, factor[offset : offset + PART_BITS]) for offset in offsets[:-1]]
     top = factor[offsets[-1] :]
     return [*parts, (offsets[-1], top.as_signed() if shape.signed else top)]
+
+
+def _product(terms: list[Value], a: Value, b: Value) -> Value:
+    product = sum(terms)[: len(a) + len(b)]
+    return product.as_signed() if a.shape().signed or b.shape().signed else product
 
 
 def _register(m: Module, value: Value) -> Signal:

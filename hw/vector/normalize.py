@@ -101,12 +101,15 @@ class Normalize(wiring.Component):
                 signed(INPUT_BITS + 1 + (1 << _FINE) - 1), name=f"coarse_{i}", reset_less=True
             )
             fine = Signal(signed(INPUT_BITS + 1), name=f"fine_{i}", reset_less=True)
-            rounded = Signal(signed(INPUT_BITS + 1), name=f"rounded_{i}")
             element = self.elements.p.elements[i]
             m.d.sync += [
                 coarse.eq((element << MAGNITUDE_BITS) >> (distance[_FINE:] << _FINE)),
                 fine.eq(coarse >> distance[:_FINE]),
-                inputs[i].eq(word.saturated(rounded, INPUT_MAX)),
+                inputs[i].eq(word.rounded(fine, 1)),
             ]
-            m.d.comb += rounded.eq(word.rounded(fine, 1))
+            # Seen before the rounding, which is long enough: what it saturates.
+            with m.If(fine > 2 * INPUT_MAX):
+                m.d.sync += inputs[i].eq(INPUT_MAX)
+            with m.If(fine < -2 * INPUT_MAX - 1):
+                m.d.sync += inputs[i].eq(-INPUT_MAX)
         return m

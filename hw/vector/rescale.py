@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import EnableInserter, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, EnableInserter, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -19,7 +19,7 @@ MULTIPLIER = unsigned(16)
 #: than 62 to the right are taken for 62.
 LEAST_SHIFT, MOST_SHIFT = 1 - WORD_BITS, LONGEST_SHIFT
 
-#: Shape of k, -64..63: what computes it saturates it, to this or to the bounds above.
+#: Shape of k, -64..63, where what computes it saturates it, to this or to the bounds above.
 SHIFT = signed(7)
 
 #: Signed bits that rounding sees: a word, one bit that overflows and one below the point.
@@ -49,13 +49,13 @@ def model(accumulator: int, multiplier: int, k: int) -> int:
     return saturate(shift(accumulator * multiplier, max(k, LEAST_SHIFT)))
 
 
-def accumulator_layout(params: CoreParams) -> data.StructLayout:
+def accumulator_layout(params: CoreParams, k: Shape = SHIFT) -> data.StructLayout:
     """Return the layout of an accumulator, the ``multiplier`` of its vector, and its shift ``k``.
 
     Shifts differ within a vector: row exponents are part of them, or those of keys.
     """
     accumulator = signed(params.accumulator_width)
-    return data.StructLayout({"accumulator": accumulator, "multiplier": MULTIPLIER, "k": SHIFT})
+    return data.StructLayout({"accumulator": accumulator, "multiplier": MULTIPLIER, "k": k})
 
 
 def latency(params: CoreParams) -> int:
@@ -76,6 +76,8 @@ class Rescale(wiring.Component):
         The core's parameters.
     width : int
         Elements a cycle, at least 1.
+    k : Shape
+        Of the shifts, signed, at least 7 bits.
 
     Members
     -------
@@ -86,9 +88,9 @@ class Rescale(wiring.Component):
         Beats of words, :func:`latency` cycles later.
     """
 
-    def __init__(self, *, params: CoreParams, width: int = WIDTH):
+    def __init__(self, *, params: CoreParams, width: int = WIDTH, k: Shape = SHIFT):
         self.params, self.width = params, width
-        accumulators = beat_layout(accumulator_layout(params), width)
+        accumulators = beat_layout(accumulator_layout(params, k), width)
         words = beat_layout(signed(WORD_BITS), width)
         super().__init__(
             {
@@ -98,7 +100,7 @@ class Rescale(wiring.Component):
         )
 
     def elaborate(self, platform):
-        """Product; three stages of the shift; rounding; saturation."""
+        """Product, and what is shifted by; three stages of the shift; rounding; saturation."""
         m = Module()
         advance = Signal()
         m.d.comb += [
@@ -115,15 +117,18 @@ class Rescale(wiring.Component):
                 Signal(
                     range(MOST_SHIFT - LEAST_SHIFT + 1), name=f"amount_{i}_{cycle}", reset_less=True
                 )
-                for cycle in range(cycles + len(STAGES) - 1)
+                for cycle in range(cycles + len(STAGES) - 2)
             ]
-            most = Mux(element.k > MOST_SHIFT, MOST_SHIFT, element.k)
+            # The product takes long enough to saturate k in two cycles.
+            amount, limits = Signal.like(amounts[0]), Signal(2, name=f"limits_{i}", reset_less=True)
             m.d.comb += [product.a.eq(element.accumulator), product.b.eq(element.multiplier)]
             m.d.sync += [
-                amounts[0].eq(Mux(element.k < LEAST_SHIFT, LEAST_SHIFT, most) - LEAST_SHIFT),
+                amount.eq(element.k - LEAST_SHIFT),
+                limits.eq(Cat(element.k < LEAST_SHIFT, element.k > MOST_SHIFT)),
+                amounts[0].eq(Mux(limits[0], 0, Mux(limits[1], MOST_SHIFT - LEAST_SHIFT, amount))),
                 *(after.eq(before) for before, after in zip(amounts, amounts[1:], strict=False)),
             ]
-            word = self._word(m, i, product.product, amounts[cycles - 1 :])
+            word = self._word(m, i, product.product, amounts[cycles - 2 :])
             m.d.comb += self.words.p.elements[i].eq(word)
         return EnableInserter(advance)(m)
 

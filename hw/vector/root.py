@@ -106,7 +106,7 @@ class RootMeanSquare(wiring.Component):
             + ceil_log2(TOTAL_BITS)
             + (ROOT_BITS + 1)
             + (QUOTIENT_BITS + 1)
-            + 2  # multiplication
+            + 3  # multiplication
         )
         super().__init__(
             {
@@ -180,12 +180,13 @@ class RootMeanSquare(wiring.Component):
     def _multiply(self, m, quotient):
         """R, offered until it is taken."""
         product = Signal(2 * MULTIPLIER_BITS, reset_less=True)
-        multiplied = Signal()
-        reciprocal = Signal(MULTIPLIER_BITS)
-        m.d.comb += reciprocal.eq(Mux(quotient.payload[-1], MULTIPLIER_MAX, quotient.payload))
+        bounded, multiplied = Signal(name="bounded"), Signal()
+        reciprocal = Signal(MULTIPLIER_BITS, reset_less=True)
         m.d.sync += [
+            reciprocal.eq(Mux(quotient.payload[-1], MULTIPLIER_MAX, quotient.payload)),
             product.eq(reciprocal * self.root_of_length),
-            multiplied.eq(quotient.valid),
+            bounded.eq(quotient.valid),
+            multiplied.eq(bounded),
         ]
         with m.If(multiplied):
             m.d.sync += [

@@ -185,13 +185,14 @@ class VectorUnit(wiring.Component):
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""
         window, host = self.vector, WriteSignature(self.params).create()
-        # The address moves on by itself by one at most, so that a comparison may come late.
+        # The address moves on by itself by one at most, so that a comparison may come late; the
+        # first one that is behind has all bits of their number.
         words, inside = self.params.vector_words, Signal()
         m.d.sync += [
             inside.eq(window.address < words),
             window.writable.eq(~self.closed & (window.address < words)),
         ]
-        behind = window.address[: words.bit_length()] == words
+        behind = (~window.address & words) == 0
         m.d.comb += window.readable.eq(inside & ~self.closed & ~behind)
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
@@ -243,13 +244,13 @@ class VectorUnit(wiring.Component):
         # The address' last bits choose of each four words, its first a cycle later of these.
         # To index the view itself would take a multiplier.
         halves = [part for i in range(self.params.best) for part in (kept[i].id, kept[i].logit)]
-        asked, later = Signal.like(self.best.address), Signal.like(self.best.address)
+        asked, later = (Signal(range(len(halves)), name=name) for name in ("asked", "later"))
         few = [Signal(WORD, name=f"few_{first}") for first in range(0, len(halves), 4)]
         words = [Signal(WORD, name=f"word_{stage}") for stage in range(WINDOW_LATENCY - 3)]
         inside = Signal()  # the address moves on by itself by one at most
         count = 2 * self.params.best
         m.d.sync += inside.eq(self.best.address < count)
-        behind = self.best.address[: count.bit_length()] == count
+        behind = (~self.best.address & count) == 0
         m.d.comb += self.best.readable.eq(inside & ~behind)
         m.d.sync += [
             asked.eq(self.best.address),

@@ -9,6 +9,8 @@ from hw.vector.multiplier import SMALL_BITS, Multiplier, latency, times
 SHAPES = [
     (signed(48), unsigned(16), 3),
     (signed(24), signed(24), 3),
+    (unsigned(20), signed(25), 3),
+    (unsigned(34), unsigned(33), 3),
     (signed(24), signed(16), 2),
     (signed(18), unsigned(17), 1),
     (unsigned(35), signed(2), 3),

@@ -4,6 +4,7 @@ import random
 
 import pytest
 import torch
+from amaranth.hdl import signed
 
 from hw.spec.params import CoreConfig, CoreParams
 from hw.vector.rescale import Rescale, latency, model
@@ -54,15 +55,19 @@ def test_model_equals_golden():
 
 
 @pytest.mark.parametrize(
-    ("inputs", "width", "seed"), [(64, 4, 1), (576, 3, None), (11008, 1, None)]
+    ("inputs", "width", "seed", "k_bits"),
+    [(64, 4, 1, 7), (576, 3, None, 7), (11008, 1, None, 25), (64, 2, 1, 8)],
 )
-def test_rescale(inputs, width, seed):
+def test_rescale(inputs, width, seed, k_bits):
     params = CoreParams(CoreConfig(max_inputs=inputs))
     made = cases(params.accumulator_width)
+    farthest = (1 << k_bits - 1) - 1
+    made += [(a, b, k) for a, b, _ in made[::9] for k in (farthest, -farthest - 1)]
+    made += [(a, b, k % 256 - 128) for k, (a, b, _) in enumerate(made[::5]) if k_bits > 7]
     elements = [dict(zip(("accumulator", "multiplier", "k"), case, strict=True)) for case in made]
     cut = [elements[:7], elements[7:8], elements[8:]]
     sent = [beat for vector in cut for beat in beats(vector, width, filler=elements[0])]
-    dut = Rescale(params=params, width=width)
+    dut = Rescale(params=params, width=width, k=signed(k_bits))
     transfers = run(dut, {"accumulators": sent}, ["words"], seed=seed)
     expected = [model(*case) for case in made]
     assert vectors(transfers["words"]) == [expected[:7], expected[7:8], expected[8:]]
