@@ -1,4 +1,4 @@
-"""Comparison of signed numbers in as few carries as of unsigned ones."""
+"""Comparisons in as little logic as they need."""
 
 from amaranth.hdl import Cat, Value
 
@@ -11,6 +11,11 @@ def above(a: Value, b: Value) -> Value:
     """
     width = max(len(a), len(b))
     return _offset(a, width) > _offset(b, width)
+
+
+def has_all(number: Value, bits: Value | int) -> Value:
+    """Return whether an unsigned number has all bits of another, as the first from it on does."""
+    return (~number & bits) == 0
 
 
 def _offset(value: Value, width: int) -> Value:

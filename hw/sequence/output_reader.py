@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from hw.compare import has_all
 from hw.integrate.output_buffer import READ_LATENCY
 from hw.spec.params import MOST_VECTORS, CoreParams
 
@@ -151,7 +152,7 @@ class OutputReader(wiring.Component):
         ]
         m.d.sync += [
             is_last.eq(left == 1),
-            ends.eq(_holds(asked, rest_of_tile) | (left == 1)),
+            ends.eq(has_all(asked[:size], rest_of_tile) | (left == 1)),
             final.eq(vector == last_vector),
         ]
         with m.If(ask):
@@ -159,7 +160,7 @@ class OutputReader(wiring.Component):
                 asked.eq((asked | Mux(ends, rest_of_tile, 0)) + 1),
                 left.eq(left - 1),
                 is_last.eq(left == 2),
-                ends.eq(_holds(asked + 1, rest_of_tile) | (left == 2)),
+                ends.eq(has_all((asked + 1)[:size], rest_of_tile) | (left == 2)),
                 final.eq(final),
             ]
             with m.If(is_last & final):
@@ -197,7 +198,7 @@ class OutputReader(wiring.Component):
         rest_of_part = Signal(part)
         m.d.sync += rest_of_part.eq(Mux(self.wide, lanes // 2 - 1, lanes - 1))
         in_tile = Mux(self.wide, asked[part - 1 :][:bits], asked[part:][:bits])
-        with_it = ahead - Mux(ends, per_tile - in_tile, _holds(asked, rest_of_part))
+        with_it = ahead - Mux(ends, per_tile - in_tile, has_all(asked[:part], rest_of_part))
         without, with_it = ahead + self.tile_done, with_it + self.tile_done
         m.d.sync += [
             ahead.eq(Mux(ask, with_it, without)),
@@ -205,8 +206,3 @@ class OutputReader(wiring.Component):
         ]
         with m.If(self.start):
             m.d.sync += [ahead.eq(0), is_complete.eq(0)]
-
-
-def _holds(number, bits) -> Value:
-    """Return whether a number has all of these bits."""
-    return (~number[: len(bits)] & bits) == 0

@@ -10,6 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.bus.window import WINDOW_LATENCY, WORD, WindowSignature
+from hw.compare import has_all
 from hw.encode.input_buffer import input_signature
 from hw.sequence.decode import task_layout
 from hw.sequence.layout import is_wide
@@ -185,14 +186,13 @@ class VectorUnit(wiring.Component):
     def _connect_window(self, m, memory):
         """Let the host read and write words; return its write port."""
         window, host = self.vector, WriteSignature(self.params).create()
-        # The address moves on by itself by one at most, so that a comparison may come late; the
-        # first one that is behind has all bits of their number.
+        # The address moves on by itself by one at most, so that a comparison may come late.
         words, inside = self.params.vector_words, Signal()
         m.d.sync += [
             inside.eq(window.address < words),
             window.writable.eq(~self.closed & (window.address < words)),
         ]
-        behind = (~window.address & words) == 0
+        behind = has_all(window.address, words)
         m.d.comb += window.readable.eq(inside & ~self.closed & ~behind)
         m.d.sync += window.read_data.eq(read_word(m, memory.a))
         with m.If(window.write):
@@ -250,7 +250,7 @@ class VectorUnit(wiring.Component):
         inside = Signal()  # the address moves on by itself by one at most
         count = 2 * self.params.best
         m.d.sync += inside.eq(self.best.address < count)
-        behind = (~self.best.address & count) == 0
+        behind = has_all(self.best.address, count)
         m.d.comb += self.best.readable.eq(inside & ~behind)
         m.d.sync += [
             asked.eq(self.best.address),

@@ -320,3 +320,32 @@ def test_stop():
     simulator.add_testbench(steps)
     simulator.add_testbench(bench.play, background=True)
     simulator.run()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "changes"),
+    [
+        ("vector", WORDS, {}),
+        ("vector", WORDS + 3 * WIDTH, {"vector_words": WORDS + 3 * WIDTH}),
+        ("best", 2, {"best": 1}),
+        ("best", 6, {"best": 3}),
+    ],
+)
+def test_windows_end_with_their_words(name, words, changes):
+    """Also in the very cycle in which the address has moved on by itself."""
+    dut, readable = unit(**changes), []
+    window = getattr(dut, name)
+
+    async def bench(ctx):
+        ctx.set(window.address, max(0, words - 4))
+        await ctx.tick()
+        for address in range(max(0, words - 4), words + 4):
+            ctx.set(window.address, address)
+            readable.append((address, ctx.get(window.readable)))
+            await ctx.tick()
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert readable == [(address, address < words) for address, _ in readable]
