@@ -284,7 +284,7 @@ class MatrixUnit(wiring.Component):
         m.d.sync += more.eq(command.last - command.first)
         m.d.comb += [
             controller.tiles.eq(command.tiles * self._params.sub_tiles),
-            controller.tile_done.eq(outputs.tile_done & (scaler.vector == more)),
+            controller.tile_done.eq(scaler.ends),
             encoder.first.eq(command.first),
             encoder.final.eq(command.last),
             encoder.streamed.eq(command.inputs),
@@ -295,6 +295,7 @@ class MatrixUnit(wiring.Component):
             engine.wide.eq(mode.format),
             engine.sums.eq(mode.sums),
             scaler.wide.eq(mode.format),
+            scaler.final.eq(more),
             outputs.wide.eq(mode.format),
             outputs.fault.eq(self.fault.as_value()),
         ]

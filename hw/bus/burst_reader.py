@@ -82,7 +82,7 @@ class BurstReader(wiring.Component):
         error, refused = kept.r_data[-1], Signal()
         m.d.comb += [
             axi.rready.eq(1),
-            kept.w_en.eq(axi.rvalid & ~self.draining),
+            kept.w_en.eq(axi.rvalid),  # a reset while it drains forgets it
             kept.w_data.eq(Cat(axi.rdata, axi.rlast, axi.rresp[1])),
             refused.eq(kept.r_rdy & error),
             self.beats.valid.eq(kept.r_rdy & ~error & ~self.draining),

@@ -188,7 +188,7 @@ class EventMemory(wiring.Component):
         walking, more = Signal(), Signal()  # of more blocks some are not loaded yet
         load = Signal()
         at, after = self._turns(m, load, idle=~self.replay & ~more)
-        block = Signal(summary_layout())
+        block, last_item = Signal(summary_layout()), Signal()
         item = Signal(replay_layout(self.params))
         address = Signal(range(self.params.batch * self._depth))
         tiles = Signal(16)  # to be loaded
@@ -205,7 +205,7 @@ class EventMemory(wiring.Component):
         m.d.comb += [
             load.eq((self.replay | more) & free & stored),
             item.empty.eq(block.count == 0),
-            item.last.eq(block.count <= 1),
+            item.last.eq(last_item),
             item.last_block.eq(last_block),
             item.mantissa.eq(block.mantissa),
             item.shift.eq(block.shift),
@@ -224,11 +224,16 @@ class EventMemory(wiring.Component):
             tiles.eq(Mux(self.replay, self.tiles, tiles - wrapped)),
         ]
         with m.If(step):
-            m.d.sync += block.count.eq(block.count - 1)
+            m.d.sync += [block.count.eq(block.count - 1), last_item.eq(block.count == 2)]
         with m.If(free):
             m.d.sync += walking.eq(0)
         with m.If(load):
-            m.d.sync += [walking.eq(1), block.eq(header.data), last_block.eq(at.final)]
+            m.d.sync += [
+                walking.eq(1),
+                block.eq(header.data),
+                last_item.eq(header.data.count <= 1),
+                last_block.eq(at.final),
+            ]
 
         # A header comes too late for more than to be held: where its events begin is used then.
         begins, begin = Signal(), Signal.like(address, reset_less=True)

@@ -63,8 +63,10 @@ class GroupScaler(wiring.Component):
         Results of a tile's last group stand in ``results``.
     last : Out(1)
         They are the tile's last.
-    vector : Out
-        They belong to this vector of a batch.
+    final : In
+        Number of the batch's last vector.
+    ends : Out(1)
+        They are the last of that vector's tile.
     """
 
     def __init__(self, params: CoreParams):
@@ -85,7 +87,8 @@ class GroupScaler(wiring.Component):
                 "slot": Out(range(max(self._depth, 2))),
                 "valid": Out(1),
                 "last": Out(1),
-                "vector": Out(range(params.batch)),
+                "final": In(range(params.batch)),
+                "ends": Out(1),
             }
         )
 
@@ -221,7 +224,7 @@ class GroupScaler(wiring.Component):
         read = accumulators.read_port()
         write = accumulators.write_port()
         before = Signal.like(self.results, reset_less=True)
-        done = tags[STAGES]
+        soon, done = tags[-2:]
         m.d.comb += [
             read.addr.eq(Cat(tags[5].slot, tags[5].group.part, tags[5].group.vector)),
             read.en.eq(tags[5].emit),
@@ -229,11 +232,14 @@ class GroupScaler(wiring.Component):
             write.data.eq(self.results),
             write.en.eq(done.emit),
             self.slot.eq(done.slot),
-            self.valid.eq(done.emit & done.group.last),
             self.last.eq(done.end),
-            self.vector.eq(done.group.vector),
         ]
-        m.d.sync += before.eq(read.data)
+        finished = soon.emit & soon.group.last
+        m.d.sync += [
+            self.valid.eq(finished),
+            self.ends.eq(finished & soon.end & (soon.group.vector == self.final)),
+            before.eq(read.data),
+        ]
         for stream, term in enumerate(terms):
             kept = Mux(tags[7].group.first, 0, before[stream])
             m.d.sync += self.results[stream].eq(kept + term)

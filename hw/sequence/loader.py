@@ -124,30 +124,38 @@ class Loader(wiring.Component):
 
     def _take_apart(self, m, beats, places, ready):
         """Find the next number's place in the beat; keep the pair of bytes that it is in."""
-        place = places.payload
         wide = self._wide
         final = self._params.axi_data_width // 8 - 1
-        at, following = Signal.like(place.first), Signal.like(place.first)
-        begun, ends, taken = Signal(), Signal(), Signal()
+        # The beat that numbers are taken from: the places of the next, and of the last in it.
+        octets = Signal.like(beats.p.data, reset_less=True)
+        at, end = (Signal.like(places.p.last, name=name, reset_less=True) for name in ("at", "end"))
+        held, within, free, taken = Signal(), Signal(), Signal(), Signal()
         found, pair, odd = Signal(), Signal(16, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
-            at.eq(Mux(begun, following, place.first)),
-            ends.eq((at | wide) == Mux(beats.p.last, place.last, final)),
-            taken.eq(beats.valid & places.valid & (ready | ~found)),
-            beats.ready.eq(taken & ends),
-            places.ready.eq(beats.ready & beats.p.last),
+            taken.eq(held & (ready | ~found)),
+            free.eq(~held | (taken & ((at | wide) == end))),
+            beats.ready.eq(free & places.valid),
+            places.ready.eq(free & beats.valid & beats.p.last),
         ]
         with m.If(taken):
             m.d.sync += [
-                following.eq(Mux(ends, 0, at + Mux(wide, 2, 1))),
-                begun.eq(~(ends & beats.p.last)),
-                pair.eq(beats.p.data.word_select(at[1:], 16)),
+                at.eq(at + Mux(wide, 2, 1)),
+                pair.eq(octets.word_select(at[1:], 16)),
                 odd.eq(at[0]),
             ]
+        with m.If(free):
+            m.d.sync += [
+                held.eq(beats.valid & places.valid),
+                octets.eq(beats.p.data),
+                at.eq(Mux(within, 0, places.p.first)),
+                end.eq(Mux(beats.p.last, places.p.last, final)),
+            ]
+        with m.If(free & beats.valid & places.valid):
+            m.d.sync += within.eq(~beats.p.last)
         with m.If(ready | ~found):
             m.d.sync += found.eq(taken)
         with m.If(self.draining):
-            m.d.sync += [found.eq(0), begun.eq(0)]
+            m.d.sync += [found.eq(0), held.eq(0), within.eq(0)]
         return found, pair, odd
 
     def _extend(self, pair, odd):

@@ -195,10 +195,17 @@ class OutputReader(wiring.Component):
         parts = 2 * -(-self.params.max_outputs // lanes)
         ahead = Signal(range(-per_tile, parts + 1))
         part, bits = exact_log2(lanes), exact_log2(per_tile)
-        rest_of_part = Signal(part)
-        m.d.sync += rest_of_part.eq(Mux(self.wide, lanes // 2 - 1, lanes - 1))
+        rest_of_part, ends_part = Signal(part), Signal()
+        m.d.sync += [
+            rest_of_part.eq(Mux(self.wide, lanes // 2 - 1, lanes - 1)),
+            ends_part.eq(has_all(asked[:part], rest_of_part)),
+        ]
+        with m.If(ask):
+            m.d.sync += ends_part.eq(
+                Mux(ends, rest_of_part == 0, has_all((asked + 1)[:part], rest_of_part))
+            )
         in_tile = Mux(self.wide, asked[part - 1 :][:bits], asked[part:][:bits])
-        with_it = ahead - Mux(ends, per_tile - in_tile, has_all(asked[:part], rest_of_part))
+        with_it = ahead - Mux(ends, per_tile - in_tile, ends_part)
         without, with_it = ahead + self.tile_done, with_it + self.tile_done
         m.d.sync += [
             ahead.eq(Mux(ask, with_it, without)),

@@ -84,6 +84,7 @@ class Sequencer(wiring.Component):
 
     def __init__(self, params: CoreParams):
         self.params = params
+        self._began = Signal()
         self._fault = Signal(data.StructLayout({"stops": 1, "error": 8, "number": 32}))
         super().__init__(
             {
@@ -125,7 +126,9 @@ class Sequencer(wiring.Component):
             decode.token.eq(self.token),
             decode.position.eq(self.position),
         ]
-        m.d.sync += [self.starts.eq(0), self.fetch.eq(0), self.halt.eq(0)]
+        m.d.sync += [self.starts.eq(0), self.fetch.eq(0), self.halt.eq(0), self._began.eq(0)]
+        with m.If(self._began):  # still before the next is decoded
+            m.d.sync += self.number.eq(self.number + 1)
         m.d.sync += self.cycles.eq(self.cycles + self.busy)
         m.d.sync += running.eq(running.as_value() & ~self.ended.as_value())
         with m.If(self.unreadable):
@@ -228,7 +231,7 @@ class Sequencer(wiring.Component):
 
     def _begin(self, m, own, opcodes):
         """Start the unit."""
-        m.d.sync += [self.starts.eq(opcodes), self.number.eq(self.number + 1)]
+        m.d.sync += [self.starts.eq(opcodes), self._began.eq(1)]
         for unit in Unit:
             with m.If(own[unit]):
                 m.d.sync += self.running[unit.name.lower()].eq(1)
@@ -236,7 +239,11 @@ class Sequencer(wiring.Component):
     def _stop(self, m):
         """Tell who failed; what follows a failure is what it left behind."""
         with m.If(self._fault.stops & (self.error == Error.NONE)):
-            m.d.sync += [self.error.eq(self._fault.error), self.number.eq(self._fault.number)]
+            m.d.sync += [
+                self.error.eq(self._fault.error),
+                self.number.eq(self._fault.number),
+                self._began.eq(0),
+            ]
             m.next = "halt"
 
     def _find_fault(self, m, numbers):

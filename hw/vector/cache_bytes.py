@@ -98,7 +98,6 @@ class CacheBytes(wiring.Component):
         m.d.comb += [
             octets.p.address.eq(address),
             octets.p.octet.eq(self.mantissa),
-            stride.eq(1),
             next_element.eq(address + stride),
             next_run.eq(run + instruction.outer_stride),
         ]
@@ -108,12 +107,18 @@ class CacheBytes(wiring.Component):
         )
         most = Signal.like(place)  # elements of a run that follow its first
         run_ends, ends = Signal(), Signal()  # registers: so much waits for them
-        m.d.sync += most.eq(instruction.inner - 1)
+        another = Signal()  # a cycle after a run that others follow
+        m.d.sync += [
+            most.eq(instruction.inner - 1),
+            another.eq(0),
+            runs.eq(runs + another),
+        ]
 
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += [
                     address.eq(self.origin),
+                    stride.eq(instruction.inner_stride),
                     run.eq(self.origin),
                     remaining.eq(self.count),
                     ends.eq(self.count == 1),
@@ -128,7 +133,6 @@ class CacheBytes(wiring.Component):
                     octets.valid.eq(self.codes.valid),
                     octets.p.octet.eq(self.codes.payload ^ PLANES),
                     self.codes.ready.eq(octets.ready),
-                    stride.eq(instruction.inner_stride),
                 ]
                 with m.If(taken):
                     m.d.sync += [
@@ -144,13 +148,13 @@ class CacheBytes(wiring.Component):
                             run_ends.eq(most == 0),
                             address.eq(next_run),
                             run.eq(next_run),
-                            runs.eq(runs + 1),
+                            another.eq(~ends),
                         ]
                     with m.If(ends):
                         m.d.sync += [
                             address.eq(self.scale_address),
+                            stride.eq(1),
                             run.eq(self.mantissa_origin),
-                            runs.eq(runs),
                         ]
                         m.next = "MANTISSA"
                         with m.If(instruction.keys):

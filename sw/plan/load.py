@@ -13,7 +13,7 @@ from sw.plan.bus import Ask, Requests
 #: Cycles from the start to the first burst, from there to the bus, and from a beat to its number.
 _FIRST = 6
 _TO_BUS = 3
-_TO_NUMBER = 3
+_TO_NUMBER = 4
 
 #: Cycles from the last number to the end.
 _WRITE = 4

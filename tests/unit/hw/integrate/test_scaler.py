@@ -6,6 +6,7 @@ import pytest
 from hw.integrate.scaler import GroupScaler
 from hw.spec.cycles import group_interval, lanes_per_stream
 from hw.spec.formats import W4, W8
+from hw.spec.params import CoreConfig, CoreParams
 
 GROUPS_PER_TILE = (3, 1, 2)
 
@@ -90,14 +91,45 @@ def test_accumulators(shape, simulate, idle, silent):
                     ctx.set(dut.sums[lane], int(value))
             await ctx.tick()
 
-    got = simulate(dut, bench, when=dut.valid, values=(dut.last, dut.slot, *dut.results))
+    values = (dut.last, dut.ends, dut.slot, *dut.results)
+    got = simulate(dut, bench, when=dut.valid | dut.ends, values=values)
     lanes = lanes_per_stream(params)
     slots = weights.outputs(lanes)
     assert len(got) == len(tiles) * slots
     for tile, groups in enumerate(tiles):
         expected = sum(group.terms for group in groups)
         for slot in range(slots):
-            last, number, *results = got[tile * slots + slot]
-            assert (last, number) == (slot == slots - 1, slot)
+            last, ends, number, *results = got[tile * slots + slot]
+            assert (last, ends, number) == (slot == slots - 1, slot == slots - 1, slot)
             wanted = expected[slot::slots]
             assert results[: len(wanted)] == list(wanted)
+
+
+@pytest.mark.parametrize("final", [0, 1, 2])
+def test_end_of_a_batch(simulate, final):
+    """A tile ends with its last vector, and with a group that is the tile's last."""
+    params = CoreParams(CoreConfig(lanes=8, memory="axi", memory_beats=4096, batch=3))
+    dut = GroupScaler(params)
+    turns = [
+        (vector, last) for _ in range(2) for last in (False, True) for vector in range(final + 1)
+    ]
+
+    async def bench(ctx):
+        ctx.set(dut.final, final)
+        for vector, last in turns:
+            ctx.set(dut.group.vector, vector)
+            ctx.set(dut.group.last, last)
+            ctx.set(dut.handover, 1)
+            await ctx.tick()
+            ctx.set(dut.handover, 0)
+            await ctx.tick().repeat(group_interval(params) - 1)
+        await ctx.tick().repeat(20)
+
+    got = simulate(dut, bench, when=dut.valid | dut.ends, values=(dut.valid, dut.last, dut.ends))
+    slots = lanes_per_stream(params)
+    assert got == [
+        (1, slot == slots - 1, vector == final and slot == slots - 1)
+        for vector, last in turns
+        if last
+        for slot in range(slots)
+    ]
