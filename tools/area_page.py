@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hw.synth import ecp5
+from tools.area_job import FASTER
 from tools.markdown import table
 
 #: Cells that the page counts, by column.
@@ -60,10 +61,11 @@ the shell below included; carry cells and memories in LUTs take LUT sites too.
 ## Clock
 
 nextpnr on an LFE5U-85F, speed grade 6, CABGA381, aiming at {frequency} MHz: the best of
-the seeds; the clock of each stands beside it. The core stands in a shell
-(`hw/synth/harness.py`): its inputs come from one shift register and its outputs go into another, so
-that five pins are enough and every path begins and ends at a register. Nothing else competes for
-the wires.
+the seeds; the clock of each stands beside it. Grade 6 is the slowest that is sold; the columns of
+the grades {faster} tell what the same placed and routed design reaches with their delays. The core
+stands in a shell (`hw/synth/harness.py`): its inputs come from one shift register and its outputs
+go into another, so that five pins are enough and every path begins and ends at a register. Nothing
+else competes for the wires.
 
 {clocks}
 ## By block
@@ -88,6 +90,7 @@ class Measured(Protocol):
     path: list[str]
     ends: list[str]
     clocks: list[float]
+    faster: list[float]
     measured: str
 
 
@@ -169,11 +172,13 @@ def clocks(cores: Sequence[Measured]) -> str:
             ends = " to ".join(f"`{end}`" for end in core.ends if end)
             path = [f"{delay:.1f} ns", f"{routing:.1f} ns", cells, through, ends]
             seeds = ", ".join(f"{clock:.1f}" for clock in core.clocks)
-            body.append([f"`{core.name}`", f"{clock:.1f} MHz", seeds, *path, sites])
+            faster = [f"{clock:.1f}" for clock in core.faster] or [""] * len(FASTER)
+            body.append([f"`{core.name}`", f"{clock:.1f} MHz", seeds, *faster, *path, sites])
     head = [
         "core",
         "clock",
         "by seed",
+        *(f"grade {speed}" for speed in FASTER),
         "slowest path",
         "of it wires",
         "cells",
@@ -194,6 +199,7 @@ def page(cores: Sequence[Measured], *, frequency: float) -> str:
         totals=totals(cores),
         tokens=tokens(cores),
         clocks=clocks(cores),
+        faster=" and ".join(map(str, FASTER)),
         blocks="\n".join(map(blocks, cores)),
         frequency=frequency,
     )

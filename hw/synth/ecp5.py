@@ -214,6 +214,7 @@ def place_and_route(
     seed: int = 1,
     constraints: str | None = None,
     placed: str | None = None,
+    routed: str | None = None,
     progress: Progress | None = None,
 ) -> Placement:
     """Place and route a design, on any free pins if none are named, aiming at a frequency.
@@ -232,6 +233,8 @@ def place_and_route(
         File of pins and clocks beside the netlist.
     placed : str, optional
         File beside the netlist for the result, as :func:`pack` reads it.
+    routed : str, optional
+        File beside the netlist for the result, as :func:`retime` reads it.
     progress : callable, optional
         Gets every line that nextpnr prints.
 
@@ -252,9 +255,35 @@ def place_and_route(
         options["--lpf"] = constraints
     if placed:
         options["--textcfg"] = placed
+    if routed:
+        options["--write"] = routed
     flags = [f"--{device}"] if constraints else [f"--{device}", _UNCONSTRAINED]
     _nextpnr(netlist, flags, options, log="nextpnr.log", progress=progress)
     return Placement.load(netlist.parent / report)
+
+
+def retime(routed: Path, *, frequency: float, speed: int) -> Placement:
+    """Time a routed design on an LFE5U-85F of another speed grade; nothing of it moves.
+
+    Parameters
+    ----------
+    routed : Path
+        What :func:`place_and_route` left.
+    frequency : float
+        What it was routed for, in MHz.
+    speed : int
+        Grade: 6, 7 or 8, the fastest.
+
+    Raises
+    ------
+    ToolError
+        If nextpnr is missing, or refuses the file.
+    """
+    report = f"timing-{speed}.json"
+    flags = ["--85k", _UNCONSTRAINED, "--no-pack", "--no-place"]
+    options = {"--freq": frequency, "--speed": speed, "--report": report}
+    _nextpnr(routed, flags, options, log=f"retimed-{speed}.log")
+    return Placement.load(routed.parent / report)
 
 
 def place(
