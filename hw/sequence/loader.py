@@ -126,20 +126,28 @@ class Loader(wiring.Component):
         """Find the next number's place in the beat; keep the pair of bytes that it is in."""
         wide = self._wide
         final = self._params.axi_data_width // 8 - 1
-        # The beat that numbers are taken from: the places of the next, and of the last in it.
-        octets = Signal.like(beats.p.data, reset_less=True)
+        # The beat that numbers are taken from; the places of the next and of the last in it, and
+        # whether they are the same.
+        octets, ends = Signal.like(beats.p.data, reset_less=True), Signal()
         at, end = (Signal.like(places.p.last, name=name, reset_less=True) for name in ("at", "end"))
+        following, first, last = (
+            Signal.like(at, name=name) for name in ("following", "first", "last")
+        )
         held, within, free, taken = Signal(), Signal(), Signal(), Signal()
         found, pair, odd = Signal(), Signal(16, reset_less=True), Signal(reset_less=True)
         m.d.comb += [
+            following.eq(at + Mux(wide, 2, 1)),
+            first.eq(Mux(within, 0, places.p.first)),
+            last.eq(Mux(beats.p.last, places.p.last, final)),
             taken.eq(held & (ready | ~found)),
-            free.eq(~held | (taken & ((at | wide) == end))),
+            free.eq(~held | (taken & ends)),
             beats.ready.eq(free & places.valid),
             places.ready.eq(free & beats.valid & beats.p.last),
         ]
         with m.If(taken):
             m.d.sync += [
-                at.eq(at + Mux(wide, 2, 1)),
+                at.eq(following),
+                ends.eq((following | wide) == end),
                 pair.eq(octets.word_select(at[1:], 16)),
                 odd.eq(at[0]),
             ]
@@ -147,8 +155,9 @@ class Loader(wiring.Component):
             m.d.sync += [
                 held.eq(beats.valid & places.valid),
                 octets.eq(beats.p.data),
-                at.eq(Mux(within, 0, places.p.first)),
-                end.eq(Mux(beats.p.last, places.p.last, final)),
+                at.eq(first),
+                end.eq(last),
+                ends.eq((first | wide) == last),
             ]
         with m.If(free & beats.valid & places.valid):
             m.d.sync += within.eq(~beats.p.last)
