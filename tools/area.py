@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.area", description=__doc__)
     names = [job.name for job in jobs]
     parser.add_argument("--only", choices=names, help="measure this core alone")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="placements of each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the placements")
     parser.add_argument("--page", action="store_true", help="only write the page, of what is kept")
     options = parser.parse_args(arguments)
     chosen = [job for job in jobs if options.only in (None, job.name)]
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.page:
             for module in tools.PACKAGES:
                 tools.version(module)
-            measure(chosen, FOLDER, seeds=range(1, options.seeds + 1))
+            measure(chosen, FOLDER, seeds=options.seeds)
     except tools.ToolError as error:
         print(error, file=sys.stderr)
         return 2

@@ -26,7 +26,7 @@ SEEDS = (1, 2, 3)
 FASTER = (7, 8)
 
 #: What is kept of a measurement, beside the placement.
-KEPT = ("measured", "cells", "clocks", "faster", "path")
+KEPT = ("measured", "cells", "seeds", "clocks", "faster", "path")
 
 #: Rows that several small instances share.
 SHARED = {
@@ -70,8 +70,10 @@ class Job:
         Whether it is placed and routed too.
     cells : dict of str to Counter
         Cells by row of the page.
+    seeds : list of int
+        What its placements began with.
     clocks : list of float
-        MHz by seed.
+        MHz of each.
     placement : Placement or None
         The best.
     faster : list of float
@@ -89,6 +91,7 @@ class Job:
     cells: dict[str, Counter[str]] = dataclasses.field(default_factory=dict)
     placement: ecp5.Placement | None = None
     path: list[str] = dataclasses.field(default_factory=list)
+    seeds: list[int] = dataclasses.field(default_factory=list)
     clocks: list[float] = dataclasses.field(default_factory=list)
     faster: list[float] = dataclasses.field(default_factory=list)
     measured: str = ""
@@ -142,6 +145,7 @@ class Job:
         kept = json.loads(path.read_text(encoding="utf-8"))
         for name in KEPT:
             setattr(self, name, kept.get(name, []))  # of older ones one grade was timed
+        self.seeds = self.seeds or list(range(1, len(self.clocks) + 1))
         self.cells = {name: Counter(cells) for name, cells in self.cells.items()}
         if placed := kept.get("placement"):
             steps = [ecp5.Step(**step) for step in placed.pop("path")]
@@ -179,6 +183,7 @@ class Job:
             placement = ecp5.place_and_route(
                 netlist.path, frequency=FREQUENCY, seed=seed, routed=routed, progress=follow
             )
+            self.seeds.append(seed)
             self.clocks.append(slowest(placement))
             if self.clocks[-1] == max(self.clocks):
                 self.placement = placement

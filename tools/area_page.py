@@ -89,6 +89,7 @@ class Measured(Protocol):
     placement: ecp5.Placement | None
     path: list[str]
     ends: list[str]
+    seeds: list[int]
     clocks: list[float]
     faster: list[float]
     measured: str
@@ -171,7 +172,8 @@ def clocks(cores: Sequence[Measured]) -> str:
             through = " → ".join(f"`{part}`" for part in core.path)
             ends = " to ".join(f"`{end}`" for end in core.ends if end)
             path = [f"{delay:.1f} ns", f"{routing:.1f} ns", cells, through, ends]
-            seeds = ", ".join(f"{clock:.1f}" for clock in core.clocks)
+            by_seed = zip(core.seeds, core.clocks, strict=True)
+            seeds = ", ".join(f"{seed}: {clock:.1f}" for seed, clock in by_seed)
             faster = [f"{clock:.1f}" for clock in core.faster] or [""] * len(FASTER)
             body.append([f"`{core.name}`", f"{clock:.1f} MHz", seeds, *faster, *path, sites])
     head = [

@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.peers", description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, help="where the peers are cloned")
     parser.add_argument("--only", choices=PEERS, help="measure this one alone")
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="placements of each")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="of the placements")
     options = parser.parse_args(arguments)
     RESULTS.mkdir(parents=True, exist_ok=True)
     names = [name for name in PEERS if options.only in (None, name)] if options.folder else []
@@ -220,7 +220,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 2
         say = functools.partial(print, name, file=sys.stderr, flush=True)
         try:
-            for found in measure(name, clone, FOLDER / name, say, range(1, options.seeds + 1)):
+            for found in measure(name, clone, FOLDER / name, say, options.seeds):
                 content = json.dumps(dataclasses.asdict(found), indent=1) + "\n"
                 write_whole(RESULTS / f"{name}.json", content.encode())
         except tools.ToolError as error:

@@ -39,7 +39,8 @@ def test_page(tmp_path):
     used = {"TRELLIS_COMB": 1234}
     cores[0].placement = Placement({"clk": 101.25}, path, used, {"TRELLIS_COMB": 83640})
     cores[0].path = ["engine", "encoder.memory"]
-    cores[0].clocks, cores[0].faster = [98.76, 101.25], [111.1, 122.22]
+    cores[0].seeds, cores[0].clocks = [2, 5], [98.76, 101.25]
+    cores[0].faster = [111.1, 122.22]
     sites = {"TRELLIS_COMB": 50, "TRELLIS_FF": 7, "MULT18X18D": 20, "DP16KD": 99}
     token = area_job.Job("mac", 32, tokens=True, cells=cells)
     token.placement = Placement({"clk": 99.0}, path, sites, dict.fromkeys(sites, 100))
@@ -55,7 +56,7 @@ def test_page(tmp_path):
         "| `spike16` | 320 | 40 | 512 | 8 | 0 | 0 | 400 | 1.00 | 25 | 25.0 | 32.0 | 0.5 |" in text
     )
     clock = (
-        "| `spike16` | 101.2 MHz | 98.8, 101.2 | 111.1 | 122.2 | 7.8 ns | 7.0 ns | 1 "
+        "| `spike16` | 101.2 MHz | 2: 98.8, 5: 101.2 | 111.1 | 122.2 | 7.8 ns | 7.0 ns | 1 "
         "| `engine` → `encoder.memory` | `engine.a` to `vectors.b.c` | 1,234 of 83,640 |"
     )
     assert clock in text

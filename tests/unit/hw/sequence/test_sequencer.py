@@ -64,14 +64,14 @@ def bits(instruction):
 class Units:
     """Fetches the program and executes tasks, each in random time, or as ``take`` says."""
 
-    def __init__(self, dut, instructions, seed, *, event=None, take=None, pauses=0.5):
+    def __init__(self, dut, instructions, seed, *, event=None, later=0, take=None, pauses=0.5):
         self.dut, self.instructions = dut, instructions
         self.rng, self.pauses = random.Random(seed), pauses
         self.take = take or (lambda _: self.rng.randrange(2, 60))
         self.log, self.starts, self.ends, self.takes = [], [], {}, []
         self.counted = {"encode": 0, "matvec": 0}
         self.fetches = self.halts = 0
-        self.event = event
+        self.event, self.later = event, later
         self.running = {}
 
     async def supply(self, ctx):
@@ -99,7 +99,9 @@ class Units:
                     self.ends[self.running.pop(unit)] = cycle
                     del left[unit]
             left = {unit: cycles - 1 for unit, cycles in left.items()}
-            if self.event and len(self.log) == self.event[0]:
+            if self.event and len(self.log) >= self.event[0]:
+                self.later -= 1
+            if self.event and self.later < 0:
                 for port, value in self.event[1](self).items():
                     ctx.set(getattr(dut, port), value)
                 self.event = None
@@ -269,6 +271,25 @@ def test_failure(event, unit, error, place):
         assert units.halts == 1
 
     run(dut, units, check)
+
+
+def test_failure_while_another_begins():
+    """The fault's own instruction is named, in whichever cycle of an issue it is told."""
+    instructions = [Instruction(Opcode.LOAD, OPERANDS[Opcode.LOAD])]
+    instructions += [Instruction(Opcode.GATE, {"count": 3}), Instruction(Opcode.END)]
+    begun = set()
+    for later in range(decode_cycles(0) + 8):
+        dut = Sequencer(PARAMS)
+        event = 1, failed(Unit.LOAD)
+        units = Units(dut, instructions, 1, event=event, later=later, take=lambda _: 60, pauses=0)
+
+        def check(ctx, dut=dut):
+            assert ctx.get(dut.number) == 0
+            assert ctx.get(dut.error) == Error.RESPONSE
+
+        run(dut, units, check)
+        begun.add(len(units.log))
+    assert begun == {1, 2}  # the issue is among the cycles
 
 
 @pytest.mark.parametrize("needed", [False, True])
