@@ -100,19 +100,20 @@ class BurstReader(wiring.Component):
         room = Signal(range(self._depth + 1), init=self._depth)
         coming = Signal.like(room, init=0)
         asked = Signal.like(room)  # beats of the burst that is taken, if one is
+        fits = (axi.arready | ~axi.arvalid) & (room > bursts.p.length)
         m.d.comb += [
             axi.arsize.eq((self._params.axi_data_width // 8).bit_length() - 1),
             axi.arburst.eq(INCR),
             axi.arcache.eq(NORMAL),
-            bursts.ready.eq(
-                (axi.arready | ~axi.arvalid) & (room > bursts.p.length) & ~self.draining
-            ),
-            asked.eq(Mux(bursts.valid & bursts.ready, bursts.p.length + 1, 0)),
+            bursts.ready.eq(fits & ~self.draining),
+            asked.eq(Mux(bursts.valid & fits, bursts.p.length + 1, 0)),
         ]
         m.d.sync += [
-            room.eq(Mux(self.draining, self._depth, room + freed - asked)),
+            room.eq(room + freed - asked),
             coming.eq(coming + asked - axi.rvalid),
         ]
+        with m.If(self.draining):
+            m.d.sync += [room.eq(self._depth), coming.eq(coming - axi.rvalid)]
         with m.If(axi.arready):
             m.d.sync += axi.arvalid.eq(0)
         with m.If(bursts.valid & bursts.ready):

@@ -122,8 +122,12 @@ class EventMemory(wiring.Component):
         return m
 
     def _header_layout(self):
-        """Return what is kept of a block: of a batch also where its events are."""
-        members = dict(summary_layout().members)
+        """Return what is kept of a block: of a batch also where its events are.
+
+        Comparing its ``count`` would be late behind the memory, so that it tells ``single``: there
+        is one event at most.
+        """
+        members = {**summary_layout().members, "single": 1}
         if self.params.batch > 1:
             members["start"] = range(self.params.batch * self._depth)
         return data.StructLayout(members)
@@ -147,7 +151,8 @@ class EventMemory(wiring.Component):
         m.d.comb += [
             flip.eq(Array(1 << bit % width for bit in range(1 << 6))[self.fault.bit]),
             header.addr.eq(headers),
-            header.data.eq(self.header.p),
+            *(header.data[name].eq(self.header.p[name]) for name in summary_layout().members),
+            header.data.single.eq(self.header.p.count <= 1),
             header.en.eq(self.header.valid),
         ]
         m.d.comb += following.eq(Mux(self.clear, 0, fired + self.fired.valid))
@@ -230,8 +235,8 @@ class EventMemory(wiring.Component):
         with m.If(load):
             m.d.sync += [
                 walking.eq(1),
-                block.eq(header.data),
-                last_item.eq(header.data.count <= 1),
+                *(block[name].eq(header.data[name]) for name in block.shape().members),
+                last_item.eq(header.data.single),
                 last_block.eq(at.final),
             ]
 

@@ -145,14 +145,14 @@ class Loader(wiring.Component):
             places.ready.eq(free & beats.valid & beats.p.last),
         ]
         with m.If(taken):
-            m.d.sync += [
+            m.d[self._domain] += [
                 at.eq(following),
                 ends.eq((following | wide) == end),
                 pair.eq(octets.word_select(at[1:], 16)),
                 odd.eq(at[0]),
             ]
         with m.If(free):
-            m.d.sync += [
+            m.d[self._domain] += [
                 held.eq(beats.valid & places.valid),
                 octets.eq(beats.p.data),
                 at.eq(first),
@@ -160,11 +160,11 @@ class Loader(wiring.Component):
                 ends.eq((first | wide) == last),
             ]
         with m.If(free & beats.valid & places.valid):
-            m.d.sync += within.eq(~beats.p.last)
+            m.d[self._domain] += within.eq(~beats.p.last)
         with m.If(ready | ~found):
-            m.d.sync += found.eq(taken)
+            m.d[self._domain] += found.eq(taken)
         with m.If(self.draining):
-            m.d.sync += [found.eq(0), held.eq(0), within.eq(0)]
+            m.d[self._domain] += [found.eq(0), held.eq(0), within.eq(0)]
         return found, pair, odd
 
     def _extend(self, pair, odd):
@@ -200,22 +200,22 @@ class Loader(wiring.Component):
                 self.write.mask.eq(kept.mask),
             ]
         with m.If(written):
-            m.d.sync += [full.eq(0), mask.eq(0), address.eq(address + width)]
+            m.d[self._domain] += [full.eq(0), mask.eq(0), address.eq(address + width)]
         with m.If(found & ready):
             with m.If(written):
-                m.d.sync += mask.eq(1)
+                m.d[self._domain] += mask.eq(1)
             with m.Else():
-                m.d.sync += mask.eq(mask | 1 << slot)
-            m.d.sync += [
+                m.d[self._domain] += mask.eq(mask | 1 << slot)
+            m.d[self._domain] += [
                 words[slot].eq(number),
                 slot.eq(slot + 1),
                 rest.eq(rest - 1),
                 final.eq(rest == 0),
                 full.eq((slot == width - 1) | (rest == 0)),
             ]
-        m.d.sync += self.done.eq(leaves & kept.final & ~self.abort)
+        m.d[self._domain] += self.done.eq(leaves & kept.final & ~self.abort)
         with m.If(self.start | self.draining):
-            m.d.sync += [
+            m.d[self._domain] += [
                 full.eq(0),
                 final.eq(0),
                 mask.eq(0),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from operator import add
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -14,7 +14,7 @@ from amaranth.utils import ceil_log2
 from hw.encode.normalizer import Normalizer
 from hw.vector.beat import LONGEST, WIDTH, WORD_BITS, beat_layout, delay
 from hw.vector.divider import Divider
-from hw.vector.multiplier import PART_BITS, times
+from hw.vector.multiplier import PART_BITS
 from hw.vector.reduction import reduce, reduction_stages
 from hw.vector.square_root import SquareRoot
 
@@ -34,6 +34,9 @@ QUOTIENT_BITS = MULTIPLIER_BITS + 1
 
 #: Signed bits of a word above those that a multiplier takes at once.
 _HIGH = WORD_BITS - PART_BITS
+
+#: Squares of that part, by its bits.
+_SQUARES = Array(min(bits, 2**_HIGH - bits) ** 2 for bits in range(2**_HIGH))
 
 
 def model(words: Sequence[int], epsilon: int, root_of_length: int) -> tuple[int, int]:
@@ -162,17 +165,19 @@ class RootMeanSquare(wiring.Component):
         beat = self.words.p
         squares = []
         for i in range(self.width):
-            word = Mux(beat.count > i, beat.elements[i], 0)
+            word = beat.elements[i]
             low, high = word[:PART_BITS], word[PART_BITS:WORD_BITS].as_signed()
+            counts = Signal(name=f"counts_{i}")
             lows = Signal(2 * PART_BITS, name=f"lows_{i}", reset_less=True)
             highs = Signal(2 * _HIGH, name=f"highs_{i}", reset_less=True)
             mixed = Signal(signed(WORD_BITS), name=f"mixed_{i}", reset_less=True)
             square = Signal(2 * WORD_BITS - 1, name=f"square_{i}", reset_less=True)
             m.d.sync += [
                 lows.eq(low * low),
-                highs.eq(times(high, high)),
+                highs.eq(_SQUARES[high.as_unsigned()]),
                 mixed.eq(high * low),
-                square.eq(Cat(lows, highs) + (mixed << PART_BITS + 1)),
+                counts.eq(beat.count > i),
+                square.eq(Mux(counts, Cat(lows, highs) + (mixed << PART_BITS + 1), 0)),
             ]
             squares.append(square)
         return squares
