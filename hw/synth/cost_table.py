@@ -29,16 +29,16 @@ FITTED = (
 )
 
 LUT = {
-    "one": 3124.212,
-    "mac lanes": 135.614,
-    "spike": 971.596,
-    "spike lanes": 172.441,
-    "external": 674.369,
-    "sub tiles": 180.501,
-    "token": 9227.229,
-    "vector width": 2283.389,
-    "encoder width": 1448.64,
-    "batch": 168.378,
+    "one": 3123.388,
+    "mac lanes": 135.665,
+    "spike": 973.68,
+    "spike lanes": 172.474,
+    "external": 673.381,
+    "sub tiles": 178.527,
+    "token": 9262.666,
+    "vector width": 2267.36,
+    "encoder width": 1458.779,
+    "batch": 167.035,
     "choices": 0.801,
 }
 
