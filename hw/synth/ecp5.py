@@ -265,6 +265,9 @@ def place_and_route(
 def retime(routed: Path, *, frequency: float, speed: int) -> Placement:
     """Time a routed design on an LFE5U-85F of another speed grade; nothing of it moves.
 
+    A design that is read back can be timed a few percent slower than the run that routed it told:
+    time grade 6 as well where that matters.
+
     Parameters
     ----------
     routed : Path

