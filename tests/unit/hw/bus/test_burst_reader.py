@@ -58,6 +58,46 @@ def test_nothing_is_lost(longest, depth, share):
     assert memory.refused == 0 and memory.due == 0
 
 
+@pytest.mark.parametrize("when", range(1, 16))
+def test_abort(when):
+    """What is offered meanwhile is not awaited; afterwards the whole buffer is there again."""
+    depth = 5
+    dut = BurstReader(params(32), longest=1, depth=depth)
+    memory = AxiMemory(dut.axi, latency=12)
+
+    async def bench(ctx):
+        ctx.set(dut.bursts.valid, 1)
+        await ctx.tick().repeat(when)
+        ctx.set(dut.abort, 1)
+        await ctx.tick()
+        ctx.set(dut.abort, 0)
+        cycles = taken = 0
+        while ctx.get(dut.draining):
+            await ctx.tick()
+            cycles += 1
+            assert cycles < 30, "a beat is awaited that was not asked for"
+        assert memory.due == 0
+        ctx.set(dut.bursts.p.address, 256)
+        for _ in range(60):
+            taken += ctx.get(dut.bursts.ready)
+            await ctx.tick()
+        assert taken == depth and memory.due == 0
+        ctx.set(dut.bursts.valid, 0)
+        ctx.set(dut.beats.ready, 1)
+        seen = []
+        for _ in range(20):
+            if ctx.get(dut.beats.valid):
+                seen.append(ctx.get(dut.beats.p.data))
+            await ctx.tick()
+        assert seen == depth * [sum(memory.octet(256 + k) << 8 * k for k in range(4))]
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_process(memory.serve_reads)
+    simulator.add_testbench(bench)
+    simulator.run()
+
+
 def test_refusal():
     message = "depth must hold the longest burst of 9 beats, not 8; raise it"
     with pytest.raises(ValueError, match=message):
